@@ -1,0 +1,11 @@
+/**
+ * `assert` for the caller's mistakes and our own, never for what comes from the wire. It takes a
+ * ready string, so a check on the hot path builds nothing.
+ */
+export class AssertionError extends Error {
+  override readonly name: string = 'AssertionError'
+}
+
+export function assert(condition: boolean, what: string): asserts condition {
+  if (!condition) throw new AssertionError(what)
+}

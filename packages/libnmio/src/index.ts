@@ -1,0 +1,19 @@
+export { AssertionError, assert } from './assert.ts'
+export {
+  BATCH_MAX,
+  type Capabilities,
+  DEVICE_HEADROOM,
+  type Device,
+  type DeviceStats,
+  newDeviceStats,
+  OFFLOAD_CSUM,
+  OFFLOAD_NONE,
+  offload,
+  offloadGsoSize,
+  offloadIpVersion,
+  offloadL4Off,
+  RX_CSUM_GOOD,
+  RX_CSUM_PARTIAL,
+} from './device.ts'
+export { FramePool, NO_FRAME, PAYLOAD_OFF } from './frames.ts'
+export { REGION_MAX_BYTES, Region } from './region.ts'

@@ -1,0 +1,47 @@
+/**
+ * A region: one piece of packet memory, seen through one DataView and one Uint8Array (paper §2.1:
+ * packet buffers go from the NIC to the application and back without a copy). A packet is the pair
+ * (view, off); nobody makes a view of their own per packet.
+ *
+ * The memory is a SharedArrayBuffer: threads share it by message, and libc reaches it by address.
+ * Offsets are kept below 2^31 so that V8 holds them as small integers and never boxes one.
+ */
+import { assert } from './assert.ts'
+
+/** The largest region: beyond it an offset would no longer be a small integer. */
+export const REGION_MAX_BYTES: number = 2 ** 31 - 65536
+
+export class Region {
+  readonly buffer: SharedArrayBuffer
+  /** Header fields: big-endian by default, throws outside the region. */
+  readonly view: DataView
+  /** Bulk bytes: set, copyWithin, fill and byte scans. */
+  readonly bytes: Uint8Array
+  readonly byteLength: number
+  #reserved = 0
+
+  /** Makes a region of `size` bytes, or sees an existing buffer (another thread's) as one. */
+  constructor(size: number | SharedArrayBuffer) {
+    this.buffer = typeof size === 'number' ? new SharedArrayBuffer(size) : size
+    assert(this.buffer.byteLength <= REGION_MAX_BYTES, 'a region stays below 2 GiB')
+    this.view = new DataView(this.buffer)
+    this.bytes = new Uint8Array(this.buffer)
+    this.byteLength = this.buffer.byteLength
+  }
+
+  /**
+   * Set-up only: hands out the next `size` bytes, aligned to `align` (a power of two), and returns
+   * their offset. Devices and pools carve their parts this way; nothing is ever given back.
+   */
+  reserve(size: number, align = 64): number {
+    const off = (this.#reserved + align - 1) & -align
+    assert(off + size <= this.byteLength, 'the region is too small for what is reserved in it')
+    this.#reserved = off + size
+    return off
+  }
+
+  /** Bytes that `reserve` can still hand out. */
+  get unreservedBytes(): number {
+    return this.byteLength - this.#reserved
+  }
+}
