@@ -1,0 +1,26 @@
+/**
+ * Congestion control: the policy that loss recovery (recovery.ts) asks how much may be in flight.
+ * One file per algorithm, chosen by argument; its state is a few fields of the TCB.
+ */
+export interface CongestionControl {
+  readonly name: string
+  /** A connection is established: sets CWND and SSTHRESH. `synLost`: its SYN was retransmitted. */
+  onOpen(tcb: Int32Array, c: number, synLost: boolean): void
+  /**
+   * `ackedBytes` new bytes were acknowledged outside of recovery; `flightBytes` were in flight
+   * before (a window that was not used is no reason to grow it).
+   */
+  onAck(tcb: Int32Array, c: number, ackedBytes: number, flightBytes: number): void
+  /** Fast recovery begins: sets SSTHRESH; CWND is recovery's business until it ends. */
+  onLoss(tcb: Int32Array, c: number, flightBytes: number): void
+  /** Retransmission time-out; `first`: not a back-off of the same loss. */
+  onRto(tcb: Int32Array, c: number, flightBytes: number, first: boolean): void
+  /** Nothing was sent for an RTO: back to the restart window (RFC 5681 §4.1). */
+  onIdle(tcb: Int32Array, c: number): void
+}
+
+/** RFC 6928: ten segments, or fewer if segments are large. */
+export function initialWindow(mss: number): number {
+  const most = 2 * mss > 14600 ? 2 * mss : 14600
+  return 10 * mss < most ? 10 * mss : most
+}

@@ -1,0 +1,164 @@
+/**
+ * Passive open (RFC 9293 §3.10.7.2): a SYN on a listening port makes a connection in SYN-RECEIVED
+ * and is answered with SYN-ACK; the ACK of that establishes it (RFC 9293 §3.10.7.4, fifth check).
+ * When no more half-open connections are allowed, the SYN is dropped in silence: the client tries
+ * again, and an RST would turn it away.
+ */
+import { NO_FRAME, OFFLOAD_NONE } from '@sandstorm/libnmio'
+import { OK, TCP_BACKLOG_FULL, TCP_LAND, TCP_TABLE_FULL } from '../drops.ts'
+import { fold, sum } from '../wire/checksum.ts'
+import * as ipv4 from '../wire/ipv4.ts'
+import * as tcpHeader from '../wire/tcp.ts'
+import { writeMss, writeWindowScale } from '../wire/tcpOptions.ts'
+import { startTimer } from './output.ts'
+import { RTO_AFTER_SYN_LOSS_US, RTO_INITIAL_US, sampleRtt, startRtt } from './rtt.ts'
+import { HEADERS_LEN, initHeaderSums, isReachable, writeHeaders } from './segment.ts'
+import { le } from './seq.ts'
+import * as state from './state.ts'
+import {
+  FLAGS,
+  LOCAL_ADDR,
+  MAX_WND,
+  MSS,
+  NEED_OUTPUT,
+  NEIGHBOUR,
+  NEXT_HOP,
+  NO_CONN,
+  OPENED,
+  PASSIVE,
+  PORTS,
+  RCV_ADV,
+  RCV_NXT,
+  RCV_SPACE,
+  RECOVER,
+  REMOTE_ADDR,
+  RETRIES,
+  RTO_US,
+  RTX_END,
+  RTX_NXT,
+  SCALES,
+  SND_END,
+  SND_NXT,
+  SND_UNA,
+  SND_WL1,
+  SND_WL2,
+  SND_WND,
+  SRTT_US,
+  SYN_RESENT,
+} from './tcb.ts'
+import type { Tcp } from './tcp.ts'
+
+/** RFC 9293 §3.7.1: without an MSS option the peer takes 536 bytes. */
+const MSS_DEFAULT = 536
+/** A smaller MSS would make us send mostly headers (CVE-2019-11479): it is taken for this. */
+const MSS_MIN = 48
+/** The peer offered no window scaling: SCALES when no shift is in use. */
+const WINDOW_SCALE_OFFERED = 1 << 16
+/** We need no shift of our own: the receive window is at most 65535 bytes. */
+const OUR_WINDOW_SCALE = 0
+
+/** `tcp.segment` is a SYN to a listening port. `issMin`: the ISN must be later than this, if not 0. */
+export function onSyn(tcp: Tcp, issMin: number): number {
+  const seg = tcp.segment
+  if (seg.remoteAddr === seg.localAddr) return tcp.drop(TCP_LAND)
+  if (tcp.halfOpen >= tcp.config.backlog) return tcp.drop(TCP_BACKLOG_FULL)
+  const c = tcp.pool.alloc()
+  if (c === NO_CONN) return tcp.drop(TCP_TABLE_FULL)
+  const tcb = tcp.tcb
+  tcb[c + REMOTE_ADDR] = seg.remoteAddr
+  tcb[c + LOCAL_ADDR] = seg.localAddr
+  tcb[c + PORTS] = seg.ports
+  tcb[c + NEXT_HOP] = tcp.ports.nextHop(seg.remoteAddr)
+  tcb[c + NEIGHBOUR] = -1
+  initHeaderSums(tcp, c)
+  initSequences(tcp, c, issMin)
+  takeSynOptions(tcp, c)
+  tcp.table.insert(c)
+  tcb[c + FLAGS] |= PASSIVE
+  tcp.halfOpen++
+  tcp.stats.passiveOpens++
+  tcp.setState(c, state.PASSIVE_OPEN)
+  sendSynAck(tcp, c)
+  startRtt(tcb, c, tcb[c + SND_NXT], tcp.nowUs)
+  return OK
+}
+
+function initSequences(tcp: Tcp, c: number, issMin: number): void {
+  const tcb = tcp.tcb
+  const seg = tcp.segment
+  let iss = tcp.isn.next(seg.remoteAddr, seg.localAddr, seg.ports, tcp.isnTicks)
+  if (issMin !== 0 && le(iss, issMin)) iss = (issMin + 1) | 0
+  const first = (iss + 1) | 0
+  tcb[c + SND_UNA] = iss
+  tcb[c + SND_NXT] = first
+  tcb[c + SND_END] = first
+  tcb[c + RTX_NXT] = iss
+  tcb[c + RTX_END] = iss
+  tcb[c + RECOVER] = iss
+  tcb[c + RCV_NXT] = (seg.seq + 1) | 0
+  tcb[c + RCV_ADV] = tcb[c + RCV_NXT]
+  tcb[c + RCV_SPACE] = tcp.config.receiveWindow
+  tcb[c + SND_WL1] = seg.seq
+  tcb[c + SND_WL2] = iss
+  tcb[c + SND_WND] = seg.window // never scaled in a SYN (RFC 7323 §2.2)
+  tcb[c + MAX_WND] = seg.window
+  tcb[c + RTO_US] = RTO_INITIAL_US
+}
+
+function takeSynOptions(tcp: Tcp, c: number): void {
+  const tcb = tcp.tcb
+  const options = tcp.options
+  options.parse(tcp.frames.region.view, tcp.segment.headerOff)
+  const ours = ourMss(tcp)
+  const offered = options.mss === 0 ? MSS_DEFAULT : options.mss
+  const mss = offered < MSS_MIN ? MSS_MIN : offered < ours ? offered : ours
+  tcb[c + MSS] = tcp.app.segmentBytes(mss)
+  if (options.windowScale >= 0) tcb[c + SCALES] = WINDOW_SCALE_OFFERED | options.windowScale
+}
+
+/** What we can receive: the MTU without IPv4 and TCP headers (RFC 9293 §3.7.1, RFC 6691). */
+const ourMss = (tcp: Tcp): number => tcp.device.mtu - ipv4.HEADER_LEN - tcpHeader.HEADER_LEN
+
+/** Sends the SYN-ACK (again) and starts its timer; without room now, the work list does it. */
+export function sendSynAck(tcp: Tcp, c: number): void {
+  const tcb = tcp.tcb
+  startTimer(tcp, c, 0)
+  const frame =
+    tcp.device.txSpace() > 0 && isReachable(tcp, c) ? tcp.frames.alloc() : NO_FRAME
+  if (frame === NO_FRAME) {
+    tcp.addWork(c, NEED_OUTPUT)
+    return
+  }
+  const view = tcp.frames.region.view
+  // Options lie where a payload would: they are summed and counted as one, then the header grows.
+  const optionsOff = tcp.frames.payloadOff(frame)
+  let end = writeMss(view, optionsOff, ourMss(tcp))
+  if (tcb[c + SCALES] & WINDOW_SCALE_OFFERED) end = writeWindowScale(view, end, OUR_WINDOW_SCALE)
+  const len = end - optionsOff
+  const optionsSum = sum(view, optionsOff, len)
+  const flags = tcpHeader.SYN | tcpHeader.ACK
+  const iss = tcb[c + SND_UNA]
+  const off = writeHeaders(tcp, c, optionsOff, iss, len, flags, fold(optionsSum + (len << 10)))
+  tcpHeader.setHeaderLen(view, optionsOff - tcpHeader.HEADER_LEN, tcpHeader.HEADER_LEN + len)
+  tcp.stats.outSegs++
+  if (tcb[c + RETRIES] > 0) tcp.stats.retransSegs++
+  tcp.frames.sent(frame)
+  tcp.device.push(off, HEADERS_LEN + len, OFFLOAD_NONE)
+}
+
+/** `tcp.segment` acknowledges our SYN: the connection is established. */
+export function establish(tcp: Tcp, c: number): void {
+  const tcb = tcp.tcb
+  const seg = tcp.segment
+  const resent = (tcb[c + FLAGS] & SYN_RESENT) !== 0
+  if (!resent) sampleRtt(tcb, c, seg.ack, tcp.nowUs)
+  if (tcb[c + SRTT_US] === 0) tcb[c + RTO_US] = resent ? RTO_AFTER_SYN_LOSS_US : RTO_INITIAL_US
+  tcb[c + SND_UNA] = seg.ack
+  tcb[c + RTX_NXT] = seg.ack
+  tcb[c + RTX_END] = seg.ack
+  tcb[c + RETRIES] = 0
+  tcp.cc.onOpen(tcb, c, resent)
+  tcb[c + FLAGS] |= OPENED
+  tcp.setState(c, state.RCV_ACK_OF_SYN)
+  tcp.app.onOpen(c)
+}

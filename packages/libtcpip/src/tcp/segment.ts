@@ -1,0 +1,218 @@
+/**
+ * Headers in front of a payload: Ethernet, IPv4 (RFC 791) and TCP (RFC 9293 §3.1), right-aligned
+ * before `payloadOff`. A finished packet is sent again by rewriting only what differs between two
+ * sends (paper §2.1): `patchHeaders`. `writeHeaders` writes everything; after either the bytes are
+ * the same.
+ *
+ * No payload is touched for a checksum: its sum is passed in, known since the content was loaded,
+ * and the constant part of the headers was summed when the connection opened.
+ */
+import { ethernet } from '@sandstorm/libeth'
+import { NO_FRAME, OFFLOAD_NONE } from '@sandstorm/libnmio'
+import { fold } from '../wire/checksum.ts'
+import * as ipv4 from '../wire/ipv4.ts'
+import * as tcpHeader from '../wire/tcp.ts'
+import {
+  FIN_QUEUED,
+  FLAGS,
+  IP_SUM,
+  LOCAL_ADDR,
+  MSS,
+  NEED_ACK,
+  NEIGHBOUR,
+  NEXT_HOP,
+  PORTS,
+  RCV_ADV,
+  RCV_NXT,
+  RCV_SPACE,
+  REMOTE_ADDR,
+  SND_END,
+  TCP_SUM,
+} from './tcb.ts'
+import type { Tcp } from './tcp.ts'
+
+/** Ethernet, IPv4 and TCP without options. */
+export const HEADERS_LEN: number = ethernet.HEADER_LEN + ipv4.HEADER_LEN + tcpHeader.HEADER_LEN
+const IP_OFF = ethernet.HEADER_LEN
+const TCP_OFF = ethernet.HEADER_LEN + ipv4.HEADER_LEN
+/** Payload sum to pass when the device completes the checksum. */
+export const SUM_BY_DEVICE = -1
+
+const VERSION_IHL_TOS = 0x4500
+/** Atomic datagrams: DF set, never fragmented, so the ID means nothing and is 0 (RFC 6864 §4.1). */
+const DONT_FRAGMENT = 0x4000
+const DATA_OFF_5 = 0x5000
+
+/** Sums the constant header fields of a connection once; addresses and ports must be set. */
+export function initHeaderSums(tcp: Tcp, c: number): void {
+  const tcb = tcp.tcb
+  const addresses = sum32(tcb[c + REMOTE_ADDR]) + sum32(tcb[c + LOCAL_ADDR])
+  const ttlProtocol = (tcp.config.ttl << 8) | ipv4.PROTO_TCP
+  tcb[c + IP_SUM] = fold(VERSION_IHL_TOS + DONT_FRAGMENT + ttlProtocol + addresses)
+  tcb[c + TCP_SUM] = fold(addresses + ipv4.PROTO_TCP + sum32(tcb[c + PORTS]))
+}
+
+const sum32 = (n: number): number => (n >>> 16) + (n & 0xffff)
+
+/** Is the first hop's hardware address known? If not, it has been asked for. */
+export function isReachable(tcp: Tcp, c: number): boolean {
+  const tcb = tcp.tcb
+  if (tcp.arp.holds(tcb[c + NEIGHBOUR], tcb[c + NEXT_HOP])) return true
+  tcb[c + NEIGHBOUR] = tcp.arp.lookup(tcb[c + NEXT_HOP], tcp.nowMs)
+  return tcb[c + NEIGHBOUR] >= 0
+}
+
+/** ACK, and PSH or FIN as the segment that ends at `endSeq` needs (RFC 9293 §3.9.1.2). */
+export function dataFlags(tcp: Tcp, c: number, endSeq: number): number {
+  const tcb = tcp.tcb
+  if (endSeq !== tcb[c + SND_END]) return tcpHeader.ACK
+  const fin = tcb[c + FLAGS] & FIN_QUEUED ? tcpHeader.FIN : 0
+  return tcpHeader.ACK | tcpHeader.PSH | fin
+}
+
+/**
+ * Writes all headers of a segment of connection `c` (which must be reachable) and returns the
+ * offset of the frame's first byte. `payloadSum`: checksum share of the payload, or SUM_BY_DEVICE.
+ */
+export function writeHeaders(
+  tcp: Tcp,
+  c: number,
+  payloadOff: number,
+  seq: number,
+  payloadLen: number,
+  flags: number,
+  payloadSum: number,
+): number {
+  const off = payloadOff - HEADERS_LEN
+  writeConstantFields(tcp, off, tcp.tcb[c + LOCAL_ADDR], tcp.tcb[c + PORTS], payloadLen)
+  return patchHeaders(tcp, c, payloadOff, seq, payloadLen, flags, payloadSum)
+}
+
+/**
+ * Rewrites what changes when a frame that `writeHeaders` made for the same local address, local
+ * port and payload length is sent again: 10 stores, no read of the packet.
+ */
+export function patchHeaders(
+  tcp: Tcp,
+  c: number,
+  payloadOff: number,
+  seq: number,
+  payloadLen: number,
+  flags: number,
+  payloadSum: number,
+): number {
+  const view = tcp.frames.region.view
+  const tcb = tcp.tcb
+  const off = payloadOff - HEADERS_LEN
+  const neighbour = tcb[c + NEIGHBOUR]
+  ethernet.setDst(view, off, tcp.arp.macHi[neighbour], tcp.arp.macLo[neighbour])
+
+  const ip = off + IP_OFF
+  const tcpLen = tcpHeader.HEADER_LEN + payloadLen
+  ipv4.setChecksum(view, ip, ~fold(tcb[c + IP_SUM] + ipv4.HEADER_LEN + tcpLen))
+  ipv4.setDst(view, ip, tcb[c + REMOTE_ADDR])
+
+  const header = off + TCP_OFF
+  const ack = tcb[c + RCV_NXT]
+  const window = advertise(tcp, c)
+  tcpHeader.setDstPort(view, header, tcb[c + PORTS] >>> 16)
+  tcpHeader.setSeq(view, header, seq)
+  tcpHeader.setAck(view, header, ack)
+  tcpHeader.setFlags(view, header, flags)
+  tcpHeader.setWindow(view, header, window)
+  const pseudo = tcb[c + TCP_SUM] + tcpLen
+  if (payloadSum === SUM_BY_DEVICE) {
+    tcpHeader.setChecksum(view, header, fold(pseudo))
+  } else {
+    const fields = sum32(seq) + sum32(ack) + (DATA_OFF_5 | flags) + window
+    tcpHeader.setChecksum(view, header, ~fold(pseudo + fields + payloadSum))
+  }
+  return off
+}
+
+function writeConstantFields(
+  tcp: Tcp,
+  off: number,
+  localAddr: number,
+  ports: number,
+  payloadLen: number,
+): void {
+  const view = tcp.frames.region.view
+  ethernet.setSrc(view, off, tcp.macHi, tcp.macLo)
+  ethernet.setType(view, off, ethernet.TYPE_IPV4)
+  const ip = off + IP_OFF
+  ipv4.setHeaderLen(view, ip, ipv4.HEADER_LEN)
+  ipv4.setTos(view, ip, 0)
+  ipv4.setTotalLen(view, ip, ipv4.HEADER_LEN + tcpHeader.HEADER_LEN + payloadLen)
+  ipv4.setId(view, ip, 0)
+  ipv4.setFragment(view, ip, DONT_FRAGMENT)
+  ipv4.setTtl(view, ip, tcp.config.ttl)
+  ipv4.setProtocol(view, ip, ipv4.PROTO_TCP)
+  ipv4.setSrc(view, ip, localAddr)
+  const header = off + TCP_OFF
+  tcpHeader.setSrcPort(view, header, ports & 0xffff)
+  tcpHeader.setHeaderLen(view, header, tcpHeader.HEADER_LEN)
+  tcpHeader.setUrgent(view, header, 0)
+}
+
+/**
+ * The window to advertise with ACK = RCV.NXT. The right edge never moves back (SHLD-14) and moves
+ * on only by a useful step (RFC 9293 §3.8.6.2.2). Whoever asks sends the ACK, so none is due.
+ */
+function advertise(tcp: Tcp, c: number): number {
+  const tcb = tcp.tcb
+  tcb[c + FLAGS] &= ~NEED_ACK
+  const edge = (tcb[c + RCV_NXT] + tcb[c + RCV_SPACE]) | 0
+  const step = (edge - tcb[c + RCV_ADV]) | 0
+  if (step >= tcb[c + MSS] || step >= tcp.config.receiveWindow >> 1) tcb[c + RCV_ADV] = edge
+  return (tcb[c + RCV_ADV] - tcb[c + RCV_NXT]) | 0
+}
+
+/** Pushes a segment without payload on a connection; false if there is no room for it now. */
+export function sendControl(tcp: Tcp, c: number, seq: number, flags: number): boolean {
+  if (tcp.device.txSpace() === 0 || !isReachable(tcp, c)) return false
+  const frame = tcp.frames.alloc()
+  if (frame === NO_FRAME) return false
+  const off = writeHeaders(tcp, c, tcp.frames.payloadOff(frame), seq, 0, flags, 0)
+  tcp.stats.outSegs++
+  tcp.frames.sent(frame)
+  tcp.device.push(off, HEADERS_LEN, OFFLOAD_NONE)
+  return true
+}
+
+/**
+ * Pushes a segment for no connection: an RST, or an ACK from TIME-WAIT. It answers
+ * `tcp.segment`; without room or a known neighbour it is left out, and the peer asks again.
+ */
+export function sendBare(tcp: Tcp, seq: number, ack: number, flags: number, window: number): void {
+  const to = tcp.segment
+  const neighbour = tcp.arp.lookup(tcp.ports.nextHop(to.remoteAddr), tcp.nowMs)
+  if (neighbour < 0 || tcp.device.txSpace() === 0) return
+  const frame = tcp.frames.alloc()
+  if (frame === NO_FRAME) return
+  const view = tcp.frames.region.view
+  const off = tcp.frames.payloadOff(frame) - HEADERS_LEN
+  writeConstantFields(tcp, off, to.localAddr, to.ports, 0)
+  ethernet.setDst(view, off, tcp.arp.macHi[neighbour], tcp.arp.macLo[neighbour])
+  const addresses = sum32(to.remoteAddr) + sum32(to.localAddr)
+  const ttlProtocol = (tcp.config.ttl << 8) | ipv4.PROTO_TCP
+  const ip = off + IP_OFF
+  ipv4.setDst(view, ip, to.remoteAddr)
+  ipv4.setChecksum(
+    view,
+    ip,
+    ~fold(VERSION_IHL_TOS + DONT_FRAGMENT + ttlProtocol + addresses + HEADERS_LEN - IP_OFF),
+  )
+  const header = off + TCP_OFF
+  tcpHeader.setDstPort(view, header, to.ports >>> 16)
+  tcpHeader.setSeq(view, header, seq)
+  tcpHeader.setAck(view, header, ack)
+  tcpHeader.setFlags(view, header, flags)
+  tcpHeader.setWindow(view, header, window)
+  const pseudo = addresses + ipv4.PROTO_TCP + sum32(to.ports) + tcpHeader.HEADER_LEN
+  const fields = sum32(seq) + sum32(ack) + (DATA_OFF_5 | flags) + window
+  tcpHeader.setChecksum(view, header, ~fold(pseudo + fields))
+  tcp.stats.outSegs++
+  tcp.frames.sent(frame)
+  tcp.device.push(off, HEADERS_LEN, OFFLOAD_NONE)
+}

@@ -1,0 +1,36 @@
+/** TCP's counters, named after RFC 4022 and `netstat -s`; plain numbers, never reset. */
+export interface TcpStats {
+  activeOpens: number
+  passiveOpens: number
+  attemptFails: number
+  estabResets: number
+  inSegs: number
+  inErrs: number
+  outSegs: number
+  outRsts: number
+  retransSegs: number
+  fastRetransmits: number
+  timeouts: number
+  zeroWindowProbes: number
+  challengeAcks: number
+  timeWaitReuses: number
+  abortsOnTimeout: number
+}
+
+export const newTcpStats = (): TcpStats => ({
+  activeOpens: 0,
+  passiveOpens: 0,
+  attemptFails: 0,
+  estabResets: 0,
+  inSegs: 0,
+  inErrs: 0,
+  outSegs: 0,
+  outRsts: 0,
+  retransSegs: 0,
+  fastRetransmits: 0,
+  timeouts: 0,
+  zeroWindowProbes: 0,
+  challengeAcks: 0,
+  timeWaitReuses: 0,
+  abortsOnTimeout: 0,
+})

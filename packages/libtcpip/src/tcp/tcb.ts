@@ -1,0 +1,114 @@
+/**
+ * Transmission control blocks (RFC 9293 §3.3.1): fixed strides in one Int32Array, so that a
+ * connection lies in three cache lines and costs no object. A connection's handle `c` is the index
+ * of its first field: `tcb[c + SND_UNA]`. Handles come from a pool of fixed size and are reused.
+ *
+ * There is no send buffer in here: the bytes between SND_UNA and SND_END are the application's
+ * content, which can be framed again at any time (paper §2: bufferless).
+ */
+import { assert } from '@sandstorm/libnmio'
+
+// Who talks to whom
+export const STATE = 0
+export const REMOTE_ADDR = 1 // IPv4, int32
+export const LOCAL_ADDR = 2
+export const PORTS = 3 // remote port << 16 | local port
+export const HASH = 4 // the connection table's hash of the three above
+export const NEXT_HOP = 5 // IPv4 of the first hop
+export const NEIGHBOUR = 6 // its entry in the neighbour table, checked before use
+export const IP_SUM = 7 // checksum share of the constant IPv4 header fields
+export const TCP_SUM = 8 // checksum share of addresses, protocol and ports
+// Send sequence space: SND_UNA ≤ RTX_NXT ≤ RTX_END ≤ SND_NXT ≤ SND_END + 1
+export const SND_UNA = 9
+export const SND_NXT = 10 // never moves back: retransmission has its own pointer
+export const SND_END = 11 // end of the bytes that the application has committed; a FIN takes this number
+export const RTX_NXT = 12 // [RTX_NXT, RTX_END) is taken for lost and waits for retransmission
+export const RTX_END = 13
+export const SND_WND = 14 // bytes, scaled
+export const SND_WL1 = 15
+export const SND_WL2 = 16
+export const MAX_WND = 17 // the largest window the peer ever offered (SWS avoidance, RFC 5961)
+export const MSS = 18 // payload bytes of a full segment to this peer
+// Receive sequence space
+export const RCV_NXT = 19
+export const RCV_ADV = 20 // right edge of the window we have advertised; never moves back
+export const RCV_SPACE = 21 // bytes the application can take now
+// Congestion control and loss recovery (RFC 5681, 6582)
+export const CWND = 22
+export const SSTHRESH = 23
+export const BYTES_ACKED = 24 // congestion avoidance: acknowledged since cwnd last grew
+export const DUP_ACKS = 25
+export const RECOVER = 26 // SND_NXT when recovery began
+// Round trip and retransmission timer (RFC 6298), microseconds
+export const SRTT_US = 27
+export const RTTVAR_US = 28
+export const RTO_US = 29
+export const RTT_SEQ = 30 // the timed byte
+export const RTT_AT_US = 31
+export const RETRIES = 32 // time-outs in a row
+// Deadlines, milliseconds of the stack's clock; each counts only while its flag is set
+export const RTX_AT = 33
+export const APP_AT = 34
+export const SENT_AT = 35 // when data was last sent (restart after idle)
+export const WHEEL_AT = 36
+export const WHEEL_NEXT = 37
+export const WHEEL_PREV = 38
+// Bits, options and list membership
+export const FLAGS = 39
+export const SCALES = 40 // send window scale | receive window scale << 8
+export const LIST_NEXT = 41
+
+export const TCB_STRIDE = 42
+
+/** No connection. */
+export const NO_CONN = -1
+
+// Bits of FLAGS
+export const FIN_QUEUED = 1 // the application has closed: a FIN follows the last byte
+export const RTX_ARMED = 2
+export const PERSIST = 4 // RTX_AT is the persist timer (RFC 9293 §3.8.6.1)
+export const APP_ARMED = 8
+export const RTT_TIMED = 16
+export const IN_RECOVERY = 32 // fast recovery (RFC 6582)
+export const NEED_ACK = 64
+export const NEED_OUTPUT = 128
+export const ON_LIST = 256
+export const PASSIVE = 512 // opened by a listener
+export const SYN_RESENT = 1024 // our SYN was retransmitted: first RTO is 3 s (RFC 6298 §5.7)
+export const ON_WHEEL = 2048
+export const OPENED = 4096 // the application has heard of it
+
+export class TcbPool {
+  readonly tcb: Int32Array
+  readonly capacity: number
+  readonly #free: Int32Array
+  #freeCount: number
+
+  constructor(capacity: number) {
+    assert(capacity > 0 && capacity <= 16_000_000, 'between 1 and 16 million connections')
+    this.capacity = capacity
+    this.tcb = new Int32Array(capacity * TCB_STRIDE)
+    this.#free = new Int32Array(capacity)
+    this.#freeCount = capacity
+    for (let i = 0; i < capacity; i++) this.#free[i] = (capacity - 1 - i) * TCB_STRIDE
+  }
+
+  get usedCount(): number {
+    return this.capacity - this.#freeCount
+  }
+
+  /** A zeroed TCB in state CLOSED, or NO_CONN when all are in use. */
+  alloc(): number {
+    if (this.#freeCount === 0) return NO_CONN
+    const c = this.#free[--this.#freeCount]
+    this.tcb.fill(0, c, c + TCB_STRIDE)
+    return c
+  }
+
+  free(c: number): void {
+    this.#free[this.#freeCount++] = c
+  }
+}
+
+/** Position of a connection among all: for tables that run beside the TCBs. */
+export const indexOf = (c: number): number => c / TCB_STRIDE

@@ -1,0 +1,265 @@
+/**
+ * TCP's context: the tables, policies and counters that every other file here works on, and the
+ * calls an application makes (RFC 9293 §3.9.1). Sans-I/O: frames and a clock go in (`input.ts`,
+ * `timers.ts`), frames go out through the device's ring; no call waits for anything.
+ */
+import { type Arp, ethernet } from '@sandstorm/libeth'
+import { assert, type Device, type FramePool } from '@sandstorm/libnmio'
+import { DROP_COUNT } from '../drops.ts'
+import { TcpOptions } from '../wire/tcpOptions.ts'
+import type { Application } from './application.ts'
+import type { CongestionControl } from './congestion.ts'
+import { IsnGenerator } from './isn.ts'
+import * as state from './state.ts'
+import { newTcpStats, type TcpStats } from './stats.ts'
+import { ConnectionTable } from './table.ts'
+import {
+  APP_ARMED,
+  APP_AT,
+  FIN_QUEUED,
+  FLAGS,
+  HASH,
+  LIST_NEXT,
+  LOCAL_ADDR,
+  NO_CONN,
+  ON_LIST,
+  OPENED,
+  PASSIVE,
+  PORTS,
+  RCV_NXT,
+  RCV_SPACE,
+  REMOTE_ADDR,
+  SND_END,
+  SND_NXT,
+  STATE,
+  TcbPool,
+} from './tcb.ts'
+import { TimeWait } from './timeWait.ts'
+import { TimerWheel } from './timerWheel.ts'
+
+export interface TcpConfig {
+  /** Connections in all states but TIME-WAIT. */
+  maxConnections: number
+  /** Connections that have not completed the handshake; further SYNs are silently dropped. */
+  backlog: number
+  /** Receive window offered to every peer, bytes, at most 65535. */
+  receiveWindow: number
+  /** Length of TIME-WAIT (2 MSL); RFC 9293 says 4 minutes, Linux and we 60 s. */
+  timeWaitMs: number
+  /** Entries of the TIME-WAIT ring, a power of two. */
+  timeWaitEntries: number
+  /** How long a closed connection waits for the peer's FIN (as Linux's tcp_fin_timeout). */
+  finWait2Ms: number
+  /** Time-outs in a row before a connection is given up: at least 100 s (RFC 9293, R2). */
+  maxRetries: number
+  /** Retransmissions of a SYN-ACK (1, 3, 7, 15, 31 s). */
+  maxSynAckRetries: number
+  /** Time to live of every packet. */
+  ttl: number
+}
+
+export const TCP_DEFAULTS: TcpConfig = {
+  maxConnections: 65536,
+  backlog: 4096,
+  receiveWindow: 65535,
+  timeWaitMs: 60_000,
+  timeWaitEntries: 65536,
+  finWait2Ms: 60_000,
+  maxRetries: 10,
+  maxSynAckRetries: 5,
+  ttl: 64,
+}
+
+/** Fields of the segment being processed, read once from its headers. */
+export class Segment {
+  seq = 0
+  ack = 0
+  flags = 0
+  /** As in the header, unscaled. */
+  window = 0
+  payloadOff = 0
+  payloadLen = 0
+  remoteAddr = 0
+  localAddr = 0
+  /** Remote port << 16 | local port, as in the TCB. */
+  ports = 0
+  /** Byte offset of the TCP header, for options. */
+  headerOff = 0
+}
+
+/** What the stack gives TCP to stand on. */
+export interface TcpPorts {
+  readonly device: Device
+  readonly frames: FramePool
+  readonly arp: Arp
+  /** The first hop towards an address: itself when on-link, 0 when there is no route. */
+  nextHop(addr: number): number
+}
+
+export class Tcp {
+  readonly config: TcpConfig
+  readonly ports: TcpPorts
+  readonly device: Device
+  readonly frames: FramePool
+  readonly app: Application
+  readonly cc: CongestionControl
+  readonly pool: TcbPool
+  readonly tcb: Int32Array
+  readonly table: ConnectionTable
+  readonly timers: TimerWheel
+  readonly timeWait: TimeWait
+  readonly isn: IsnGenerator
+  readonly options: TcpOptions = new TcpOptions()
+  readonly segment: Segment = new Segment()
+  readonly stats: TcpStats = newTcpStats()
+  /** Drops by reason (drops.ts). */
+  readonly drops: Float64Array = new Float64Array(DROP_COUNT)
+  /** The stack's clock at this batch, int32 and wrapping. */
+  nowUs = 0
+  nowMs = 0
+  halfOpen = 0
+  /** The 4 µs clock of initial sequence numbers, int32 and wrapping. */
+  isnTicks = 0
+  /** Our hardware address, as two numbers. */
+  readonly macHi: number
+  readonly macLo: number
+  /** The work list (work.ts), first and last. */
+  workHead: number = NO_CONN
+  workTail: number = NO_CONN
+  readonly #listening = new Uint8Array(65536)
+
+  /** `random` returns secret int32s; it is asked only here. */
+  constructor(
+    ports: TcpPorts,
+    app: Application,
+    cc: CongestionControl,
+    config: TcpConfig,
+    random: () => number,
+    nowUs: number,
+  ) {
+    this.ports = ports
+    this.device = ports.device
+    this.frames = ports.frames
+    this.app = app
+    this.cc = cc
+    this.config = config
+    this.macHi = ethernet.hiOf(ports.device.mac)
+    this.macLo = ethernet.loOf(ports.device.mac)
+    this.setTime(nowUs)
+    this.pool = new TcbPool(config.maxConnections)
+    this.tcb = this.pool.tcb
+    this.table = new ConnectionTable(this.tcb, config.maxConnections, random(), random())
+    this.timers = new TimerWheel(this.tcb, this.nowMs)
+    this.timeWait = new TimeWait(config.timeWaitEntries, config.timeWaitMs)
+    this.isn = new IsnGenerator(random)
+    assert(config.receiveWindow > 0 && config.receiveWindow <= 65535, 'a window of 1 to 65535')
+  }
+
+  /** Sets the clock for a batch; `nowUs` may be any growing number of microseconds. */
+  setTime(nowUs: number): void {
+    this.nowUs = nowUs | 0
+    this.nowMs = Math.floor(nowUs / 1000) | 0
+    this.isnTicks = Math.floor(nowUs / 4) | 0
+  }
+
+  /** Accepts connections to a local port. */
+  listen(port: number): void {
+    assert(port > 0 && port < 65536, 'a port is 1 to 65535')
+    this.#listening[port] = 1
+  }
+
+  /** Stops accepting; connections that are open go on. */
+  unlisten(port: number): void {
+    this.#listening[port] = 0
+  }
+
+  isListening(port: number): boolean {
+    return this.#listening[port] === 1
+  }
+
+  /** Adds `bytes` to the stream: from now on `transmit` is asked for them. */
+  commit(c: number, bytes: number): void {
+    const tcb = this.tcb
+    assert(state.canSend(tcb[c + STATE]), 'only an open connection takes more data')
+    assert((tcb[c + FLAGS] & FIN_QUEUED) === 0, 'nothing can be sent after close')
+    tcb[c + SND_END] = (tcb[c + SND_END] + bytes) | 0
+  }
+
+  /** Nothing more to send: a FIN follows the last byte. Data from the peer is still delivered. */
+  close(c: number): void {
+    if (this.tcb[c + FLAGS] & FIN_QUEUED) return
+    this.tcb[c + FLAGS] |= FIN_QUEUED
+    this.setState(c, state.CLOSE)
+  }
+
+  /** Asks for `onTimeout` in `ms` milliseconds; a new call replaces the old time-out. */
+  setAppTimer(c: number, ms: number): void {
+    const tcb = this.tcb
+    tcb[c + APP_AT] = (this.nowMs + ms) | 0
+    tcb[c + FLAGS] |= APP_ARMED
+    this.timers.schedule(c, tcb[c + APP_AT])
+  }
+
+  clearAppTimer(c: number): void {
+    this.tcb[c + FLAGS] &= ~APP_ARMED
+  }
+
+  /** How many bytes the application can take from now on; the window follows. */
+  setReceiveSpace(c: number, bytes: number): void {
+    this.tcb[c + RCV_SPACE] = bytes
+  }
+
+  /** Moves a connection along an arrow of state.ts. */
+  setState(c: number, event: number): void {
+    const tcb = this.tcb
+    const before = tcb[c + STATE]
+    const after = state.next(before, event)
+    if (before === after) return
+    tcb[c + STATE] = after
+    if (before === state.SYN_RCVD && tcb[c + FLAGS] & PASSIVE) this.halfOpen--
+    if (after === state.FIN_WAIT_2) this.setAppTimer(c, this.config.finWait2Ms)
+  }
+
+  /** The connection ends here; its state is CLOSED or TIME-WAIT. The TCB goes back to the pool. */
+  release(c: number): void {
+    const tcb = this.tcb
+    if (tcb[c + STATE] === state.TIME_WAIT) this.#remember(c)
+    else tcb[c + STATE] = state.CLOSED
+    this.timers.cancel(c)
+    this.table.remove(c)
+    if (tcb[c + FLAGS] & OPENED) this.app.onClosed(c)
+    // A connection on the work list is freed when the list is walked.
+    if (tcb[c + FLAGS] & ON_LIST) tcb[c + STATE] = state.CLOSED
+    else this.pool.free(c)
+  }
+
+  /** Puts a connection on the work list: it has something to send when it is walked. */
+  addWork(c: number, need: number): void {
+    const tcb = this.tcb
+    tcb[c + FLAGS] |= need
+    if (tcb[c + FLAGS] & ON_LIST) return
+    tcb[c + FLAGS] |= ON_LIST
+    tcb[c + LIST_NEXT] = NO_CONN
+    if (this.workTail === NO_CONN) this.workHead = c
+    else tcb[this.workTail + LIST_NEXT] = c
+    this.workTail = c
+  }
+
+  drop(reason: number): number {
+    this.drops[reason]++
+    return reason
+  }
+
+  #remember(c: number): void {
+    const tcb = this.tcb
+    this.timeWait.add(
+      tcb[c + HASH],
+      tcb[c + REMOTE_ADDR],
+      tcb[c + LOCAL_ADDR],
+      tcb[c + PORTS],
+      tcb[c + SND_NXT],
+      tcb[c + RCV_NXT],
+      this.nowMs,
+    )
+  }
+}

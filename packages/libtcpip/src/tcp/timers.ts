@@ -1,0 +1,108 @@
+/**
+ * What happens when a connection's time has come. Each has two deadlines, retransmission (or
+ * persist) and the application's; the wheel holds the connection once, at the earlier of them or
+ * before (timerWheel.ts), so being popped early is normal.
+ */
+import { abort } from './abort.ts'
+import { sendSynAck } from './listen.ts'
+import { output, startTimer } from './output.ts'
+import { onPersist, onRto } from './recovery.ts'
+import { backOffRto } from './rtt.ts'
+import { isReachable } from './segment.ts'
+import * as state from './state.ts'
+import {
+  APP_ARMED,
+  APP_AT,
+  FLAGS,
+  NO_CONN,
+  PERSIST,
+  RETRIES,
+  RTX_ARMED,
+  RTX_AT,
+  STATE,
+  SYN_RESENT,
+} from './tcb.ts'
+import type { Tcp } from './tcp.ts'
+
+/** Runs everything that is due at the stack's clock. */
+export function runTimers(tcp: Tcp): void {
+  for (let c = tcp.timers.pop(tcp.nowMs); c !== NO_CONN; c = tcp.timers.pop(tcp.nowMs)) {
+    if (onTimer(tcp, c)) reschedule(tcp, c)
+  }
+  tcp.timeWait.expire(tcp.nowMs)
+}
+
+/** Milliseconds until `runTimers` has something to do, -1 for never. */
+export function idleMs(tcp: Tcp): number {
+  const wheel = tcp.timers.idleMs(tcp.nowMs)
+  const waiting = tcp.timeWait.idleMs(tcp.nowMs)
+  if (wheel < 0 || waiting < 0) return wheel < 0 ? waiting : wheel
+  return wheel < waiting ? wheel : waiting
+}
+
+/** Runs what is due on one connection; false if the connection is gone. */
+function onTimer(tcp: Tcp, c: number): boolean {
+  const tcb = tcp.tcb
+  if (tcb[c + FLAGS] & RTX_ARMED && ((tcb[c + RTX_AT] - tcp.nowMs) | 0) <= 0) {
+    if (!onRetransmission(tcp, c)) return false
+  }
+  if (tcb[c + FLAGS] & APP_ARMED && ((tcb[c + APP_AT] - tcp.nowMs) | 0) <= 0) {
+    return onAppTimer(tcp, c)
+  }
+  return true
+}
+
+function onRetransmission(tcp: Tcp, c: number): boolean {
+  const tcb = tcp.tcb
+  if (tcb[c + STATE] === state.SYN_RCVD) return onSynAckTimer(tcp, c)
+  if (tcb[c + FLAGS] & PERSIST) {
+    if (isReachable(tcp, c)) onPersist(tcp, c)
+    else startTimer(tcp, c, PERSIST)
+    return true
+  }
+  if (tcb[c + RETRIES] >= tcp.config.maxRetries) {
+    tcp.stats.abortsOnTimeout++
+    abort(tcp, c)
+    return false
+  }
+  onRto(tcp, c)
+  return true
+}
+
+/** RFC 6298 §5.5: 1, 3, 7, 15, 31 s; then the half-open connection is forgotten. */
+function onSynAckTimer(tcp: Tcp, c: number): boolean {
+  const tcb = tcp.tcb
+  if (tcb[c + RETRIES] >= tcp.config.maxSynAckRetries) {
+    tcp.stats.attemptFails++
+    tcp.setState(c, state.ABORT)
+    tcp.release(c)
+    return false
+  }
+  tcb[c + RETRIES]++
+  tcb[c + FLAGS] |= SYN_RESENT
+  backOffRto(tcb, c)
+  sendSynAck(tcp, c)
+  return true
+}
+
+/** The application's own time-out, or the end of FIN-WAIT-2. */
+function onAppTimer(tcp: Tcp, c: number): boolean {
+  const tcb = tcp.tcb
+  tcb[c + FLAGS] &= ~APP_ARMED
+  if (tcb[c + STATE] === state.FIN_WAIT_2) {
+    tcp.setState(c, state.ABORT)
+    tcp.release(c)
+    return false
+  }
+  tcp.app.onTimeout(c)
+  if (tcb[c + STATE] === state.CLOSED) return false
+  output(tcp, c)
+  return true
+}
+
+function reschedule(tcp: Tcp, c: number): void {
+  const tcb = tcp.tcb
+  const flags = tcb[c + FLAGS]
+  if (flags & RTX_ARMED) tcp.timers.schedule(c, tcb[c + RTX_AT])
+  if (flags & APP_ARMED) tcp.timers.schedule(c, tcb[c + APP_AT])
+}

@@ -1,0 +1,44 @@
+/**
+ * The work list: connections that still have something to send when a batch is over, because an ACK
+ * was carried by no data (so one ACK answers a whole batch, RFC 9293 MUST-58), because the ring was
+ * full, or because the first hop's address was not known. First come, first served.
+ */
+import { ACK } from '../wire/tcp.ts'
+import { sendSynAck } from './listen.ts'
+import { output } from './output.ts'
+import { sendControl } from './segment.ts'
+import * as state from './state.ts'
+import { FLAGS, LIST_NEXT, NEED_ACK, NEED_OUTPUT, NO_CONN, ON_LIST, SND_NXT, STATE } from './tcb.ts'
+import type { Tcp } from './tcp.ts'
+
+/** Serves everybody who was on the list when the call began, for as long as the ring has space. */
+export function runWork(tcp: Tcp): void {
+  const last = tcp.workTail
+  if (last === NO_CONN) return
+  for (;;) {
+    const c = tcp.workHead
+    if (tcp.device.txSpace() === 0) return
+    tcp.workHead = tcp.tcb[c + LIST_NEXT]
+    if (tcp.workHead === NO_CONN) tcp.workTail = NO_CONN
+    serve(tcp, c)
+    if (c === last) return
+  }
+}
+
+function serve(tcp: Tcp, c: number): void {
+  const tcb = tcp.tcb
+  const needsOutput = (tcb[c + FLAGS] & NEED_OUTPUT) !== 0
+  tcb[c + FLAGS] &= ~(ON_LIST | NEED_OUTPUT)
+  if (tcb[c + STATE] === state.CLOSED) {
+    tcp.pool.free(c) // released while it was listed
+    return
+  }
+  if (tcb[c + STATE] === state.SYN_RCVD) {
+    if (needsOutput) sendSynAck(tcp, c)
+    return
+  }
+  if (needsOutput) output(tcp, c)
+  if (tcb[c + FLAGS] & NEED_ACK && !sendControl(tcp, c, tcb[c + SND_NXT], ACK)) {
+    tcp.addWork(c, NEED_ACK)
+  }
+}
