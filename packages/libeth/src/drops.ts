@@ -44,6 +44,8 @@ export const ARP_UNSOLICITED = 17
 export const ARP_NO_TX_SPACE = 18
 /** A request for an address that we are still probing (RFC 5227 §2.1). */
 export const ARP_PROBING = 19
+/** Answered, but the asker was not learned: every entry it could have is in use. */
+export const ARP_TABLE_FULL = 20
 
 /** Names by reason; index 0 is `ok`. */
 export const ETH_DROP_NAMES: readonly string[] = [
@@ -67,4 +69,5 @@ export const ETH_DROP_NAMES: readonly string[] = [
   'arp-unsolicited',
   'arp-no-tx-space',
   'arp-probing',
+  'arp-table-full',
 ]
