@@ -1,0 +1,129 @@
+/**
+ * Why a frame was dropped, IP and above: reasons 32 … 127 (libeth has 1 … 31). A reason is a small
+ * number, so that counting one is `drops[reason]++`; its name is for people and metrics.
+ *
+ * Invariant: nothing from the wire throws, and every packet not taken is counted under one reason.
+ */
+import { ETH_DROP_NAMES } from '@sandstorm/libeth'
+
+const FIRST = 32
+
+/** Shorter than an IPv4 header. */
+export const IP_TRUNCATED = 32
+/** The version field is not 4. */
+export const IP_VERSION = 33
+/** The header length is under 20 bytes or beyond the packet. */
+export const IP_HEADER_LEN = 34
+/** The total length is under the header length or beyond the frame. */
+export const IP_TOTAL_LEN = 35
+export const IP_CHECKSUM = 36
+/** A fragment: there is no reassembly. */
+export const IP_FRAGMENT = 37
+/** Loose or strict source route: refused, as everywhere (RFC 7126 §4.3). */
+export const IP_OPTIONS_SOURCE_ROUTE = 38
+/** An option whose length is impossible. */
+export const IP_OPTIONS_MALFORMED = 39
+/** A source address that no host can have (RFC 1122 §3.2.1.3). */
+export const IP_BAD_SOURCE = 40
+/** Addressed to another host. */
+export const IP_NOT_OURS = 41
+/** Broadcast or multicast, where only unicast is served. */
+export const IP_BROADCAST = 42
+/** A protocol that nobody here speaks. */
+export const IP_PROTOCOL = 43
+export const ICMP_TRUNCATED = 44
+export const ICMP_CHECKSUM = 45
+/** A type that is not answered. */
+export const ICMP_TYPE = 46
+/** Beyond the rate at which ICMP is answered. */
+export const ICMP_RATE = 47
+/** Shorter than a TCP header. */
+export const TCP_TRUNCATED = 48
+/** The header length is under 20 bytes or beyond the segment. */
+export const TCP_HEADER_LEN = 49
+export const TCP_CHECKSUM = 50
+export const TCP_PORT_ZERO = 51
+/** No connection, and no listener on the port: answered with RST. */
+export const TCP_NO_LISTENER = 52
+/** No connection for a segment that cannot begin one. */
+export const TCP_NO_CONNECTION = 53
+/** Too many connections not yet established. */
+export const TCP_BACKLOG_FULL = 54
+/** No TCB left. */
+export const TCP_TABLE_FULL = 55
+/** Outside the receive window (RFC 9293 §3.10.7.4). */
+export const TCP_OUT_OF_WINDOW = 56
+/** Acknowledges what was never sent, or is far too old (RFC 5961 §5). */
+export const TCP_BAD_ACK = 57
+/** Every byte was received before. */
+export const TCP_OLD_DUPLICATE = 58
+/** Arrived before its predecessor. */
+export const TCP_OUT_OF_ORDER = 59
+/** An RST that RFC 5961 §3 does not accept. */
+export const TCP_RST_IGNORED = 60
+/** A SYN inside a connection: challenged (RFC 5961 §4). */
+export const TCP_SYN_IGNORED = 61
+/** From our own address and port (the LAND attack). */
+export const TCP_LAND = 62
+/** Neither SYN, ACK nor RST, or contradictory flags. */
+export const TCP_BAD_FLAGS = 63
+/** Data after the connection stopped receiving. */
+export const TCP_DATA_AFTER_CLOSE = 64
+/** The answer found no room in the device's ring. */
+export const NO_TX_SPACE = 65
+/** The answer found no free frame. */
+export const NO_FRAME_LEFT = 66
+/** The answer waits for a hardware address. */
+export const NO_NEIGHBOUR_YET = 67
+/** Header length beyond the bytes at hand (a device cut the frame). */
+export const FRAME_CUT = 68
+
+const NAMES: readonly string[] = [
+  'ip-truncated',
+  'ip-version',
+  'ip-header-len',
+  'ip-total-len',
+  'ip-checksum',
+  'ip-fragment',
+  'ip-options-source-route',
+  'ip-options-malformed',
+  'ip-bad-source',
+  'ip-not-ours',
+  'ip-broadcast',
+  'ip-protocol',
+  'icmp-truncated',
+  'icmp-checksum',
+  'icmp-type',
+  'icmp-rate',
+  'tcp-truncated',
+  'tcp-header-len',
+  'tcp-checksum',
+  'tcp-port-zero',
+  'tcp-no-listener',
+  'tcp-no-connection',
+  'tcp-backlog-full',
+  'tcp-table-full',
+  'tcp-out-of-window',
+  'tcp-bad-ack',
+  'tcp-old-duplicate',
+  'tcp-out-of-order',
+  'tcp-rst-ignored',
+  'tcp-syn-ignored',
+  'tcp-land',
+  'tcp-bad-flags',
+  'tcp-data-after-close',
+  'no-tx-space',
+  'no-frame-left',
+  'no-neighbour-yet',
+  'frame-cut',
+]
+
+/** Names by reason, libeth's included; '' where a number is not in use. */
+export const DROP_NAMES: readonly string[] = [
+  ...ETH_DROP_NAMES,
+  ...new Array<string>(FIRST - ETH_DROP_NAMES.length).fill(''),
+  ...NAMES,
+]
+
+/** One more than the highest reason: the size of a table of counters. */
+export const DROP_COUNT: number = DROP_NAMES.length

@@ -1,0 +1,134 @@
+/**
+ * TCP options: a reader that fills one object made at start-up, and writers (RFC 9293 §3.2,
+ * RFC 7323 §2 and §3 for window scale and timestamps, RFC 2018 §2 for SACK-permitted).
+ *
+ * Invariant: whatever the bytes are, the parse ends inside the header and leaves each field either
+ * at "absent" or at a value that the peer may send.
+ */
+import { flags, HEADER_LEN, headerLen, SYN } from './tcp.ts'
+
+export const KIND_EOL = 0
+export const KIND_NOP = 1
+export const KIND_MSS = 2
+export const KIND_WINDOW_SCALE = 3
+export const KIND_SACK_PERMITTED = 4
+export const KIND_SACK = 5
+export const KIND_TIMESTAMPS = 8
+
+export const MSS_LEN = 4
+export const WINDOW_SCALE_LEN = 3
+export const SACK_PERMITTED_LEN = 2
+export const TIMESTAMPS_LEN = 10
+
+/** RFC 7323 §2.3: a larger shift count is used as 14. */
+export const WINDOW_SCALE_MAX = 14
+
+export class TcpOptions {
+  /** Maximum segment size; 0: absent. SYN only. */
+  mss = 0
+  /** Shift count, at most 14; -1: absent. SYN only. */
+  windowScale = -1
+  /** SYN only. */
+  sackPermitted = false
+  timestamps = false
+  /** int32; only with `timestamps`. */
+  tsVal = 0
+  tsEcr = 0
+  /** How many impossible options were met since start-up; never reset. */
+  malformed = 0
+
+  /**
+   * Reads the options of the TCP header at `off`, which `tcp.check` found right. An option that
+   * cannot fit ends the parse, since what follows has no known place; a known kind with another
+   * length than its own is skipped, as Linux does. Options that are meant for a SYN are ignored
+   * elsewhere (RFC 7323 §2.2).
+   */
+  parse(view: DataView, off: number): void {
+    this.mss = 0
+    this.windowScale = -1
+    this.sackPermitted = false
+    this.timestamps = false
+    this.tsVal = 0
+    this.tsEcr = 0
+    const syn = (flags(view, off) & SYN) !== 0
+    const end = off + headerLen(view, off)
+    let at = off + HEADER_LEN
+    while (at < end) {
+      const kind = view.getUint8(at)
+      if (kind === KIND_EOL) return
+      if (kind === KIND_NOP) {
+        at++
+        continue
+      }
+      const len = at + 1 < end ? view.getUint8(at + 1) : 0
+      if (len < 2 || at + len > end) {
+        this.malformed++
+        return
+      }
+      this.#take(view, at, kind, len, syn)
+      at += len
+    }
+  }
+
+  /** Notes one option that lies wholly inside the header. */
+  #take(view: DataView, at: number, kind: number, len: number, syn: boolean): void {
+    if (len !== lengthOf(kind, len)) {
+      this.malformed++
+    } else if (kind === KIND_TIMESTAMPS) {
+      this.timestamps = true
+      this.tsVal = view.getInt32(at + 2)
+      this.tsEcr = view.getInt32(at + 6)
+    } else if (!syn) {
+      return
+    } else if (kind === KIND_MSS) {
+      this.mss = view.getUint16(at + 2)
+    } else if (kind === KIND_WINDOW_SCALE) {
+      this.windowScale = Math.min(view.getUint8(at + 2), WINDOW_SCALE_MAX)
+    } else if (kind === KIND_SACK_PERMITTED) {
+      this.sackPermitted = true
+    }
+  }
+}
+
+/** The one legal length of a known kind; `len` itself for all others. */
+function lengthOf(kind: number, len: number): number {
+  switch (kind) {
+    case KIND_MSS:
+      return MSS_LEN
+    case KIND_WINDOW_SCALE:
+      return WINDOW_SCALE_LEN
+    case KIND_SACK_PERMITTED:
+      return SACK_PERMITTED_LEN
+    case KIND_TIMESTAMPS:
+      return TIMESTAMPS_LEN
+    default:
+      return len
+  }
+}
+
+/** Writes an MSS option; returns the offset behind it, as all writers here. */
+export function writeMss(view: DataView, off: number, mss: number): number {
+  view.setUint8(off, KIND_MSS)
+  view.setUint8(off + 1, MSS_LEN)
+  view.setUint16(off + 2, mss)
+  return off + MSS_LEN
+}
+
+/** Writes a NOP and a window scale option: four bytes. */
+export function writeWindowScale(view: DataView, off: number, shift: number): number {
+  view.setUint8(off, KIND_NOP)
+  view.setUint8(off + 1, KIND_WINDOW_SCALE)
+  view.setUint8(off + 2, WINDOW_SCALE_LEN)
+  view.setUint8(off + 3, shift)
+  return off + 1 + WINDOW_SCALE_LEN
+}
+
+/**
+ * Ends the options of the TCP header at `header` that reach up to `off`: fills with EOL to a
+ * multiple of four bytes. Returns the offset behind the header.
+ */
+export function pad(view: DataView, header: number, off: number): number {
+  const end = header + ((off - header + 3) & ~3)
+  while (off < end) view.setUint8(off++, KIND_EOL)
+  return end
+}
