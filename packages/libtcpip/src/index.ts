@@ -13,3 +13,17 @@ export {
   writeMss,
   writeWindowScale,
 } from './wire/tcpOptions.ts'
+
+// The stack: what an application is built on.
+export { abort } from './tcp/abort.ts'
+export { type Application, BUSY } from './tcp/application.ts'
+export { type CongestionControl, initialWindow } from './tcp/congestion.ts'
+export { NewReno } from './tcp/newreno.ts'
+export { output } from './tcp/output.ts'
+export { dataFlags, HEADERS_LEN, patchHeaders, SUM_BY_DEVICE, writeHeaders } from './tcp/segment.ts'
+export * as seq from './tcp/seq.ts'
+export * as state from './tcp/state.ts'
+export type { TcpStats } from './tcp/stats.ts'
+export * as tcb from './tcp/tcb.ts'
+export { Segment, TCP_DEFAULTS, Tcp, type TcpConfig, type TcpPorts } from './tcp/tcp.ts'
+export { Stack, type StackOptions } from './stack.ts'

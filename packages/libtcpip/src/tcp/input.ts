@@ -32,6 +32,7 @@ import {
   FLAGS,
   MAX_WND,
   NEED_ACK,
+  NEIGHBOUR,
   NO_CONN,
   PERSIST,
   RCV_ADV,
@@ -254,6 +255,7 @@ function acknowledge(tcp: Tcp, c: number): number {
   updateWindow(tcp, c)
   if (gt(seg.ack, una)) {
     onNewAck(tcp, c, seg.ack)
+    tcp.arp.confirm(tcb[c + NEIGHBOUR], tcp.clockMs)
     onProgress(tcp, c)
   } else if (isDuplicateAck(tcp, c, windowBefore)) {
     onDupAck(tcp, c)

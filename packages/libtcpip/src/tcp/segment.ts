@@ -58,7 +58,7 @@ const sum32 = (n: number): number => (n >>> 16) + (n & 0xffff)
 export function isReachable(tcp: Tcp, c: number): boolean {
   const tcb = tcp.tcb
   if (tcp.arp.holds(tcb[c + NEIGHBOUR], tcb[c + NEXT_HOP])) return true
-  tcb[c + NEIGHBOUR] = tcp.arp.lookup(tcb[c + NEXT_HOP], tcp.nowMs)
+  tcb[c + NEIGHBOUR] = tcp.arp.lookup(tcb[c + NEXT_HOP], tcp.clockMs)
   return tcb[c + NEIGHBOUR] >= 0
 }
 
@@ -186,7 +186,7 @@ export function sendControl(tcp: Tcp, c: number, seq: number, flags: number): bo
  */
 export function sendBare(tcp: Tcp, seq: number, ack: number, flags: number, window: number): void {
   const to = tcp.segment
-  const neighbour = tcp.arp.lookup(tcp.ports.nextHop(to.remoteAddr), tcp.nowMs)
+  const neighbour = tcp.arp.lookup(tcp.ports.nextHop(to.remoteAddr), tcp.clockMs)
   if (neighbour < 0 || tcp.device.txSpace() === 0) return
   const frame = tcp.frames.alloc()
   if (frame === NO_FRAME) return

@@ -101,6 +101,7 @@ export class Tcp {
   readonly ports: TcpPorts
   readonly device: Device
   readonly frames: FramePool
+  readonly arp: Arp
   readonly app: Application
   readonly cc: CongestionControl
   readonly pool: TcbPool
@@ -117,6 +118,8 @@ export class Tcp {
   /** The stack's clock at this batch, int32 and wrapping. */
   nowUs = 0
   nowMs = 0
+  /** Milliseconds that never wrap: for ARP, which is asked rarely. */
+  clockMs = 0
   halfOpen = 0
   /** The 4 µs clock of initial sequence numbers, int32 and wrapping. */
   isnTicks = 0
@@ -140,6 +143,7 @@ export class Tcp {
     this.ports = ports
     this.device = ports.device
     this.frames = ports.frames
+    this.arp = ports.arp
     this.app = app
     this.cc = cc
     this.config = config
@@ -158,7 +162,8 @@ export class Tcp {
   /** Sets the clock for a batch; `nowUs` may be any growing number of microseconds. */
   setTime(nowUs: number): void {
     this.nowUs = nowUs | 0
-    this.nowMs = Math.floor(nowUs / 1000) | 0
+    this.clockMs = Math.floor(nowUs / 1000)
+    this.nowMs = this.clockMs | 0
     this.isnTicks = Math.floor(nowUs / 4) | 0
   }
 

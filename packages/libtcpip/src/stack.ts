@@ -1,0 +1,121 @@
+/**
+ * The stack: one device, one address, one thread (paper §2: no locks, nothing shared). `poll` is the
+ * whole cycle of paper §2.1: take a batch of frames, let each do its work to the end, run what is
+ * due, flush once, take back what the device has sent. It never waits; `idleUs` says how long the
+ * caller may, and the same frames, clock and random numbers give the same frames out.
+ */
+import { Arp, ETH_NOT_OURS, ETH_TYPE, ethernet } from '@sandstorm/libeth'
+import type { Device, FramePool } from '@sandstorm/libnmio'
+import { OK } from './drops.ts'
+import { ipv4Input } from './ipv4Input.ts'
+import type { Application } from './tcp/application.ts'
+import type { CongestionControl } from './tcp/congestion.ts'
+import { TCP_DEFAULTS, Tcp, type TcpConfig } from './tcp/tcp.ts'
+import { idleMs, runTimers } from './tcp/timers.ts'
+import { runWork } from './tcp/work.ts'
+
+export interface StackOptions {
+  device: Device
+  /** Frames in the device's region, for headers and everything that is sent. */
+  frames: FramePool
+  /** Our IPv4 address, int32, and the length of its subnet's prefix. */
+  address: number
+  prefixLen: number
+  app: Application
+  congestion: CongestionControl
+  tcp?: Partial<TcpConfig>
+  /** Secret int32s for keys; asked at construction only. */
+  random: () => number
+  /** The clock at construction, microseconds. */
+  nowUs: number
+}
+
+export class Stack {
+  readonly device: Device
+  readonly frames: FramePool
+  readonly arp: Arp
+  readonly tcp: Tcp
+  readonly address: number
+  /** Directed broadcast of our subnet. */
+  readonly broadcast: number
+  readonly #netmask: number
+  #arpDueMs = 0
+
+  constructor(options: StackOptions) {
+    this.device = options.device
+    this.frames = options.frames
+    this.address = options.address
+    this.#netmask = options.prefixLen === 0 ? 0 : -1 << (32 - options.prefixLen)
+    this.broadcast = options.prefixLen > 30 ? -1 : options.address | ~this.#netmask
+    this.arp = new Arp({ device: options.device, frames: options.frames }, options.address)
+    const config = { ...TCP_DEFAULTS, ...options.tcp }
+    this.tcp = new Tcp(
+      this,
+      options.app,
+      options.congestion,
+      config,
+      options.random,
+      options.nowUs,
+    )
+  }
+
+  /** One batch, from receive ring to transmit ring; returns the number of frames received. */
+  poll(nowUs: number): number {
+    const device = this.device
+    this.tcp.setTime(nowUs)
+    const count = device.rx()
+    for (let i = 0; i < count; i++) {
+      this.input(device.rxOff[i], device.rxLen[i], device.rxFlags[i])
+    }
+    runTimers(this.tcp)
+    this.#tickArp()
+    runWork(this.tcp)
+    device.flush()
+    this.#reclaim()
+    return count
+  }
+
+  /** One frame; returns OK or the reason why it was dropped. */
+  input(off: number, len: number, rxFlags: number): number {
+    const view = this.device.region.view
+    const reason = ethernet.check(view, off, len)
+    if (reason !== OK) return this.drop(reason)
+    const dstHi = ethernet.dstHi(view, off)
+    const ours = dstHi === this.tcp.macHi && ethernet.dstLo(view, off) === this.tcp.macLo
+    if (!ours && (dstHi & ethernet.GROUP_BIT) === 0) return this.drop(ETH_NOT_OURS)
+    const type = ethernet.type(view, off)
+    if (type === ethernet.TYPE_IPV4) return ipv4Input(this, off, len, rxFlags)
+    if (type === ethernet.TYPE_ARP) {
+      const arpReason = this.arp.input(off, len, this.tcp.clockMs)
+      return arpReason === OK ? OK : this.drop(arpReason)
+    }
+    return this.drop(ETH_TYPE)
+  }
+
+  /** Microseconds until `poll` has something to do without a frame; -1: nothing is planned. */
+  idleUs(): number {
+    const timers = idleMs(this.tcp)
+    const arp = this.#arpDueMs < 0 ? -1 : this.#arpDueMs
+    const ms = timers < 0 ? arp : arp < 0 ? timers : Math.min(timers, arp)
+    return ms < 0 ? -1 : ms * 1000
+  }
+
+  /** The first hop towards `addr`: itself on our subnet; there is no gateway, so 0 beyond. */
+  nextHop(addr: number): number {
+    return (addr & this.#netmask) === (this.address & this.#netmask) ? addr : 0
+  }
+
+  /** Counts a drop and returns its reason. */
+  drop(reason: number): number {
+    return this.tcp.drop(reason)
+  }
+
+  #tickArp(): void {
+    this.#arpDueMs = this.arp.tick(this.tcp.clockMs)
+  }
+
+  #reclaim(): void {
+    const count = this.device.reclaim()
+    for (let i = 0; i < count; i++) this.frames.complete(this.device.doneOff[i])
+  }
+}

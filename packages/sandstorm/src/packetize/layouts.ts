@@ -1,0 +1,106 @@
+/**
+ * Layouts: how an image is cut into segments of one size, and what each segment sums to. Frame 0
+ * holds the head and a fixed number of body bytes, so later frames depend on the body alone. The
+ * segment size is taken from a short ladder, always below what the peer allows: a few layouts
+ * serve every client, and memory per image is bounded whatever clients ask for.
+ *
+ * A layout is made when a client first needs it, and its payload is summed then, once
+ * (paper §2: after the first client no work is repeated).
+ */
+import { assert, NO_FRAME, type Region } from '@sandstorm/libnmio'
+import { checksum } from '@sandstorm/libtcpip'
+import type { Content } from '../content/content.ts'
+import { BODY_LEN, HEAD_LEN, HEAD_LEN_MAX, IMAGE_OFF, IMAGE_STRIDE } from '../content/image.ts'
+
+/**
+ * Segment payloads: each fits a common MTU (9000, 1500, 1280, 576) with IPv4 or IPv6 headers and
+ * with or without timestamps, but for the last, where 576 is an IPv4 size.
+ */
+export const LADDER: readonly number[] = [8928, 1428, 1208, 524]
+
+assert(LADDER[LADDER.length - 1] > HEAD_LEN_MAX, 'a head fits in frame 0 of every layout')
+
+/** The largest ladder step within `mss`; below the ladder `mss` itself, without a layout. */
+export function segmentBytes(mss: number): number {
+  for (let i = 0; i < LADDER.length; i++) if (LADDER[i] <= mss) return LADDER[i]
+  return mss
+}
+
+export class Layout {
+  readonly image: number
+  readonly mss: number
+  /** Payload bytes of frame 0. */
+  readonly firstLen: number
+  readonly totalLen: number
+  readonly segmentCount: number
+  /** Checksum share of each segment's payload, the head's patched fields left out. */
+  readonly sums: Uint16Array
+  /** By segment, the ready frame that was sent last; NO_FRAME where there is none (template.ts). */
+  readonly newestFrame: Int32Array
+  /** Neighbours in the order of last use. */
+  newer: Layout | null = null
+  older: Layout | null = null
+
+  constructor(content: Content, image: number, mss: number) {
+    const { images, region } = content
+    const bodyLen = images[image + BODY_LEN]
+    const inFirst = mss - HEAD_LEN_MAX
+    this.image = image
+    this.mss = mss
+    this.firstLen = images[image + HEAD_LEN] + (bodyLen < inFirst ? bodyLen : inFirst)
+    this.totalLen = images[image + HEAD_LEN] + bodyLen
+    this.segmentCount = 1 + Math.ceil((this.totalLen - this.firstLen) / mss)
+    this.sums = new Uint16Array(this.segmentCount)
+    this.newestFrame = new Int32Array(this.segmentCount).fill(NO_FRAME)
+    this.#sum(region, images[image + IMAGE_OFF])
+  }
+
+  /** The segment that byte `at` of the answer lies in. */
+  segmentAt(at: number): number {
+    return at < this.firstLen ? 0 : 1 + (((at - this.firstLen) / this.mss) | 0)
+  }
+
+  /** Where segment `k` begins, counted from the answer's first byte. */
+  startOf(k: number): number {
+    return k === 0 ? 0 : this.firstLen + (k - 1) * this.mss
+  }
+
+  /** Where segment `k` ends. */
+  endOf(k: number): number {
+    const end = this.firstLen + k * this.mss
+    return end < this.totalLen ? end : this.totalLen
+  }
+
+  #sum(region: Region, imageOff: number): void {
+    for (let k = 0; k < this.segmentCount; k++) {
+      const start = this.startOf(k)
+      this.sums[k] = checksum.sum(region.view, imageOff + start, this.endOf(k) - start)
+    }
+  }
+}
+
+/** All layouts made so far, by image and ladder step. */
+export class Layouts {
+  readonly #content: Content
+  readonly #byImage: (Layout | undefined)[]
+
+  constructor(content: Content) {
+    this.#content = content
+    const count = (content.images.length / IMAGE_STRIDE) * LADDER.length
+    this.#byImage = new Array<Layout | undefined>(count).fill(undefined)
+  }
+
+  /** The layout of an image for a ladder segment size; undefined for a size below the ladder. */
+  find(image: number, mss: number): Layout | undefined {
+    const step = LADDER.indexOf(mss)
+    if (step < 0) return undefined
+    const i = (image / IMAGE_STRIDE) * LADDER.length + step
+    return this.#byImage[i] ?? this.#make(i, image, mss)
+  }
+
+  #make(i: number, image: number, mss: number): Layout {
+    const layout = new Layout(this.#content, image, mss)
+    this.#byImage[i] = layout
+    return layout
+  }
+}

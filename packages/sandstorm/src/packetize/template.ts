@@ -1,0 +1,217 @@
+/**
+ * Finished packets (paper §2.1): a segment is framed once, payload in place and summed, and from
+ * then on sent to every client by patching a dozen header fields. A frame that is still in the
+ * device's ring cannot be patched, so another connection that needs it gets a replica, made on
+ * demand at the high-water mark and retained: what the paper proposes as its future work.
+ *
+ * Replicas of a segment form a ring in the order of sending. Frames complete in that order, so if the
+ * oldest is still in flight, all are, and a new replica is due. When the pool runs low the frames of the least recently used layout are given up; the
+ * content itself stays, so any frame can be made again.
+ */
+import { NO_FRAME, OFFLOAD_NONE } from '@sandstorm/libnmio'
+import { BUSY, dataFlags, HEADERS_LEN, patchHeaders, tcb, writeHeaders } from '@sandstorm/libtcpip'
+import { IMAGE_OFF } from '../content/image.ts'
+import { CLOSE, DATE_SEC, IMAGE, LEN } from './answers.ts'
+import { type Layout, Layouts, segmentBytes } from './layouts.ts'
+import type { Ledger } from './ledger.ts'
+import { Recency } from './recency.ts'
+import { FrameBuilder, type TransmitContext, type Transmitter } from './transmitter.ts'
+
+/** Frames that templates leave to ACKs, SYN-ACKs and copies. */
+const RESERVED_FRAMES = 256
+/** Layouts that are looked at, oldest first, for one whose frames are all idle. */
+const EVICTION_TRIES = 8
+/** What a frame carries is not known: both fields must be written. */
+const CARRIES_NOTHING = -1
+
+export class TemplateTransmitter implements Transmitter {
+  readonly #builder: FrameBuilder
+  readonly #layouts: Layouts
+  readonly #recency = new Recency()
+  readonly #replicasAhead: number
+  // By frame: the next replica, and what its headers and head fields were last written for.
+  readonly #nextReplica: Int32Array
+  readonly #localAddr: Int32Array
+  readonly #localPort: Int32Array
+  readonly #dateSec: Int32Array
+  readonly #close: Int32Array
+
+  /** `replicas`: copies of each frame made at once (the paper's own version); 1 is on demand. */
+  constructor(context: TransmitContext, replicas: number) {
+    this.#builder = new FrameBuilder(context)
+    this.#layouts = new Layouts(context.content)
+    this.#replicasAhead = replicas
+    const { capacity } = context.tcp.frames
+    this.#nextReplica = new Int32Array(capacity)
+    this.#localAddr = new Int32Array(capacity)
+    this.#localPort = new Int32Array(capacity)
+    this.#dateSec = new Int32Array(capacity)
+    this.#close = new Int32Array(capacity)
+  }
+
+  get ledger(): Ledger {
+    return this.#builder.ledger
+  }
+
+  segmentBytes(mss: number): number {
+    return segmentBytes(mss)
+  }
+
+  transmit(c: number, a: number, at: number, room: number): number {
+    const builder = this.#builder
+    const mss = builder.tcp.tcb[c + tcb.MSS]
+    const layout = this.#layouts.find(builder.records[a + IMAGE], mss)
+    if (layout === undefined || layout.totalLen !== builder.records[a + LEN]) {
+      // A peer below the ladder, or HEAD of an image with a body: no segment of the layout fits.
+      const left = builder.records[a + LEN] - at
+      const len = left < mss ? left : mss
+      return len > room ? 0 : builder.sendCopy(c, a, at, len)
+    }
+    const k = layout.segmentAt(at)
+    const len = layout.endOf(k) - at
+    if (len > room) return 0
+    if (at !== layout.startOf(k)) return builder.sendCopy(c, a, at, len)
+    return this.#sendTemplate(c, a, at, len, layout, k)
+  }
+
+  transmitExactly(c: number, a: number, at: number, len: number): number {
+    return this.#builder.sendCopy(c, a, at, len)
+  }
+
+  #sendTemplate(
+    c: number,
+    a: number,
+    at: number,
+    len: number,
+    layout: Layout,
+    k: number,
+  ): number {
+    if (k === 0) this.#recency.touch(layout)
+    const frame = this.#idleFrame(layout, k)
+    if (frame === NO_FRAME) return BUSY
+    const { tcp, frames, ledger } = this.#builder
+    const payloadOff = frames.payloadOff(frame)
+    const sum = layout.sums[k] + (k === 0 ? this.#patchHead(a, frame, payloadOff) : 0)
+    const seq = this.#builder.seqOf(a, at)
+    const flags = dataFlags(tcp, c, (seq + len) | 0)
+    const off = this.#fits(c, frame)
+      ? patchHeaders(tcp, c, payloadOff, seq, len, flags, sum)
+      : writeHeaders(tcp, c, payloadOff, seq, len, flags, sum)
+    ledger.templateFrames++
+    tcp.stats.outSegs++
+    frames.sent(frame)
+    tcp.device.push(off, HEADERS_LEN + len, OFFLOAD_NONE)
+    return len
+  }
+
+  /** Were the frame's headers last written for the same local address and port? Notes them. */
+  #fits(c: number, frame: number): boolean {
+    const fields = this.#builder.tcp.tcb
+    const addr = fields[c + tcb.LOCAL_ADDR]
+    const port = fields[c + tcb.PORTS] & 0xffff
+    if (this.#localAddr[frame] === addr && this.#localPort[frame] === port) return true
+    this.#localAddr[frame] = addr
+    this.#localPort[frame] = port
+    return false
+  }
+
+  /** Makes frame 0 carry the answer's Date and Connection; returns what they add to the sum. */
+  #patchHead(a: number, frame: number, payloadOff: number): number {
+    const { records, fields, ledger } = this.#builder
+    const second = records[a + DATE_SEC]
+    const close = records[a + CLOSE]
+    if (this.#dateSec[frame] !== second || this.#close[frame] !== close) {
+      fields.write(a, payloadOff)
+      this.#dateSec[frame] = second
+      this.#close[frame] = close
+      ledger.headPatches++
+    }
+    return fields.sum(a)
+  }
+
+  /** A frame of segment `k` that is not in flight, made if need be; NO_FRAME if none can be had. */
+  #idleFrame(layout: Layout, k: number): number {
+    const newest = layout.newestFrame[k]
+    if (newest === NO_FRAME) return this.#firstFrame(layout, k)
+    const oldest = this.#nextReplica[newest]
+    const frame = this.#builder.frames.isInFlight(oldest) ? this.#replica(layout, k) : oldest
+    if (frame !== NO_FRAME) layout.newestFrame[k] = frame
+    return frame
+  }
+
+  #firstFrame(layout: Layout, k: number): number {
+    const frame = this.#build(layout, k)
+    if (frame === NO_FRAME) return NO_FRAME
+    this.#nextReplica[frame] = frame
+    layout.newestFrame[k] = frame
+    for (let i = 1; i < this.#replicasAhead; i++) this.#replica(layout, k)
+    return frame
+  }
+
+  /** Puts one more frame into the ring, behind the newest and before the oldest. */
+  #replica(layout: Layout, k: number): number {
+    const frame = this.#build(layout, k)
+    if (frame === NO_FRAME) return NO_FRAME
+    const newest = layout.newestFrame[k]
+    this.#nextReplica[frame] = this.#nextReplica[newest]
+    this.#nextReplica[newest] = frame
+    this.#builder.ledger.replicasBuilt++
+    return frame
+  }
+
+  #build(layout: Layout, k: number): number {
+    const { frames, region, content, ledger } = this.#builder
+    if (frames.freeCount <= RESERVED_FRAMES && !this.#evict(layout)) return NO_FRAME
+    const frame = frames.alloc()
+    if (frame === NO_FRAME) return NO_FRAME
+    frames.retain(frame)
+    const from = content.images[layout.image + IMAGE_OFF] + layout.startOf(k)
+    const len = layout.endOf(k) - layout.startOf(k)
+    region.bytes.copyWithin(frames.payloadOff(frame), from, from + len)
+    this.#localPort[frame] = CARRIES_NOTHING
+    this.#dateSec[frame] = CARRIES_NOTHING
+    ledger.templatesBuilt++
+    ledger.payloadBytesCopied += len
+    return frame
+  }
+
+  /** Frees the frames of layouts that were not used for longest; true if a frame can be had. */
+  #evict(keep: Layout): boolean {
+    const { frames } = this.#builder
+    let layout = this.#recency.oldest
+    for (let i = 0; i < EVICTION_TRIES && layout !== null; i++) {
+      const newer: Layout | null = layout.newer
+      if (layout !== keep && this.#isIdle(layout)) this.#giveUp(layout)
+      if (frames.freeCount > RESERVED_FRAMES) return true
+      layout = newer
+    }
+    return false
+  }
+
+  #isIdle(layout: Layout): boolean {
+    const { frames } = this.#builder
+    for (let k = 0; k < layout.segmentCount; k++) {
+      const newest = layout.newestFrame[k]
+      // The newest was sent last: if it is back, so are all before it.
+      if (newest !== NO_FRAME && frames.isInFlight(newest)) return false
+    }
+    return true
+  }
+
+  #giveUp(layout: Layout): void {
+    const { frames, ledger } = this.#builder
+    for (let k = 0; k < layout.segmentCount; k++) {
+      const newest = layout.newestFrame[k]
+      if (newest === NO_FRAME) continue
+      let frame = newest
+      do {
+        const next = this.#nextReplica[frame]
+        frames.free(frame)
+        ledger.templatesEvicted++
+        frame = next
+      } while (frame !== newest)
+      layout.newestFrame[k] = NO_FRAME
+    }
+    this.#recency.remove(layout)
+  }
+}
