@@ -1,0 +1,152 @@
+/**
+ * The header section of a request (RFC 9112 §5): strict lines, and of the fields only those that
+ * decide framing, persistence, routing and conditions. Results are fields of one reused object.
+ *
+ * Strict means: a name is a token directly followed by its colon, no line folding, CR and LF only as
+ * a pair, no control bytes. What a lenient reader would mend is where two readers of one connection
+ * come to disagree about where a request ends (RFC 9112 §11.2).
+ */
+import { ascii, CLASS, COLON, CR, isWord, LF, SP, TAB, TOKEN, VALUE } from './chars.ts'
+import {
+  connectionOptions,
+  contentLength,
+  isAuthority,
+  OPTION_CLOSE,
+  OPTION_KEEP_ALIVE,
+  transferCoding,
+} from './fieldValues.ts'
+import { NONE_MATCH_MAX } from './limits.ts'
+import { INCOMPLETE } from './requestLine.ts'
+
+/** The fields that matter have names of different lengths, so most are told apart by length alone. */
+const HOST = ascii('host')
+const EXPECT = ascii('expect')
+const CONNECTION = ascii('connection')
+const IF_NONE_MATCH = ascii('if-none-match')
+const CONTENT_LENGTH = ascii('content-length')
+const TRANSFER_ENCODING = ascii('transfer-encoding')
+const CONTINUE = ascii('100-continue')
+
+/** Content-Length was not sent. */
+export const NO_LENGTH = -1
+/** Transfer-Encoding was not sent. */
+export const NO_CODING = 0
+
+export class Fields {
+  hasHost = false
+  /** Connection: close, and keep-alive. */
+  wantsClose = false
+  wantsKeepAlive = false
+  expectsContinue = false
+  /** Content-Length, or NO_LENGTH. */
+  length: number = NO_LENGTH
+  /** NO_CODING, or what fieldValues.transferCoding says. */
+  coding: number = NO_CODING
+  /** If-None-Match values: pairs of start and end. */
+  readonly noneMatch: Int32Array = new Int32Array(2 * NONE_MATCH_MAX)
+  noneMatchCount = 0
+
+  reset(): void {
+    this.hasHost = false
+    this.wantsClose = false
+    this.wantsKeepAlive = false
+    this.expectsContinue = false
+    this.length = NO_LENGTH
+    this.coding = NO_CODING
+    this.noneMatchCount = 0
+  }
+
+  /** Reads field lines up to and with the empty line; returns as requestLine.ts says. */
+  parse(bytes: Uint8Array, off: number, end: number, fieldsMax: number): number {
+    let at = off
+    for (let count = 0; ; count++) {
+      if (at === end) return INCOMPLETE
+      if (bytes[at] === CR) return endOfLine(bytes, at, end)
+      if (count === fieldsMax) return -431
+      at = this.#line(bytes, at, end)
+      if (at <= 0) return at
+    }
+  }
+
+  #line(bytes: Uint8Array, off: number, end: number): number {
+    let at = off
+    while (at < end && (CLASS[bytes[at]] & TOKEN) !== 0) at++
+    if (at === end) return INCOMPLETE
+    if (at === off || bytes[at] !== COLON) return -400
+    const nameEnd = at++
+    while (at < end && (bytes[at] === SP || bytes[at] === TAB)) at++
+    const valueOff = at
+    while (at < end && (CLASS[bytes[at]] & VALUE) !== 0) at++
+    const next = endOfLine(bytes, at, end)
+    if (next <= 0) return next
+    while (at > valueOff && (bytes[at - 1] === SP || bytes[at - 1] === TAB)) at--
+    return this.#field(bytes, off, nameEnd, valueOff, at) ? next : -400
+  }
+
+  /** Takes one field; false if its value makes the whole request invalid. */
+  #field(bytes: Uint8Array, name: number, nameEnd: number, off: number, end: number): boolean {
+    switch (nameEnd - name) {
+      case HOST.length:
+        return !isWord(bytes, name, nameEnd, HOST) || this.#host(bytes, off, end)
+      case EXPECT.length:
+        if (isWord(bytes, name, nameEnd, EXPECT) && isWord(bytes, off, end, CONTINUE)) {
+          this.expectsContinue = true
+        }
+        return true
+      case CONNECTION.length:
+        if (isWord(bytes, name, nameEnd, CONNECTION)) this.#connection(bytes, off, end)
+        return true
+      case IF_NONE_MATCH.length:
+        if (isWord(bytes, name, nameEnd, IF_NONE_MATCH)) this.#noneMatch(off, end)
+        return true
+      case CONTENT_LENGTH.length:
+        return !isWord(bytes, name, nameEnd, CONTENT_LENGTH) || this.#length(bytes, off, end)
+      case TRANSFER_ENCODING.length:
+        return !isWord(bytes, name, nameEnd, TRANSFER_ENCODING) || this.#coding(bytes, off, end)
+      default:
+        return true
+    }
+  }
+
+  /** Once, and a valid authority (RFC 9112 §3.2). */
+  #host(bytes: Uint8Array, off: number, end: number): boolean {
+    if (this.hasHost) return false
+    this.hasHost = true
+    return isAuthority(bytes, off, end)
+  }
+
+  #connection(bytes: Uint8Array, off: number, end: number): void {
+    const options = connectionOptions(bytes, off, end)
+    if ((options & OPTION_CLOSE) !== 0) this.wantsClose = true
+    if ((options & OPTION_KEEP_ALIVE) !== 0) this.wantsKeepAlive = true
+  }
+
+  #noneMatch(off: number, end: number): void {
+    if (this.noneMatchCount === NONE_MATCH_MAX) return
+    this.noneMatch[2 * this.noneMatchCount] = off
+    this.noneMatch[2 * this.noneMatchCount++ + 1] = end
+  }
+
+  /** Said again, it must be the same (RFC 9112 §6.3, rule 5). */
+  #length(bytes: Uint8Array, off: number, end: number): boolean {
+    const length = contentLength(bytes, off, end)
+    const isSame = this.length === NO_LENGTH || this.length === length
+    this.length = length
+    return length >= 0 && isSame
+  }
+
+  /** Once: with two, the coding that ends the body is anybody's guess. */
+  #coding(bytes: Uint8Array, off: number, end: number): boolean {
+    if (this.coding !== NO_CODING) return false
+    this.coding = transferCoding(bytes, off, end)
+    return this.coding !== NO_CODING
+  }
+}
+
+/** The offset behind the CR LF at `off`. */
+function endOfLine(bytes: Uint8Array, off: number, end: number): number {
+  if (off === end) return INCOMPLETE
+  if (bytes[off] !== CR) return -400
+  if (off + 1 === end) return INCOMPLETE
+  return bytes[off + 1] === LF ? off + 2 : -400
+}

@@ -1,0 +1,103 @@
+/**
+ * From the raw path of a request to a resource. A path without "%" or bytes beyond ASCII, which is
+ * nearly every one, is looked up where it lies; others are decoded, once, into a scratch buffer
+ * (RFC 3986 §2.4, §7.3).
+ *
+ * Strict rather than helpful: "." and ".." segments (clients resolve them before they ask), encoded
+ * slashes, backslashes, NUL and malformed UTF-8 are refused with 400, since no honest client sends
+ * them and any two programs that mend them differ. Slashes are not merged: "//" finds nothing.
+ *
+ * Invariant: only a canonical path is ever looked up, and the table holds canonical paths alone, so
+ * nothing outside the folder can be named.
+ */
+import { type Content, NO_RESOURCE } from '../content/content.ts'
+import { ascii, BACKSLASH, DOT, hexDigit, PERCENT, QUESTION, SLASH } from './chars.ts'
+import { isUtf8 } from './utf8.ts'
+
+/** `find`: answer 404. */
+export const NOT_FOUND: number = NO_RESOURCE
+/** `find`: answer 400. */
+export const BAD_PATH = -2
+
+/** The one hidden folder that clients may see (RFC 8615). */
+const WELL_KNOWN = ascii('/.well-known')
+/** checkDots: nothing against it. */
+const VISIBLE = 0
+
+export class PathFinder {
+  readonly #content: Content
+  readonly #decoded: Uint8Array
+
+  /** `pathBytes`: the longest raw path there can be. */
+  constructor(content: Content, pathBytes: number) {
+    this.#content = content
+    this.#decoded = new Uint8Array(pathBytes)
+  }
+
+  /**
+   * The resource that the path bytes[off, end) names, or NOT_FOUND or BAD_PATH. The first byte is a
+   * slash; a query may follow the path and is ignored.
+   */
+  find(bytes: Uint8Array, off: number, end: number): number {
+    let hasDots = false
+    let at = off
+    for (; at < end; at++) {
+      const c = bytes[at]
+      if (c === PERCENT || c >= 0x80) return this.#findDecoded(bytes, off, end)
+      if (c === QUESTION) break
+      if (c === BACKSLASH) return BAD_PATH
+      if (c === DOT && bytes[at - 1] === SLASH) hasDots = true
+    }
+    return this.#lookUp(bytes, off, at, hasDots)
+  }
+
+  #findDecoded(bytes: Uint8Array, off: number, end: number): number {
+    const decoded = this.#decoded
+    let hasDots = false
+    let len = 0
+    for (let at = off; at < end && bytes[at] !== QUESTION; at++) {
+      let c = bytes[at]
+      if (c === PERCENT) {
+        if (at + 2 >= end) return BAD_PATH
+        const high = hexDigit(bytes[at + 1])
+        const low = hexDigit(bytes[at + 2])
+        if (high < 0 || low < 0) return BAD_PATH
+        c = (high << 4) | low
+        at += 2
+        if (c === SLASH || c === 0) return BAD_PATH
+      }
+      if (c === BACKSLASH) return BAD_PATH
+      if (c === DOT && decoded[len - 1] === SLASH) hasDots = true
+      decoded[len++] = c
+    }
+    if (!isUtf8(decoded, 0, len)) return BAD_PATH
+    return this.#lookUp(decoded, 0, len, hasDots)
+  }
+
+  #lookUp(path: Uint8Array, off: number, end: number, hasDots: boolean): number {
+    const verdict = hasDots ? checkDots(path, off, end) : VISIBLE
+    return verdict === VISIBLE ? this.#content.find(path, off, end) : verdict
+  }
+}
+
+/** Judges segments that begin with a dot: "." and ".." are BAD_PATH, hidden names NOT_FOUND. */
+function checkDots(path: Uint8Array, off: number, end: number): number {
+  let verdict = VISIBLE
+  for (let at = off + 1; at < end; at++) {
+    if (path[at] !== DOT || path[at - 1] !== SLASH) continue
+    if (isSegmentEnd(path, at + 1, end)) return BAD_PATH
+    if (path[at + 1] === DOT && isSegmentEnd(path, at + 2, end)) return BAD_PATH
+    if (at !== off + 1 || !isWellKnown(path, off, end)) verdict = NOT_FOUND
+  }
+  return verdict
+}
+
+const isSegmentEnd = (path: Uint8Array, at: number, end: number): boolean =>
+  at >= end || path[at] === SLASH
+
+function isWellKnown(path: Uint8Array, off: number, end: number): boolean {
+  for (let i = 0; i < WELL_KNOWN.length; i++) {
+    if (off + i >= end || path[off + i] !== WELL_KNOWN[i]) return false
+  }
+  return isSegmentEnd(path, off + WELL_KNOWN.length, end)
+}
