@@ -17,3 +17,13 @@ export {
 } from './device.ts'
 export { FramePool, NO_FRAME, PAYLOAD_OFF } from './frames.ts'
 export { REGION_MAX_BYTES, Region } from './region.ts'
+
+// Devices in memory, and wrappers around any device.
+
+export { type Clock, VirtualClock } from './clock.ts'
+export { type MemoryLinkOptions, MemoryPort, memoryLink } from './memory.ts'
+export { FaultDevice, type FaultSetup, faultRegionBytes } from './wrap/fault.ts'
+export type { FaultStats } from './wrap/faultline.ts'
+export { type FaultOptions, NO_FAULTS, parseFault } from './wrap/faultoptions.ts'
+export { PcapDevice, type PcapOptions } from './wrap/pcap.ts'
+export { type FrameFormatter, TraceDevice, type TraceOptions } from './wrap/trace.ts'

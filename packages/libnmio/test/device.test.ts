@@ -1,0 +1,74 @@
+/** The device contract, run for the link in memory and for it inside each wrapper. */
+import { mkdtempSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import {
+  type Device,
+  FaultDevice,
+  memoryLink,
+  NO_FAULTS,
+  PcapDevice,
+  Region,
+  TraceDevice,
+  VirtualClock,
+} from '../src/index.ts'
+import { devicePeer, deviceSuite, type Pair } from './device.suite.ts'
+import { GatherPort } from './gatherport.ts'
+
+const content = (): Region => new Region(65536)
+
+function memoryPair(wrap: (port: Device) => Device, body?: Region): Pair {
+  const [a, b] = memoryLink({ region: new Region(1 << 24), ringSize: 256 })
+  const device = wrap(a)
+  return {
+    device,
+    peer: devicePeer(b),
+    ...(body && { content: body }),
+    close() {
+      device.close()
+      b.close()
+    },
+  }
+}
+
+const clock = new VirtualClock().read
+
+deviceSuite('memory', () => memoryPair(a => a))
+
+deviceSuite('memory, traced', () =>
+  memoryPair(a => new TraceDevice(a, { clock, format: () => '', write: () => {} })),
+)
+
+deviceSuite('memory, traced, gathering', () => {
+  const body = content()
+  const wrap = (a: Device): Device =>
+    new TraceDevice(new GatherPort(a, body), { clock, format: () => '', write: () => {} })
+  return memoryPair(wrap, body)
+})
+
+deviceSuite('memory with no faults', () =>
+  memoryPair(a => new FaultDevice(a, NO_FAULTS, { clock })),
+)
+
+deviceSuite('memory with no faults, gathering', () => {
+  const body = content()
+  const wrap = (a: Device): Device =>
+    new FaultDevice(new GatherPort(a, body), NO_FAULTS, { clock, content: body })
+  return memoryPair(wrap, body)
+})
+
+deviceSuite('memory, recorded', () => {
+  const dir = mkdtempSync(join(tmpdir(), 'libnmio-'))
+  const body = content()
+  const path = join(dir, 'suite.pcapng')
+  const wrap = (a: Device): Device =>
+    new PcapDevice(new GatherPort(a, body), { path, clock, content: body })
+  const pair = memoryPair(wrap, body)
+  return {
+    ...pair,
+    close() {
+      pair.close()
+      rmSync(dir, { recursive: true })
+    },
+  }
+})
