@@ -17,3 +17,16 @@ export {
 } from './device.ts'
 export { FramePool, NO_FRAME, PAYLOAD_OFF } from './frames.ts'
 export { REGION_MAX_BYTES, Region } from './region.ts'
+export { SysError } from './sys/errno.ts'
+export {
+  hasNetAdmin,
+  kernelRelease,
+  koffiProblem,
+  type PersistentTap,
+  persistentTaps,
+  tunProblem,
+} from './sys/probe.ts'
+export { closeTap, type TapHandle, wakeTap } from './tap/handle.ts'
+export { openTap } from './tap/open.ts'
+export type { TapOptions } from './tap/options.ts'
+export { TapDevice, tapReserveBytes } from './tap/tap.ts'
