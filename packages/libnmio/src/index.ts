@@ -27,3 +27,16 @@ export type { FaultStats } from './wrap/faultline.ts'
 export { type FaultOptions, NO_FAULTS, parseFault } from './wrap/faultoptions.ts'
 export { PcapDevice, type PcapOptions } from './wrap/pcap.ts'
 export { type FrameFormatter, TraceDevice, type TraceOptions } from './wrap/trace.ts'
+export { SysError } from './sys/errno.ts'
+export {
+  hasNetAdmin,
+  kernelRelease,
+  koffiProblem,
+  type PersistentTap,
+  persistentTaps,
+  tunProblem,
+} from './sys/probe.ts'
+export { closeTap, type TapHandle, wakeTap } from './tap/handle.ts'
+export { openTap } from './tap/open.ts'
+export type { TapOptions } from './tap/options.ts'
+export { TapDevice, tapReserveBytes } from './tap/tap.ts'

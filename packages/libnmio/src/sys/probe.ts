@@ -1,0 +1,78 @@
+/**
+ * What this machine can do, as facts for a person to read: each is a plain value, and a reason
+ * instead of an exception where something is missing. Nothing is changed by looking.
+ */
+import { closeSync, openSync, readFileSync } from 'node:fs'
+import { release } from 'node:os'
+import { libc } from './libc.ts'
+import { listAddresses, listLinks } from './links.ts'
+import { prefixText } from './prefix.ts'
+import { IFF_TAP } from './tun.ts'
+
+/** linux/capability.h. */
+const CAP_NET_ADMIN = 12n
+
+/** The running kernel, as `uname -r` says it. */
+export const kernelRelease = (): string => release()
+
+/** '' if /dev/net/tun can be opened, else the errno's symbol: ENOENT, EACCES, … */
+export function tunProblem(): string {
+  try {
+    closeSync(openSync('/dev/net/tun', 'r+'))
+    return ''
+  } catch (error) {
+    return (error as NodeJS.ErrnoException).code ?? 'unknown'
+  }
+}
+
+/** Does this process hold CAP_NET_ADMIN (proc(5): CapEff)? It is what making an interface takes. */
+export function hasNetAdmin(): boolean {
+  try {
+    const hex = /^CapEff:\s*([0-9a-f]+)/m.exec(readFileSync('/proc/self/status', 'latin1'))?.[1]
+    return hex !== undefined && ((BigInt(`0x${hex}`) >> CAP_NET_ADMIN) & 1n) === 1n
+  } catch {
+    return false // no /proc: no Linux
+  }
+}
+
+/** '' if system calls can be made, else why koffi does not load. */
+export function koffiProblem(): string {
+  try {
+    libc()
+    return ''
+  } catch (error) {
+    return (error as Error).message
+  }
+}
+
+/** A TAP that somebody made to stay. */
+export interface PersistentTap {
+  readonly name: string
+  /** uid of the user who may attach without privileges; undefined: nobody. */
+  readonly owner: number | undefined
+  readonly multiQueue: boolean
+  readonly up: boolean
+  /** A program has it open now. */
+  readonly busy: boolean
+  /** As `10.77.0.1/24`. */
+  readonly addresses: string[]
+}
+
+/** The persistent TAPs of this network namespace; none where they cannot be listed. */
+export function persistentTaps(): PersistentTap[] {
+  if (koffiProblem() !== '') return []
+  const addresses = listAddresses()
+  const found: PersistentTap[] = []
+  for (const { index, name, tun, up, carrier } of listLinks()) {
+    if (tun === undefined || tun.type !== IFF_TAP || !tun.persistent) continue
+    found.push({
+      name,
+      owner: tun.owner,
+      multiQueue: tun.multiQueue,
+      up,
+      busy: carrier || tun.queues > 0,
+      addresses: addresses.filter(a => a.index === index).map(a => prefixText(a.prefix)),
+    })
+  }
+  return found
+}

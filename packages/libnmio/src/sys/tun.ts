@@ -1,0 +1,57 @@
+/**
+ * The kernel's TUN/TAP driver (linux/if_tun.h, Documentation/networking/tuntap.rst): the ioctls that
+ * make one file descriptor one end of an Ethernet cable whose other end is a network interface.
+ *
+ * Numbers are those of asm-generic/ioctl.h; the structures are host-endian except virtio_net_hdr,
+ * which is told to be little-endian.
+ */
+import { check, cString, libc } from './libc.ts'
+
+/** linux/if.h: IFNAMSIZ, the closing zero included. */
+export const IFNAMSIZ = 16
+
+/** linux/if_tun.h: flags of TUNSETIFF. */
+export const IFF_TAP = 0x0002
+export const IFF_MULTI_QUEUE = 0x0100
+export const IFF_NO_PI = 0x1000
+export const IFF_VNET_HDR = 0x4000
+export const IFF_TUN_EXCL = 0x8000
+
+/** linux/if_tun.h: what TUNSETOFFLOAD lets the kernel leave to us. */
+export const TUN_F_CSUM = 0x01
+export const TUN_F_TSO4 = 0x02
+export const TUN_F_TSO6 = 0x04
+export const TUN_F_TSO_ECN = 0x08
+
+/** asm-generic/ioctl.h: _IOW(type, nr, int). */
+const iow = (type: string, nr: number): number =>
+  0x40000000 | (4 << 16) | (type.charCodeAt(0) << 8) | nr
+
+const TUNSETIFF = iow('T', 202)
+const TUNSETOFFLOAD = iow('T', 208)
+const TUNSETVNETHDRSZ = iow('T', 216)
+const TUNSETVNETLE = iow('T', 220)
+
+/** linux/if.h: struct ifreq is 40 bytes, ifr_flags behind the name. */
+const IFREQ_LEN = 40
+const IFR_FLAGS = 16
+
+const int = (value: number): Uint8Array => new Uint8Array(Int32Array.of(value).buffer)
+
+/** Makes the descriptor the queue of interface `name`; what stands in the way is errno's to say. */
+export function setInterface(fd: number, name: string, flags: number): void {
+  const ifreq = cString(name, IFREQ_LEN)
+  new DataView(ifreq.buffer).setUint16(IFR_FLAGS, flags, true)
+  check(libc().ioctl(fd, TUNSETIFF, ifreq), `TUNSETIFF ${name}`)
+}
+
+/** Every frame, both ways, begins with a little-endian virtio_net_hdr of `len` bytes. */
+export function setVnetHeader(fd: number, len: number): void {
+  check(libc().ioctl(fd, TUNSETVNETHDRSZ, int(len)), 'TUNSETVNETHDRSZ')
+  check(libc().ioctl(fd, TUNSETVNETLE, int(1)), 'TUNSETVNETLE')
+}
+
+/** Which work the kernel may leave undone in frames for us; with 0 they come finished and small. */
+export function setOffload(fd: number, features: number): void {
+  check(libc().ioctlValue(fd, TUNSETOFFLOAD, features), 'TUNSETOFFLOAD')
+}

@@ -1,0 +1,188 @@
+/**
+ * Opens a TAP: makes the interface, or attaches to one that an administrator made for this user
+ * (`ip tuntap add … user …`), and configures it. Main thread, set-up only.
+ *
+ * Invariants: one opener per name (a lock, IFF_TUN_EXCL); an interface that we made disappears with
+ * our descriptor, also by kill -9; on any failure everything opened here is closed again.
+ * Read first: Documentation/networking/tuntap.rst, drivers/net/tun.c (tun_set_iff).
+ */
+import { userInfo } from 'node:os'
+import { EACCES, EBUSY, EEXIST, EINVAL, ENODEV, ENOENT, EPERM, SysError } from '../sys/errno.ts'
+import { check, libc, O_CLOEXEC, O_NONBLOCK, O_RDWR } from '../sys/libc.ts'
+import {
+  addAddress,
+  type Link,
+  type LinkChange,
+  listAddresses,
+  listLinks,
+  setLink,
+} from '../sys/links.ts'
+import { isSameAddress, prefixText } from '../sys/prefix.ts'
+import * as tun from '../sys/tun.ts'
+import { busy, closeTap, lockName, type TapHandle } from './handle.ts'
+import { checkAddresses, planTap, type TapOptions, type TapPlan } from './options.ts'
+import { VNET_HDR_LEN } from './vnet.ts'
+
+const MTU_DEFAULT = 1500
+/** Frames that the kernel keeps for us; its own 500 drops the bursts of a few dozen connections. */
+const TX_QUEUE_LEN = 4096
+/** sys/eventfd.h: the flags of open(2) by other names. */
+const EFD_FLAGS = O_NONBLOCK | O_CLOEXEC
+
+/** Opens what `options` describes. Throws SysError, whose hint says what to do. */
+export function openTap(options: TapOptions): TapHandle {
+  const plan = planTap(options)
+  const handle = { fd: -1, wakeFd: -1, lockFd: -1 } as TapHandle
+  try {
+    handle.lockFd = lockName(plan.name)
+    const links = listLinks()
+    const link = links.find(link => link.name === plan.name)
+    if (link !== undefined) checkAttach(plan, link)
+    checkAddresses(plan, links)
+    handle.fd = openDriver()
+    if (link === undefined) create(handle.fd, plan)
+    else attach(handle.fd, plan, link)
+    tun.setVnetHeader(handle.fd, VNET_HDR_LEN)
+    const features = tun.TUN_F_CSUM | tun.TUN_F_TSO4 | tun.TUN_F_TSO6 | tun.TUN_F_TSO_ECN
+    tun.setOffload(handle.fd, plan.offloads ? features : 0)
+    const mtu = configure(plan, link)
+    handle.wakeFd = check(libc().eventfd(0, EFD_FLAGS), 'eventfd')
+    const { name, mac, offloads } = plan
+    return Object.assign(handle, { name, mac, offloads, mtu, persistent: link !== undefined })
+  } catch (error) {
+    closeTap(handle)
+    throw error
+  }
+}
+
+function openDriver(): number {
+  const c = libc()
+  const fd = c.open('/dev/net/tun', O_RDWR | O_NONBLOCK | O_CLOEXEC)
+  if (fd >= 0) return fd
+  const errno = c.errno()
+  throw new SysError('open /dev/net/tun', errno, driverHint(errno))
+}
+
+/** What to do when the driver's file cannot be opened. */
+export function driverHint(errno: number): string {
+  if (errno === ENOENT || errno === ENODEV) {
+    return 'load the driver: sudo modprobe tun; a container must be given --device /dev/net/tun'
+  }
+  if (errno === EACCES || errno === EPERM) {
+    return 'run with sudo, or let users open it (it checks rights by itself): sudo chmod 0666 /dev/net/tun'
+  }
+  return ''
+}
+
+const queueFlag = (multiQueue: boolean): number => (multiQueue ? tun.IFF_MULTI_QUEUE : 0)
+
+function create(fd: number, plan: TapPlan): void {
+  const flags = tun.IFF_TAP | tun.IFF_NO_PI | tun.IFF_VNET_HDR | tun.IFF_TUN_EXCL
+  try {
+    tun.setInterface(fd, plan.name, flags | queueFlag(plan.multiQueue ?? false))
+  } catch (error) {
+    const errno = error instanceof SysError ? error.errno : 0
+    if (errno === EPERM) throw new SysError(`create tap ${plan.name}`, EPERM, rightsHint(plan))
+    // Somebody made it between our look and our call.
+    if (errno === EBUSY) throw busy(plan.name)
+    throw error
+  }
+}
+
+/** The ways to get the right to a TAP, as commands. */
+function rightsHint(plan: TapPlan): string {
+  const { name } = plan
+  const address = plan.host === undefined ? '' : ` && ${addressCommand(plan)}`
+  return (
+    `run with sudo; or make the interface once for this user: ` +
+    `sudo ip tuntap add dev ${name} mode tap user ${userName()}${address} && ${upCommand(plan)}; ` +
+    `or give this Node the right: sudo setcap cap_net_admin+ep ${process.execPath}`
+  )
+}
+
+function userName(): string {
+  try {
+    return userInfo().username
+  } catch {
+    return `${process.getuid?.() ?? 0}` // no entry in passwd; `ip` takes the number as well
+  }
+}
+
+const addressCommand = (plan: TapPlan): string =>
+  `sudo ip address add ${plan.host === undefined ? '' : prefixText(plan.host)} dev ${plan.name}`
+const upCommand = (plan: TapPlan): string =>
+  `sudo ip link set ${plan.name} up mtu ${plan.mtu ?? MTU_DEFAULT} txqueuelen ${TX_QUEUE_LEN}`
+
+/** May this existing interface be ours? */
+function checkAttach(plan: TapPlan, link: Link): void {
+  const what = `tap ${plan.name}`
+  if (link.tun === undefined || link.tun.type !== tun.IFF_TAP) {
+    const kind = link.tun === undefined ? link.kind || 'hardware' : 'tun'
+    throw new SysError(what, EEXIST, `it is a ${kind} interface, no TAP; choose another name`)
+  }
+  if (!link.tun.persistent || link.tun.queues > 0) throw busy(plan.name)
+  const { multiQueue } = link.tun
+  if (plan.multiQueue !== undefined && plan.multiQueue !== multiQueue) {
+    const made = multiQueue ? 'with' : 'without'
+    const option = multiQueue ? '' : ' multi_queue'
+    const hint =
+      `it was made ${made} multi_queue; make it anew: sudo ip link delete ${plan.name} && ` +
+      `sudo ip tuntap add dev ${plan.name} mode tap user ${userName()}${option}`
+    throw new SysError(what, EINVAL, hint)
+  }
+}
+
+function attach(fd: number, plan: TapPlan, link: Link): void {
+  const flags = tun.IFF_TAP | tun.IFF_NO_PI | tun.IFF_VNET_HDR
+  try {
+    tun.setInterface(fd, plan.name, flags | queueFlag(link.tun?.multiQueue ?? false))
+  } catch (error) {
+    const errno = error instanceof SysError ? error.errno : 0
+    if (errno === EBUSY) throw busy(plan.name)
+    if (errno !== EPERM) throw error
+    const owner = link.tun?.owner
+    const whose = owner === undefined ? 'has no owner' : `belongs to uid ${owner}`
+    const hint = `it ${whose}; run with sudo, as its owner, or choose another name`
+    throw new SysError(`attach to tap ${plan.name}`, EPERM, hint)
+  }
+}
+
+/** Brings the interface to what the plan says, changes nothing that is right already; returns the MTU. */
+function configure(plan: TapPlan, before: Link | undefined): number {
+  const link = before ?? listLinks().find(link => link.name === plan.name)
+  if (link === undefined) throw new SysError(`tap ${plan.name}`, ENODEV, 'it was deleted meanwhile')
+  const { host } = plan
+  if (host !== undefined) {
+    const has = listAddresses().some(
+      ({ index, prefix }) =>
+        index === link.index && isSameAddress(prefix, host) && prefix.len === host.len,
+    )
+    if (!has) withRight(plan, addressCommand(plan), () => addAddress(link.index, host))
+  }
+  const mtu = plan.mtu ?? (before === undefined ? MTU_DEFAULT : link.mtu)
+  if (link.txQueueLen < TX_QUEUE_LEN) growQueue(link)
+  if (link.mtu !== mtu || !link.up) {
+    const change: LinkChange = { up: true, mtu }
+    withRight(plan, upCommand(plan), () => setLink(link.index, change))
+  }
+  return mtu
+}
+
+/** A longer queue is better, but an unprivileged user serves well enough without. */
+function growQueue(link: Link): void {
+  try {
+    setLink(link.index, { txQueueLen: TX_QUEUE_LEN })
+  } catch (error) {
+    if (!(error instanceof SysError) || error.errno !== EPERM) throw error
+  }
+}
+
+/** Configures; where the right is missing, says which command would do it. */
+function withRight(plan: TapPlan, command: string, action: () => void): void {
+  try {
+    action()
+  } catch (error) {
+    if (!(error instanceof SysError) || error.errno !== EPERM) throw error
+    throw new SysError(`configure tap ${plan.name}`, EPERM, `run once: ${command}`)
+  }
+}

@@ -1,0 +1,135 @@
+/**
+ * What the caller wants of a TAP, checked before anything is touched: the words themselves, and
+ * whether this machine already uses the addresses for something else. The kernel would take the
+ * same address on two interfaces without a word and send the answers wherever it likes.
+ */
+import { randomBytes } from 'node:crypto'
+import { EADDRINUSE, EINVAL, SysError } from '../sys/errno.ts'
+import { type Link, type LinkAddress, listAddresses, listRoutes } from '../sys/links.ts'
+import {
+  addressText,
+  isSameAddress,
+  overlaps,
+  type Prefix,
+  parsePrefix,
+  prefixText,
+} from '../sys/prefix.ts'
+import { IFNAMSIZ } from '../sys/tun.ts'
+
+export interface TapOptions {
+  /** Interface name; default `sand0`. */
+  readonly name?: string
+  /** Largest IP packet. Default: what a persistent TAP has, else 1500. */
+  readonly mtu?: number
+  /** The kernel's address on the interface, with its subnet: `10.77.0.1/24`. Without it none is set. */
+  readonly hostAddress?: string | undefined
+  /** The address that our stack will answer on; only checked against what the machine has. */
+  readonly serverAddress?: string | undefined
+  /** Several queues. Default: as a persistent TAP was made, else one. */
+  readonly multiQueue?: boolean | undefined
+  /** Leave checksums and segmentation to the kernel, both ways. */
+  readonly offloads: boolean
+  /** Makes our hardware address a function of this number; default random. */
+  readonly macSeed?: number | undefined
+}
+
+/** Options with all words read. */
+export interface TapPlan {
+  readonly name: string
+  readonly mtu: number | undefined
+  readonly host: Prefix | undefined
+  readonly server: Prefix | undefined
+  readonly multiQueue: boolean | undefined
+  readonly offloads: boolean
+  readonly mac: Uint8Array
+}
+
+/** RFC 791 §3.2: every host takes 68 bytes; the driver's most is 65535 less the Ethernet header. */
+const MTU_MIN = 68
+const MTU_MAX = 65521
+
+function bad(what: string, hint: string): SysError {
+  return new SysError(`tap: ${what}`, EINVAL, hint)
+}
+
+function readAddress(what: string, text: string | undefined): Prefix | undefined {
+  if (text === undefined) return undefined
+  const prefix = parsePrefix(text)
+  if (prefix === undefined) throw bad(`${what} ${text}`, 'give an IPv4 address as 10.77.0.1/24')
+  return prefix
+}
+
+/** Reads the options, or throws SysError(EINVAL) that names the bad one. */
+export function planTap(options: TapOptions): TapPlan {
+  const { name = 'sand0', mtu, multiQueue, offloads } = options
+  // net/core/dev.c: dev_valid_name, and no % (the kernel would fill in a number).
+  if (!/^[^\s/:%]+$/.test(name) || name === '.' || name === '..' || name.length >= IFNAMSIZ) {
+    throw bad(`name '${name}'`, `give 1 to ${IFNAMSIZ - 1} bytes without space, '/', ':', '%'`)
+  }
+  if (mtu !== undefined && !(Number.isInteger(mtu) && mtu >= MTU_MIN && mtu <= MTU_MAX)) {
+    throw bad(`MTU ${mtu}`, `give ${MTU_MIN} to ${MTU_MAX}`)
+  }
+  const host = readAddress('host address', options.hostAddress)
+  const server = readAddress('server address', options.serverAddress)
+  if (host !== undefined && server !== undefined && isSameAddress(host, server)) {
+    throw bad(`address ${addressText(host)}`, 'server and host need two different addresses')
+  }
+  return { name, mtu, host, server, multiQueue, offloads, mac: makeMac(options.macSeed) }
+}
+
+/** RFC 7042 §2.1: locally administered, unicast; 40 bits of seed or chance. */
+function makeMac(seed: number | undefined): Uint8Array {
+  const mac = new Uint8Array(6)
+  if (seed === undefined) mac.set(randomBytes(6))
+  else {
+    let state = seed | 0
+    for (let i = 1; i < 6; i++) {
+      // One step of a 32-bit linear congruential generator; its high byte is the good one.
+      state = (Math.imul(state, 1664525) + 1013904223) | 0
+      mac[i] = state >>> 24
+    }
+  }
+  mac[0] = 0x02
+  return mac
+}
+
+/** Throws SysError(EADDRINUSE) if an address of the plan serves something else on this machine. */
+export function checkAddresses(plan: TapPlan, links: Link[]): void {
+  const nameOf = (index: number): string =>
+    links.find(link => link.index === index)?.name ?? `interface ${index}`
+  const addresses = listAddresses()
+  if (plan.server !== undefined) checkFree(plan.server, addresses, nameOf, '')
+  if (plan.host !== undefined) checkFree(plan.host, addresses, nameOf, plan.name)
+  checkRoutes(plan, nameOf)
+}
+
+/** No interface but `except` may have the address. */
+function checkFree(
+  wanted: Prefix,
+  addresses: LinkAddress[],
+  nameOf: (index: number) => string,
+  except: string,
+): void {
+  for (const { index, prefix } of addresses) {
+    if (!isSameAddress(prefix, wanted) || nameOf(index) === except) continue
+    const hint = `${nameOf(index)} has it; choose another address, or take it from that interface`
+    throw new SysError(`address ${addressText(wanted)}`, EADDRINUSE, hint)
+  }
+}
+
+/**
+ * A route as narrow as our subnet, or narrower and over the server, would take the packets away
+ * from us. A wider one (a default route, a VPN's 10.0.0.0/8) yields to ours.
+ */
+function checkRoutes(plan: TapPlan, nameOf: (index: number) => string): void {
+  const subnet = plan.host ?? plan.server
+  if (subnet === undefined) return
+  const server = plan.server === undefined ? undefined : { ...plan.server, len: 32 }
+  for (const { index, prefix } of listRoutes()) {
+    if (nameOf(index) === plan.name || prefix.len < subnet.len) continue
+    const taken = prefix.len === subnet.len ? subnet : (server ?? subnet)
+    if (!overlaps(prefix, taken)) continue
+    const hint = `${prefixText(prefix)} is routed to ${nameOf(index)}; choose another subnet`
+    throw new SysError(`subnet ${prefixText(subnet)}`, EADDRINUSE, hint)
+  }
+}
