@@ -7,8 +7,8 @@
  * asked by unicast before its entry expires, so that a live connection never waits for ARP; the
  * table is bounded and nothing is allocated after the constructor.
  */
-import { assert, type Device, type FramePool, NO_FRAME, OFFLOAD_NONE } from '@sandstorm/libnmio'
 import * as arp from './arpPacket.ts'
+import { type ArpPort, ArpSender, type ArpStats } from './arpSender.ts'
 import {
   ARP_BAD_SENDER_IP,
   ARP_BAD_SENDER_MAC,
@@ -23,12 +23,6 @@ import {
 } from './drops.ts'
 import * as ethernet from './ethernet.ts'
 import { NeighbourTable, NO_NEIGHBOUR } from './neighbourTable.ts'
-
-/** Where frames come from and go to. */
-export interface ArpPort {
-  readonly device: Device
-  readonly frames: FramePool
-}
 
 export interface ArpOptions {
   /** Entries of the neighbour table: a power of two, at least 8. */
@@ -54,72 +48,46 @@ const DEFAULTS: ArpOptions = {
   defendMs: 10_000,
 }
 
-/** RFC 5227 §1.1 ANNOUNCE_INTERVAL. */
+/** RFC 5227 §1.1: PROBE_NUM, PROBE_MIN, ANNOUNCE_INTERVAL. */
+const PROBE_COUNT = 3
+const PROBE_INTERVAL_MS = 1000
 const ANNOUNCE_INTERVAL_MS = 2000
 /** When a request found no ring space or no frame. */
 const RETRY_MS = 10
-const FRAME_LEN: number = ethernet.HEADER_LEN + arp.PACKET_LEN
-
-/** What ARP counts; numbers only, never reset. */
-export interface ArpStats {
-  requestsSent: number
-  repliesSent: number
-  probesSent: number
-  announcementsSent: number
-  /** Frames not sent: no ring space or no frame. */
-  unsent: number
-  /** Neighbours whose hardware address changed. */
-  moved: number
-  /** Entries given up, answered or not. */
-  expired: number
-  /** New addresses refused because the table was full of busy ones. */
-  refused: number
-  conflicts: number
-}
 
 export class Arp {
   /** Hardware addresses by entry: read them only while `holds` is true. */
   readonly macHi: Uint16Array
   readonly macLo: Int32Array
-  readonly stats: ArpStats = {
-    requestsSent: 0,
-    repliesSent: 0,
-    probesSent: 0,
-    announcementsSent: 0,
-    unsent: 0,
-    moved: 0,
-    expired: 0,
-    refused: 0,
-    conflicts: 0,
-  }
+  readonly stats: ArpStats
   /** Bumped whenever an address becomes resolved: time to look again at what waits for one. */
   resolvedCount = 0
   /** Somebody else has, or wants, our address; set for good, cleared by `probe`. */
   conflict = false
 
-  readonly #device: Device
-  readonly #frames: FramePool
   readonly #view: DataView
   readonly #address: number
   readonly #ownHi: number
   readonly #ownLo: number
+  readonly #sender: ArpSender
   readonly #options: ArpOptions
   readonly #table: NeighbourTable
   readonly #resolvedIp: Int32Array
   #probing = false
   #defendedMs = -Infinity
+  #probesLeft = 0
+  #probeMs = Infinity
   #announceMs = Infinity
   #nextMs = Infinity
 
-  /** `address`: ours, as int32. Allocated frames must be large enough for 42 bytes of headers. */
+  /** `address`: ours, as int32. The pool's frames lie in the device's region. */
   constructor(port: ArpPort, address: number, options: Partial<ArpOptions> = {}) {
-    assert(port.frames.region === port.device.region, 'ARP frames lie in the device region')
-    this.#device = port.device
-    this.#frames = port.frames
     this.#view = port.device.region.view
     this.#address = address
     this.#ownHi = ethernet.hiOf(port.device.mac)
     this.#ownLo = ethernet.loOf(port.device.mac)
+    this.#sender = new ArpSender(port, address)
+    this.stats = this.#sender.stats
     this.#options = { ...DEFAULTS, ...options }
     this.#table = new NeighbourTable(this.#options.capacity, this.#options.requestMs)
     this.#resolvedIp = this.#table.resolvedIp
@@ -127,7 +95,10 @@ export class Arp {
     this.macLo = this.#table.macLo
   }
 
-  /** Is `entry` (from `lookup`) still this address, and its hardware address known? */
+  /**
+   * Is `entry` (from `lookup`) still this address, and its hardware address known? False for
+   * NO_NEIGHBOUR; `ip` is never 0, which marks a free entry.
+   */
   holds(entry: number, ip: number): boolean {
     return this.#resolvedIp[entry] === ip
   }
@@ -139,12 +110,12 @@ export class Arp {
    */
   lookup(ip: number, nowMs: number): number {
     const table = this.#table
+    if (isNoHost(ip) || ip === this.#address) return NO_NEIGHBOUR
     let entry = table.find(ip)
-    if (entry !== NO_NEIGHBOUR && this.#resolvedIp[entry] === ip && ip !== 0) {
+    if (entry !== NO_NEIGHBOUR && this.#resolvedIp[entry] === ip) {
       table.usedMs[entry] = nowMs
       return entry
     }
-    if (isNoHost(ip) || ip === this.#address) return NO_NEIGHBOUR
     if (entry === NO_NEIGHBOUR) entry = table.claim(ip, nowMs, false)
     if (entry === NO_NEIGHBOUR) {
       this.stats.refused++
@@ -159,7 +130,10 @@ export class Arp {
     return NO_NEIGHBOUR
   }
 
-  /** TCP made progress through this entry: the neighbour is alive (RFC 1122 §2.3.2.1, "advice"). */
+  /**
+   * TCP made progress through this entry, which `holds`: the neighbour is alive (RFC 1122
+   * §2.3.2.1, "advice").
+   */
   confirm(entry: number, nowMs: number): void {
     this.#table.usedMs[entry] = nowMs
     this.#table.confirmedMs[entry] = nowMs
@@ -193,28 +167,29 @@ export class Arp {
     if (!isRequest) return known ? OK : ARP_UNSOLICITED
     if (this.#probing) return ARP_PROBING
     const learned = known || isProbe || this.#learn(senderIp, hi, lo, nowMs)
-    if (!this.#send(arp.REPLY, hi, lo, this.#address, hi, lo, senderIp)) return ARP_NO_TX_SPACE
-    this.stats.repliesSent++
+    if (!this.#sender.reply(hi, lo, senderIp)) return ARP_NO_TX_SPACE
     return learned ? OK : ARP_TABLE_FULL
   }
 
   /**
-   * Sends one probe for our own address (RFC 5227 §2.1.1); until `announce` the address is not
-   * answered for. The caller spaces its probes, looks at `conflict`, then announces.
+   * Asks whether anybody has our address: one probe now, two more from `tick` a second apart (RFC
+   * 5227 §2.1.1). Until `announce` it is neither answered for nor asked with. The caller chooses
+   * how long to wait, looks at `conflict`, then announces.
    */
   probe(nowMs: number): void {
-    if (!this.#probing) this.conflict = false
+    this.conflict = false
     this.#probing = true
-    this.#due(nowMs)
-    if (this.#broadcast(0, this.#address)) this.stats.probesSent++
+    this.#probesLeft = PROBE_COUNT
+    this.#probeOnce(nowMs)
   }
 
   /** Claims our address: one announcement now, one from `tick` two seconds later (§2.3). */
   announce(nowMs: number): void {
     this.#probing = false
+    this.#probesLeft = 0
     this.#announceMs = nowMs + ANNOUNCE_INTERVAL_MS
     this.#due(this.#announceMs)
-    this.#announceOnce()
+    this.#sender.announce()
   }
 
   /**
@@ -230,14 +205,25 @@ export class Arp {
   #sweep(nowMs: number): void {
     const table = this.#table
     this.#nextMs = Infinity
+    if (this.#probesLeft > 0) {
+      if (nowMs >= this.#probeMs) this.#probeOnce(nowMs)
+      else this.#due(this.#probeMs)
+    }
     if (nowMs >= this.#announceMs) {
       this.#announceMs = Infinity
-      this.#announceOnce()
+      this.#sender.announce()
     }
     this.#due(this.#announceMs)
     for (let entry = 0; entry < table.capacity; entry++) {
       if (table.ip[entry] !== 0) this.#age(entry, nowMs)
     }
+  }
+
+  #probeOnce(nowMs: number): void {
+    this.#sender.probe()
+    this.#probesLeft--
+    this.#probeMs = nowMs + PROBE_INTERVAL_MS
+    if (this.#probesLeft > 0) this.#due(this.#probeMs)
   }
 
   /** One entry's next step: still good, ask (again), or give up. */
@@ -271,16 +257,14 @@ export class Arp {
   #ask(entry: number, nowMs: number): void {
     const table = this.#table
     const ip = table.ip[entry]
-    const sent =
-      !this.#probing &&
-      (table.resolvedIp[entry] === 0
-        ? this.#broadcast(this.#address, ip)
-        : this.#send(arp.REQUEST, table.macHi[entry], table.macLo[entry], this.#address, 0, 0, ip))
+    const known = table.resolvedIp[entry] !== 0
+    const hi = known ? table.macHi[entry] : ethernet.BROADCAST_HI
+    const lo = known ? table.macLo[entry] : ethernet.BROADCAST_LO
+    const sent = !this.#probing && this.#sender.request(hi, lo, ip)
     if (!sent) {
       this.#due(nowMs + RETRY_MS)
       return
     }
-    this.stats.requestsSent++
     table.requests[entry]++
     table.askedMs[entry] = nowMs
     this.#due(nowMs + this.#options.requestMs)
@@ -326,47 +310,9 @@ export class Arp {
     this.stats.conflicts++
     if (!this.#probing && nowMs - this.#defendedMs >= this.#options.defendMs) {
       this.#defendedMs = nowMs
-      this.#announceOnce()
+      this.#sender.announce()
     }
     return ARP_CONFLICT
-  }
-
-  #announceOnce(): void {
-    if (this.#broadcast(this.#address, this.#address)) this.stats.announcementsSent++
-  }
-
-  #broadcast(senderIp: number, targetIp: number): boolean {
-    const { BROADCAST_HI, BROADCAST_LO } = ethernet
-    return this.#send(arp.REQUEST, BROADCAST_HI, BROADCAST_LO, senderIp, 0, 0, targetIp)
-  }
-
-  /** Builds and pushes one frame; false, and counted, if there is no room for it. */
-  #send(
-    op: number,
-    dstHi: number,
-    dstLo: number,
-    senderIp: number,
-    targetHi: number,
-    targetLo: number,
-    targetIp: number,
-  ): boolean {
-    const frame = this.#device.txSpace() > 0 ? this.#frames.alloc() : NO_FRAME
-    if (frame === NO_FRAME) {
-      this.stats.unsent++
-      return false
-    }
-    const view = this.#view
-    const packet = this.#frames.payloadOff(frame) - arp.PACKET_LEN
-    const off = packet - ethernet.HEADER_LEN
-    ethernet.setDst(view, off, dstHi, dstLo)
-    ethernet.setSrc(view, off, this.#ownHi, this.#ownLo)
-    ethernet.setType(view, off, ethernet.TYPE_ARP)
-    arp.setOperation(view, packet, op)
-    arp.setSender(view, packet, this.#ownHi, this.#ownLo, senderIp)
-    arp.setTarget(view, packet, targetHi, targetLo, targetIp)
-    this.#frames.sent(frame)
-    this.#device.push(off, FRAME_LEN, OFFLOAD_NONE)
-    return true
   }
 }
 

@@ -1,5 +1,6 @@
-export { Arp, type ArpOptions, type ArpPort, type ArpStats } from './arp.ts'
+export { Arp, type ArpOptions } from './arp.ts'
 export * as arpPacket from './arpPacket.ts'
+export type { ArpPort, ArpStats } from './arpSender.ts'
 export {
   ARP_BAD_SENDER_IP,
   ARP_BAD_SENDER_MAC,

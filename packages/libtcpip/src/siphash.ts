@@ -68,7 +68,7 @@ export class SipHash {
         t = (h3 << 16) | (l3 >>> 16)
         l3 = ((l3 << 16) | (h3 >>> 16)) ^ l2
         h3 = t ^ h2
-        // A rotation by 32 swaps the halves: v0 is read as (l0, h0) from here on.
+        // A rotation by 32 swaps the halves.
         t = h0
         h0 = l0
         l0 = t

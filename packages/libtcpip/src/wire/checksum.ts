@@ -7,8 +7,8 @@
  * Invariant: a sum is in 0 … 0xffff, and 0 and 0xffff are the same value of one's complement.
  */
 
-/** Bytes after which the two 16-bit lanes are folded: they stay below 2^31, small integers to V8. */
-const FOLD_EVERY = 65536
+/** A double holds the sum of 2^21 words of 32 bits exactly; half of that is summed at a time. */
+const PIECE_BYTES = 4 << 20
 
 /** Folds a sum of at most 2^32 - 1 into 16 bits, with end-around carry. */
 export function fold(n: number): number {
@@ -34,28 +34,38 @@ export const update16 = (csum: number, before: number, after: number): number =>
 
 /** The sum of `len` bytes at `off`. */
 export function sum(view: DataView, off: number, len: number): number {
-  let s = 0
-  while (len > FOLD_EVERY) {
-    s = add(s, sumShort(view, off, FOLD_EVERY))
-    off += FOLD_EVERY
-    len -= FOLD_EVERY
-  }
-  return add(s, sumShort(view, off, len))
+  return len <= PIECE_BYTES ? sumPiece(view, off, len) : sumPieces(view, off, len)
 }
 
-function sumShort(view: DataView, off: number, len: number): number {
-  const end = off + len
-  let hi = 0
-  let lo = 0
-  for (const end16 = off + (len & ~15); off < end16; off += 16) {
-    const a = view.getInt32(off)
-    const b = view.getInt32(off + 4)
-    const c = view.getInt32(off + 8)
-    const d = view.getInt32(off + 12)
-    hi += (a >>> 16) + (b >>> 16) + (c >>> 16) + (d >>> 16)
-    lo += (a & 0xffff) + (b & 0xffff) + (c & 0xffff) + (d & 0xffff)
+function sumPieces(view: DataView, off: number, len: number): number {
+  let s = 0
+  for (const end = off + len; off < end; off += PIECE_BYTES) {
+    s = add(s, sumPiece(view, off, Math.min(PIECE_BYTES, end - off)))
   }
-  for (; off + 1 < end; off += 2) lo += view.getUint16(off)
-  if (off < end) hi += view.getUint8(off) << 8
-  return add(fold(hi), fold(lo))
+  return s
+}
+
+/**
+ * Adds 32-bit words in the byte order of the machine and swaps the result (RFC 1071 §2 (B)), in
+ * doubles, which need no carry. 1460 bytes: 120 ns; in 16-bit lanes of an int32 210, word by word
+ * 700 (Node 20.20, x86-64 virtual machine, 2026-11-22).
+ */
+function sumPiece(view: DataView, off: number, len: number): number {
+  const end = off + len
+  let a = 0
+  let b = 0
+  for (const end32 = off + (len & ~31); off < end32; off += 32) {
+    a += view.getUint32(off, true) + view.getUint32(off + 4, true)
+    b += view.getUint32(off + 8, true) + view.getUint32(off + 12, true)
+    a += view.getUint32(off + 16, true) + view.getUint32(off + 20, true)
+    b += view.getUint32(off + 24, true) + view.getUint32(off + 28, true)
+  }
+  let s = a + b
+  for (; off + 3 < end; off += 4) s += view.getUint32(off, true)
+  if (off + 1 < end) {
+    s += view.getUint16(off, true)
+    off += 2
+  }
+  if (off < end) s += view.getUint8(off)
+  return atOdd(add(fold(s >>> 0), fold((s / 2 ** 32) | 0)))
 }
