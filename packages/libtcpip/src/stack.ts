@@ -68,10 +68,16 @@ export class Stack {
       this.input(device.rxOff[i], device.rxLen[i], device.rxFlags[i])
     }
     runTimers(this.tcp)
-    this.#tickArp()
-    runWork(this.tcp)
+    this.#arpDueMs = this.arp.tick(this.tcp.clockMs)
+    let ringFull = runWork(this.tcp)
     device.flush()
     this.#reclaim()
+    // A device that sends at once has room again: go on, so that nobody waits with work to do.
+    while (ringFull && device.txSpace() > 0) {
+      ringFull = runWork(this.tcp)
+      device.flush()
+      this.#reclaim()
+    }
     return count
   }
 
@@ -108,10 +114,6 @@ export class Stack {
   /** Counts a drop and returns its reason. */
   drop(reason: number): number {
     return this.tcp.drop(reason)
-  }
-
-  #tickArp(): void {
-    this.#arpDueMs = this.arp.tick(this.tcp.clockMs)
   }
 
   #reclaim(): void {

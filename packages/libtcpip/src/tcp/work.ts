@@ -11,18 +11,20 @@ import * as state from './state.ts'
 import { FLAGS, LIST_NEXT, NEED_ACK, NEED_OUTPUT, NO_CONN, ON_LIST, SND_NXT, STATE } from './tcb.ts'
 import type { Tcp } from './tcp.ts'
 
-/** Serves everybody who was on the list when the call began, for as long as the ring has space. */
-export function runWork(tcp: Tcp): void {
+/**
+ * Serves everybody who was on the list when the call began, for as long as the ring has space. True
+ * if somebody is left because it has none.
+ */
+export function runWork(tcp: Tcp): boolean {
   const last = tcp.workTail
-  if (last === NO_CONN) return
-  for (;;) {
-    const c = tcp.workHead
-    if (tcp.device.txSpace() === 0) return
+  let c = NO_CONN
+  while (c !== last && tcp.device.txSpace() > 0) {
+    c = tcp.workHead
     tcp.workHead = tcp.tcb[c + LIST_NEXT]
     if (tcp.workHead === NO_CONN) tcp.workTail = NO_CONN
     serve(tcp, c)
-    if (c === last) return
   }
+  return tcp.workHead !== NO_CONN && tcp.device.txSpace() === 0
 }
 
 function serve(tcp: Tcp, c: number): void {

@@ -43,6 +43,7 @@ export class ContentBuilder {
   readonly #paths: PlannedPath[] = []
   #plannedBytes = 0
   #pathBytes = 0
+  #growthBytes = GROWTH_BYTES
   #region: Region | undefined
   #images: Int32Array = new Int32Array()
   #resources: Int32Array = new Int32Array()
@@ -100,10 +101,13 @@ export class ContentBuilder {
     return this.#regionBytes <= REGION_MAX_BYTES
   }
 
-  /** Makes the memory and writes all that does not depend on a file's bytes. */
-  allocate(): void {
+  /**
+   * Makes the memory and writes all that does not depend on a file's bytes. The region has
+   * `regionBytes`, or just what the content needs: what is left of it is for a stack's frames.
+   */
+  allocate(regionBytes = 0): void {
     assert(this.#region === undefined && this.fitsRegion, 'allocated once, within one region')
-    this.#region = new Region(this.#regionBytes)
+    this.#region = new Region(Math.max(regionBytes, this.#regionBytes))
     this.#images = sharedInts(this.#heads.length * image.IMAGE_STRIDE)
     this.#resources = sharedInts(this.#paths.length * RESOURCE_STRIDE)
     this.#slots = sharedInts(this.#slotCount * SLOT_STRIDE).fill(NO_RESOURCE)
@@ -132,7 +136,8 @@ export class ContentBuilder {
     const i = handle / image.IMAGE_STRIDE
     const len = even(head.text.length + bodyLen)
     if (len > this.#rooms[i]) {
-      if (len + 1 > this.#allocated.unreservedBytes) return false
+      if (len + 1 > this.#growthBytes) return false
+      this.#growthBytes -= len + 1
       this.#offs[i] = this.#allocated.reserve(len, 2)
       this.#rooms[i] = len
     }
@@ -160,8 +165,10 @@ export class ContentBuilder {
   }
 
   finish(): ContentShared {
+    const region = this.#allocated
     return {
-      region: this.#allocated.buffer,
+      region: region.buffer,
+      contentBytes: region.byteLength - region.unreservedBytes,
       images: this.#images.buffer as SharedArrayBuffer,
       resources: this.#resources.buffer as SharedArrayBuffer,
       slots: this.#slots.buffer as SharedArrayBuffer,

@@ -10,7 +10,7 @@ import type { Region } from '@sandstorm/libnmio'
 export const NO_RESOURCE = -1
 
 export interface Content {
-  /** Where heads, bodies, paths and entity tags lie. */
+  /** Where heads, bodies, paths and entity tags lie, and behind them a stack's frames. */
   readonly region: Region
   /** Image records (image.ts). */
   readonly images: Int32Array

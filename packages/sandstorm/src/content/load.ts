@@ -5,6 +5,7 @@
  * Invariant: nothing half-read is ever served. A file that cannot be read, or that does not hold
  * still, is answered with a status of its own, and a warning names it; the rest is served.
  */
+import { REGION_MAX_BYTES } from '@sandstorm/libnmio'
 import { ContentBuilder } from './builder.ts'
 import { type ContentFs, PARALLEL_CALLS, REAL_FS } from './fileSystem.ts'
 import { fileHead, notModifiedHead, redirectHead } from './head.ts'
@@ -14,8 +15,13 @@ import { type FoundFile, type FoundTree, scanTree, warning } from './scan.ts'
 import type { ContentShared } from './table.ts'
 
 export interface LoadOptions {
-  /** The budget for content and its tables. */
+  /** The budget for content, its tables, and `stackBytes`. */
   readonly memoryBytes: number
+  /**
+   * What a stack needs for its frames at least. With it the region takes up the whole budget, so that
+   * frames can be sent from where the content lies; without it, just the content.
+   */
+  readonly stackBytes?: number
   /** Told, in one line each, what is left out or cannot be read. */
   readonly onWarning: (line: string) => void
   /** Told now and then how far loading has come. */
@@ -47,8 +53,9 @@ export async function loadContent(root: string, options: LoadOptions): Promise<C
   const tree = await scanTree(root, { fs, indexNames, onWarning })
   const builder = new ContentBuilder()
   const files = place(tree, builder, onWarning)
-  checkMemory(root, builder, options.memoryBytes)
-  builder.allocate()
+  const { memoryBytes, stackBytes = 0 } = options
+  checkMemory(root, builder, stackBytes, memoryBytes)
+  builder.allocate(stackBytes > 0 ? memoryBytes : 0)
 
   const totalBytes = tree.files.reduce((sum, file) => sum + file.size, 0)
   let loadedBytes = 0
@@ -90,17 +97,23 @@ function place(
   return files
 }
 
-function checkMemory(root: string, builder: ContentBuilder, memoryBytes: number): void {
-  if (!builder.fitsRegion) {
+function checkMemory(
+  root: string,
+  builder: ContentBuilder,
+  stackBytes: number,
+  memoryBytes: number,
+): void {
+  const needed = builder.neededBytes + stackBytes
+  if (!builder.fitsRegion || needed > REGION_MAX_BYTES) {
     throw new Error(
-      `cannot serve ${root}: its files need ${mebibytes(builder.neededBytes)}, and no more than ` +
+      `cannot serve ${root}: its files need ${mebibytes(needed)}, and no more than ` +
         '2047MiB can be held in memory; serve a smaller folder',
     )
   }
-  if (builder.neededBytes > memoryBytes) {
+  if (needed > memoryBytes) {
     throw new Error(
-      `cannot serve ${root}: its files need ${mebibytes(builder.neededBytes)} of memory, the limit ` +
-        `is ${mebibytes(memoryBytes, Math.floor)}; raise it: --memory ${mebibytes(builder.neededBytes)}`,
+      `cannot serve ${root}: its files need ${mebibytes(needed)} of memory, the limit ` +
+        `is ${mebibytes(memoryBytes, Math.floor)}; raise it: --memory ${mebibytes(needed)}`,
     )
   }
 }

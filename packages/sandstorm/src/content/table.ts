@@ -26,8 +26,10 @@ export const SLOT_STRIDE = 2
 
 /** What `loadContent` makes: structured-cloneable, and shared (not copied) by postMessage. */
 export interface ContentShared {
-  /** The content region: heads, bodies, paths. */
+  /** Heads, bodies and paths; frames may follow. */
   readonly region: SharedArrayBuffer
+  /** How much of the region, from its start, is content. */
+  readonly contentBytes: number
   readonly images: SharedArrayBuffer
   readonly resources: SharedArrayBuffer
   readonly slots: SharedArrayBuffer
@@ -58,6 +60,7 @@ class FlatContent implements Content {
 
   constructor(shared: ContentShared) {
     this.region = new Region(shared.region)
+    this.region.reserve(shared.contentBytes)
     this.images = new Int32Array(shared.images)
     this.#bytes = this.region.bytes
     this.#resources = new Int32Array(shared.resources)

@@ -1,0 +1,137 @@
+/**
+ * The server: a device, a stack on it, HTTP on that, and the content to serve (paper, Figure 2). One
+ * thread, one loop: `poll` takes what came and sends what that allows; when nothing happened the
+ * caller waits on the device for as long as `idleUs` says. Clock, random numbers and device are
+ * arguments, so the whole server runs in a test with a virtual clock, byte for byte the same.
+ *
+ * Read on in libtcpip's tcp/input.ts and tcp/output.ts, then packetize/template.ts.
+ */
+import { assert, type Device, FramePool } from '@sandstorm/libnmio'
+import { NewReno, Stack, TCP_DEFAULTS, type TcpConfig } from '@sandstorm/libtcpip'
+import type { Content } from './content/content.ts'
+import { CopyTransmitter } from './packetize/copy.ts'
+import { GatherTransmitter } from './packetize/gather.ts'
+import { TemplateTransmitter } from './packetize/template.ts'
+import type { TransmitContext, Transmitter } from './packetize/transmitter.ts'
+import { REQUEST_BUFFER_BYTES } from './requestBuffers.ts'
+import { readStats, type ServerStats } from './stats.ts'
+import { type MountLimits, TcpMount } from './tcpMount.ts'
+
+export type TransmitKind = 'template' | 'gather' | 'copy'
+
+export interface ServerOptions {
+  device: Device
+  /** Its region is the device's: content and frames share one memory. */
+  content: Content
+  /** Our IPv4 address as int32, and its prefix length. */
+  address: number
+  prefixLen: number
+  port: number
+  /** Default: what suits the device. */
+  transmit?: TransmitKind | undefined
+  /** Copies of each ready frame made at once; default 1, further ones on demand. */
+  replicas?: number | undefined
+  tcp?: Partial<TcpConfig>
+  limits?: Partial<MountLimits>
+  random: () => number
+  nowUs: number
+}
+
+/** Fewer frames than this cannot serve: control segments alone want some. */
+export const FRAMES_MIN = 1024
+/** Templates take all that is left of the region, up to this; beyond, bookkeeping only costs. */
+const TEMPLATE_FRAMES_MAX = 1 << 20
+/** Frames in flight and to spare for devices that send at once. */
+const TRANSIENT_FRAMES = 8192
+
+export class Server {
+  readonly device: Device
+  readonly frames: FramePool
+  readonly stack: Stack
+  readonly mount: TcpMount
+  readonly transmitter: Transmitter
+  readonly #port: number
+
+  constructor(options: ServerOptions) {
+    const { device, content } = options
+    assert(device.region.buffer === content.region.buffer, 'content lies in the device region')
+    const config = { ...TCP_DEFAULTS, receiveWindow: REQUEST_BUFFER_BYTES, ...options.tcp }
+    this.device = device
+    this.mount = new TcpMount(content, device.region, config.maxConnections, options.limits)
+    const kind = options.transmit ?? defaultTransmit(device)
+    const shift = frameShift(device.mtu)
+    this.frames = new FramePool(device.region, framesFor(device, kind, shift), shift)
+    this.stack = new Stack({
+      device,
+      frames: this.frames,
+      address: options.address,
+      prefixLen: options.prefixLen,
+      app: this.mount,
+      congestion: new NewReno(),
+      tcp: config,
+      random: options.random,
+      nowUs: options.nowUs,
+    })
+    const context = { tcp: this.stack.tcp, content, answers: this.mount.answers }
+    this.transmitter = makeTransmitter(kind, context, options.replicas ?? 1)
+    this.mount.attach(this.stack.tcp, this.transmitter)
+    this.#port = options.port
+    this.stack.tcp.listen(options.port)
+  }
+
+  /** One batch; returns the frames received. `epochSec`: seconds since 1970, for Date fields. */
+  poll(nowUs: number, epochSec: number): number {
+    this.mount.epochSec = epochSec | 0
+    return this.stack.poll(nowUs)
+  }
+
+  /** Microseconds until `poll` has something to do by itself; -1: only frames will tell. */
+  idleUs(): number {
+    return this.stack.idleUs()
+  }
+
+  /** Stops accepting and closes what is idle. Go on polling until `isDrained`, or for long enough. */
+  drain(): void {
+    this.stack.tcp.unlisten(this.#port)
+    this.mount.drain()
+  }
+
+  get isDrained(): boolean {
+    return this.stack.tcp.table.count === 0
+  }
+
+  /** All counters, as plain data: for people and tests, not for the hot path. */
+  stats(): ServerStats {
+    return readStats(this)
+  }
+}
+
+/** The device knows: ready frames need a ring that sends them from where they lie. */
+export function defaultTransmit(device: Device): TransmitKind {
+  if (device.caps.zeroCopy) return 'template'
+  return device.caps.gather ? 'gather' : 'copy'
+}
+
+function makeTransmitter(
+  kind: TransmitKind,
+  context: TransmitContext,
+  replicas: number,
+): Transmitter {
+  if (kind === 'template') return new TemplateTransmitter(context, replicas)
+  if (kind === 'copy') return new CopyTransmitter(context)
+  assert(context.tcp.device.caps.gather, 'the device can gather')
+  return new GatherTransmitter(context)
+}
+
+/** Frames are a power of two that holds all headers and an MTU's payload. */
+function frameShift(mtu: number): number {
+  let shift = 11
+  while (1 << shift < mtu + 256) shift++
+  return shift
+}
+
+function framesFor(device: Device, kind: TransmitKind, shift: number): number {
+  const room = Math.floor((device.region.unreservedBytes - 4096) / (1 << shift))
+  assert(room >= FRAMES_MIN, 'the region has room for frames')
+  return Math.min(room, kind === 'template' ? TEMPLATE_FRAMES_MAX : TRANSIENT_FRAMES)
+}

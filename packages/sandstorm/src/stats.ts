@@ -1,0 +1,51 @@
+/**
+ * Everything a server counts, read in one go as plain data: for `--stats`, metrics and tests. After
+ * a drain `inUse` must be all zero (no leak of connections, timers, records, buffers or frames).
+ */
+import type { DeviceStats } from '@sandstorm/libnmio'
+import { DROP_COUNT, DROP_NAMES, type TcpStats } from '@sandstorm/libtcpip'
+import type { Ledger } from './packetize/ledger.ts'
+import type { Server } from './server.ts'
+import type { MountStats } from './tcpMount.ts'
+
+export interface InUse {
+  connections: number
+  timers: number
+  sendRecords: number
+  requestBuffers: number
+  framesInFlight: number
+}
+
+export interface ServerStats {
+  inUse: InUse
+  /** Connections in TIME-WAIT: they hold no TCB, and end by themselves. */
+  timeWait: number
+  drops: Record<string, number>
+  tcp: TcpStats
+  http: MountStats
+  ledger: Ledger
+  device: DeviceStats
+}
+
+export function readStats(server: Server): ServerStats {
+  const { tcp } = server.stack
+  const drops: Record<string, number> = {}
+  for (let reason = 0; reason < DROP_COUNT; reason++) {
+    if (tcp.drops[reason] > 0) drops[DROP_NAMES[reason]] = tcp.drops[reason]
+  }
+  return {
+    inUse: {
+      connections: tcp.pool.usedCount,
+      timers: tcp.timers.count,
+      sendRecords: server.mount.answers.usedCount,
+      requestBuffers: server.mount.buffersUsed,
+      framesInFlight: server.frames.inFlightCount,
+    },
+    timeWait: tcp.timeWait.count,
+    drops,
+    tcp: { ...tcp.stats },
+    http: { ...server.mount.stats },
+    ledger: { ...server.transmitter.ledger },
+    device: { ...server.device.stats },
+  }
+}
