@@ -2,18 +2,7 @@
 export * as drops from './drops.ts'
 export { DROP_COUNT, DROP_NAMES } from './drops.ts'
 export { SipHash } from './siphash.ts'
-export * as checksum from './wire/checksum.ts'
-export { formatFrame } from './wire/format.ts'
-export * as icmp from './wire/icmp.ts'
-export * as ipv4 from './wire/ipv4.ts'
-export * as tcp from './wire/tcp.ts'
-export {
-  pad,
-  TcpOptions,
-  writeMss,
-  writeWindowScale,
-} from './wire/tcpOptions.ts'
-
+export { Stack, type StackOptions } from './stack.ts'
 // The stack: what an application is built on.
 export { abort } from './tcp/abort.ts'
 export { type Application, BUSY } from './tcp/application.ts'
@@ -26,4 +15,14 @@ export * as state from './tcp/state.ts'
 export type { TcpStats } from './tcp/stats.ts'
 export * as tcb from './tcp/tcb.ts'
 export { Segment, TCP_DEFAULTS, Tcp, type TcpConfig, type TcpPorts } from './tcp/tcp.ts'
-export { Stack, type StackOptions } from './stack.ts'
+export * as checksum from './wire/checksum.ts'
+export { formatFrame } from './wire/format.ts'
+export * as icmp from './wire/icmp.ts'
+export * as ipv4 from './wire/ipv4.ts'
+export * as tcp from './wire/tcp.ts'
+export {
+  pad,
+  TcpOptions,
+  writeMss,
+  writeWindowScale,
+} from './wire/tcpOptions.ts'

@@ -4,14 +4,7 @@
  * from an address that no host has, is discarded in silence (RFC 1122 §3.2.1.3, §3.3.6).
  */
 import { ethernet } from '@sandstorm/libeth'
-import {
-  IP_BAD_SOURCE,
-  IP_BROADCAST,
-  IP_NOT_OURS,
-  IP_PROTOCOL,
-  IP_TRUNCATED,
-  OK,
-} from './drops.ts'
+import { IP_BAD_SOURCE, IP_BROADCAST, IP_NOT_OURS, IP_PROTOCOL, IP_TRUNCATED, OK } from './drops.ts'
 import { icmpInput } from './icmpInput.ts'
 import type { Stack } from './stack.ts'
 import { input as tcpInput } from './tcp/input.ts'

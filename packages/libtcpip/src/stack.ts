@@ -49,14 +49,7 @@ export class Stack {
     this.broadcast = options.prefixLen > 30 ? -1 : options.address | ~this.#netmask
     this.arp = new Arp({ device: options.device, frames: options.frames }, options.address)
     const config = { ...TCP_DEFAULTS, ...options.tcp }
-    this.tcp = new Tcp(
-      this,
-      options.app,
-      options.congestion,
-      config,
-      options.random,
-      options.nowUs,
-    )
+    this.tcp = new Tcp(this, options.app, options.congestion, config, options.random, options.nowUs)
   }
 
   /** One batch, from receive ring to transmit ring; returns the number of frames received. */

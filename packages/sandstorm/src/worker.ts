@@ -9,11 +9,11 @@ import { parentPort, workerData } from 'node:worker_threads'
 import {
   type Device,
   FaultDevice,
-  parseFault,
   PcapDevice,
+  parseFault,
   type Region,
-  type TapHandle,
   TapDevice,
+  type TapHandle,
   TraceDevice,
 } from '@sandstorm/libnmio'
 import { formatFrame, ipv4 } from '@sandstorm/libtcpip'

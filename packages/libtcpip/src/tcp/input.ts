@@ -18,8 +18,8 @@ import {
 } from '../drops.ts'
 import { fold, sum } from '../wire/checksum.ts'
 import * as ipv4 from '../wire/ipv4.ts'
-import { ACK, check, FIN, RST, SYN } from '../wire/tcp.ts'
 import * as header from '../wire/tcp.ts'
+import { ACK, check, FIN, RST, SYN } from '../wire/tcp.ts'
 import { establish, onSyn, sendSynAck } from './listen.ts'
 import { output, stopTimer } from './output.ts'
 import { onDupAck, onNewAck } from './recovery.ts'
@@ -276,8 +276,7 @@ function updateWindow(tcp: Tcp, c: number): void {
   const tcb = tcp.tcb
   const seg = tcp.segment
   const newer =
-    lt(tcb[c + SND_WL1], seg.seq) ||
-    (tcb[c + SND_WL1] === seg.seq && le(tcb[c + SND_WL2], seg.ack))
+    lt(tcb[c + SND_WL1], seg.seq) || (tcb[c + SND_WL1] === seg.seq && le(tcb[c + SND_WL2], seg.ack))
   if (!newer) return
   const window = seg.window << (tcb[c + SCALES] & SEND_SCALE_MASK)
   tcb[c + SND_WND] = window

@@ -123,8 +123,7 @@ const ourMss = (tcp: Tcp): number => tcp.device.mtu - ipv4.HEADER_LEN - tcpHeade
 export function sendSynAck(tcp: Tcp, c: number): void {
   const tcb = tcp.tcb
   startTimer(tcp, c, 0)
-  const frame =
-    tcp.device.txSpace() > 0 && isReachable(tcp, c) ? tcp.frames.alloc() : NO_FRAME
+  const frame = tcp.device.txSpace() > 0 && isReachable(tcp, c) ? tcp.frames.alloc() : NO_FRAME
   if (frame === NO_FRAME) {
     tcp.addWork(c, NEED_OUTPUT)
     return

@@ -157,7 +157,7 @@ export function armRetransmission(tcp: Tcp, c: number): void {
 export function startTimer(tcp: Tcp, c: number, persist: number): void {
   const tcb = tcp.tcb
   tcb[c + FLAGS] = (tcb[c + FLAGS] & ~PERSIST) | RTX_ARMED | persist
-  tcb[c + RTX_AT] = (tcp.nowMs + ((tcb[c + RTO_US] + 999) / 1000)) | 0
+  tcb[c + RTX_AT] = (tcp.nowMs + (tcb[c + RTO_US] + 999) / 1000) | 0
   tcp.timers.schedule(c, tcb[c + RTX_AT])
 }
 

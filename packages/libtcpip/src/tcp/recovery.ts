@@ -3,6 +3,8 @@
  * flight (RFC 5681 §3.2, NewReno RFC 6582, RFC 6298 §5). A retransmission takes the bytes from the
  * application's content again; no copy of them was kept.
  */
+
+import { ACK, FIN } from '../wire/tcp.ts'
 import { BUSY } from './application.ts'
 import { advance, output, startTimer, stopTimer } from './output.ts'
 import { backOffRto, cancelRtt, sampleRtt } from './rtt.ts'
@@ -28,7 +30,6 @@ import {
   SSTHRESH,
 } from './tcb.ts'
 import type { Tcp } from './tcp.ts'
-import { ACK, FIN } from '../wire/tcp.ts'
 
 /** Duplicate ACKs that make a loss (RFC 5681 §3.2). */
 const DUP_THRESH = 3

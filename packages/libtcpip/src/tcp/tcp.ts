@@ -34,8 +34,8 @@ import {
   STATE,
   TcbPool,
 } from './tcb.ts'
-import { TimeWait } from './timeWait.ts'
 import { TimerWheel } from './timerWheel.ts'
+import { TimeWait } from './timeWait.ts'
 
 export interface TcpConfig {
   /** Connections in all states but TIME-WAIT. */

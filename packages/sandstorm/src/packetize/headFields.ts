@@ -6,13 +6,7 @@
 import type { Region } from '@sandstorm/libnmio'
 import { checksum } from '@sandstorm/libtcpip'
 import { CONNECTION_CLOSE, CONNECTION_KEEP_ALIVE, writeDate } from '../content/date.ts'
-import {
-  CONNECTION_LEN,
-  CONNECTION_OFF,
-  DATE_LEN,
-  DATE_OFF,
-  IMAGE_OFF,
-} from '../content/image.ts'
+import { CONNECTION_LEN, CONNECTION_OFF, DATE_LEN, DATE_OFF, IMAGE_OFF } from '../content/image.ts'
 import { CLOSE, DATE_SEC, IMAGE } from './answers.ts'
 
 export class HeadFields {

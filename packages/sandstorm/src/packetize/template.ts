@@ -78,14 +78,7 @@ export class TemplateTransmitter implements Transmitter {
     return this.#builder.sendCopy(c, a, at, len)
   }
 
-  #sendTemplate(
-    c: number,
-    a: number,
-    at: number,
-    len: number,
-    layout: Layout,
-    k: number,
-  ): number {
+  #sendTemplate(c: number, a: number, at: number, len: number, layout: Layout, k: number): number {
     if (k === 0) this.#recency.touch(layout)
     const frame = this.#idleFrame(layout, k)
     if (frame === NO_FRAME) return BUSY
