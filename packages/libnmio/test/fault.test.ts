@@ -145,6 +145,15 @@ for (const [way, through] of Object.entries(WAYS)) {
     assert.notDeepEqual(through(bench({ ...faults, seed: 6 }), 500), first)
   })
 
+  test(`${way}: what befalls a frame does not depend on the other faults`, () => {
+    const numbers = (faults: Partial<FaultOptions>): Set<number> =>
+      new Set(through(bench({ drop: 0.3, seed: 9, ...faults }), 500).map(numberOf))
+    const alone = numbers({})
+    assert.deepEqual(numbers({ dup: 0.5 }), alone)
+    const b = bench({ drop: 0.3, seed: 9, corrupt: 0.5, reorder: 0.5 })
+    assert.equal(through(b, 500).length, alone.size)
+  })
+
   test(`${way}: reordering loses nothing, and moves a frame behind at most a few others`, () => {
     const b = bench({ reorder: 0.2, seed: 2 })
     const got = through(b, 5000).map(numberOf)
@@ -310,6 +319,53 @@ test('while much is delayed, txSpace holds the sender back and nothing pushed is
     b.device.reclaim()
     assert.equal(b.device.txSpace(), pushed)
   }
+})
+
+test('txSpace also counts the completions that reclaim can report', () => {
+  const b = bench({}, 32)
+  for (let n = 0; n < 32; n++) b.device.push(b.off, 64, OFFLOAD_NONE)
+  b.device.flush()
+  b.far.rx()
+  b.far.rx()
+  b.device.rx() // gets the buffers back, but the caller has not been told
+  assert.equal(b.device.txSpace(), 0)
+  assert.equal(b.device.reclaim(), 32)
+  assert.equal(b.device.txSpace(), 32)
+})
+
+test('with a full ring inside, wait leaves it to the inner device to wake us, and ARP waits too', () => {
+  const b = bench({ delayUs: 10 })
+  for (let n = 0; n < 300; n++) {
+    numbered(b.region, b.off, n)
+    b.device.push(b.off, 64, OFFLOAD_NONE)
+  }
+  b.clock.advance(10)
+  b.device.wait(-1)
+  b.region.view.setUint16(b.off + 12, 0x0806)
+  b.device.push(b.off, 42, OFFLOAD_NONE)
+  b.device.wait(-1)
+  assert.deepEqual(b.sleeper.waits, [-1, -1])
+  const lens: number[] = []
+  for (let turn = 0; turn < 12; turn++) {
+    for (let i = 0, n = b.far.rx(); i < n; i++) lens.push(b.far.rxLen[i])
+    b.device.rx()
+  }
+  assert.deepEqual(lens, [...Array(300).fill(64), 42])
+})
+
+test('a closed device delivers and sends nothing that it still held', () => {
+  const b = bench({ delayUs: 10 })
+  b.device.push(b.off, 64, OFFLOAD_NONE)
+  b.device.flush()
+  b.far.push(b.off, 64, OFFLOAD_NONE)
+  b.far.flush()
+  b.device.rx()
+  b.device.close()
+  b.clock.advance(10)
+  b.device.wait(0)
+  assert.equal(b.device.rx(), 0)
+  assert.equal(b.far.rx(), 0)
+  assert.equal(b.device.reclaim(), 1)
 })
 
 test('a ring of the inner device that is full delays frames, and loses none', () => {

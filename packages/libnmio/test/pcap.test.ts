@@ -179,7 +179,12 @@ test('a full buffer is written at once, and no frame is lost or cut', () => {
   }
   assert.ok(statSync(path).size > 2 * ((1 << 20) - 1100), 'two buffers are written')
   device.close()
-  const packets = blocks(readFileSync(path)).slice(2).map(packetData)
+  const packetBlocks = blocks(readFileSync(path)).slice(2)
+  const packets = packetBlocks.map(packetData)
+  for (const [i, block] of packetBlocks.entries()) {
+    const padding = block.subarray(28 + packets[i].length, block.length - 16)
+    assert.ok(padding.every(byte => byte === 0))
+  }
   assert.deepEqual(
     packets.map(p => [p.readUInt32BE(0), p.length]),
     Array.from({ length: 3000 }, (_, i) => [i, 1001 + (i % 4)]),
@@ -216,6 +221,30 @@ test('a disk that is full ends the capture, not the device', () => {
   device.flush()
   assert.equal(b.rx(), 1)
   device.close()
+})
+
+test('a frame beyond the snap length is kept in part, its length in full', () => {
+  const region = new Region(1 << 20)
+  const [a] = memoryLink({ region, mtu: 500_000 })
+  const path = join(dir, 'snap.pcapng')
+  const device = new PcapDevice(a, { path, clock: () => NOW_US })
+  device.push(0, 300_000, OFFLOAD_NONE)
+  device.close()
+  const [, , block] = blocks(readFileSync(path))
+  assert.equal(block.readUInt32LE(20), 262_144)
+  assert.equal(block.readUInt32LE(24), 300_000)
+})
+
+test('after close the file is left alone, whatever the inner device still takes', () => {
+  class Deaf extends DelegateDevice {
+    override push(): void {}
+  }
+  const path = join(dir, 'closed.pcapng')
+  const [a] = memoryLink({ region: new Region(1 << 16) })
+  const device = new PcapDevice(new Deaf(a), { path, clock: () => NOW_US })
+  device.close()
+  for (let i = 0; i < 3000; i++) device.push(0, 1000, OFFLOAD_NONE)
+  assert.equal(device.captureError, '')
 })
 
 test('a file that cannot be made is an error at set-up', () => {
