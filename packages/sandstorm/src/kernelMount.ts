@@ -1,0 +1,145 @@
+/**
+ * The HTTP machine and content on the kernel's TCP (node:net): the same answers without our stack,
+ * for machines that give us no device, for conformance tests, and to tell what of the speed is HTTP
+ * and what is TCP.
+ */
+import { type AddressInfo, createServer, type Server } from 'node:net'
+import type { Content } from './content/content.ts'
+import type { HttpLimits } from './http/limits.ts'
+import { HttpMachine } from './http/machine.ts'
+import { KernelConnection, type KernelContext, type KernelStats } from './kernelConnection.ts'
+
+export interface KernelLimits {
+  /** Time for a whole request head, and for a body that is dropped; then 408 and closed. */
+  readonly headTimeoutMs: number
+  /** Time without a byte in either direction; then closed. */
+  readonly idleTimeoutMs: number
+  /** Connections at once; more are closed as they come. */
+  readonly maxConnections: number
+  /** Time for answers under way when the mount is closed. */
+  readonly drainTimeoutMs: number
+  readonly http: Partial<HttpLimits>
+}
+
+export interface KernelMountOptions {
+  readonly host: string
+  /** 0: any free port. */
+  readonly port: number
+  readonly limits?: Partial<KernelLimits>
+  /** Milliseconds since 1970; for tests. */
+  readonly clock?: () => number
+}
+
+export interface KernelMount {
+  readonly address: string
+  readonly port: number
+  readonly stats: KernelStats
+  /**
+   * Accepts nothing more, ends idle connections at once, lets the others finish the answers they
+   * have begun, for `drainTimeoutMs` at most.
+   */
+  close(): Promise<void>
+}
+
+const DEFAULT_LIMITS: KernelLimits = {
+  headTimeoutMs: 10_000,
+  idleTimeoutMs: 60_000,
+  maxConnections: 10_000,
+  drainTimeoutMs: 5_000,
+  http: {},
+}
+
+/** Answers that wait in a socket before its client's next request is looked at. */
+const UNSENT_MAX_BYTES = 64 * 1024
+
+/** Listens and serves; rejects with one clear line if the address cannot be had. */
+export async function mountOnKernel(
+  content: Content,
+  options: KernelMountOptions,
+): Promise<KernelMount> {
+  const limits = { ...DEFAULT_LIMITS, ...options.limits }
+  const stats = { accepted: 0, refused: 0, open: 0, answers: 0, slow: 0, idle: 0, errors: 0 }
+  const machine = new HttpMachine(content, limits.http)
+  const { headTimeoutMs, idleTimeoutMs } = limits
+  const clock = options.clock ?? Date.now
+  const context = { content, machine, stats, headTimeoutMs, idleTimeoutMs, clock }
+  const open = new Set<KernelConnection>()
+  const server = makeServer(context, open)
+  server.maxConnections = limits.maxConnections
+  await listen(server, options.host, options.port)
+  // From here on an error is a connection that could not be accepted; the server lives on.
+  server.on('error', () => stats.refused++)
+  const { address, port } = server.address() as AddressInfo
+  let closed: Promise<void> | undefined
+  return {
+    address,
+    port,
+    stats,
+    close: () => {
+      closed ??= drain(server, open, limits.drainTimeoutMs)
+      return closed
+    },
+  }
+}
+
+function makeServer(context: KernelContext, open: Set<KernelConnection>): Server {
+  const { stats } = context
+  // Half-open: a client that ends its side first still gets its answers.
+  const options = { allowHalfOpen: true, noDelay: true, highWaterMark: UNSENT_MAX_BYTES }
+  const server = createServer(options, socket => {
+    const connection = new KernelConnection(socket, context)
+    stats.accepted++
+    stats.open++
+    open.add(connection)
+    socket.on('close', () => {
+      stats.open--
+      open.delete(connection)
+    })
+  })
+  server.on('drop', () => stats.refused++)
+  return server
+}
+
+async function listen(server: Server, host: string, port: number): Promise<void> {
+  try {
+    await new Promise<void>((resolve, reject) => {
+      server.once('error', reject)
+      server.listen({ host, port }, resolve)
+    })
+  } catch (error) {
+    throw new Error(listenFailure(error as NodeJS.ErrnoException, host, port))
+  }
+  server.removeAllListeners('error')
+}
+
+/** What, why, and what to do, in one line. */
+export function listenFailure(error: NodeJS.ErrnoException, host: string, port: number): string {
+  const what = `cannot listen on ${host} port ${port}`
+  switch (error.code) {
+    case 'EADDRINUSE':
+      return `${what}: another program does already; stop it or choose another with --port`
+    case 'EACCES':
+      return `${what}: ports below 1024 need root or CAP_NET_BIND_SERVICE; choose another with --port`
+    case 'EADDRNOTAVAIL':
+      return `${what}: this machine has no such address; choose one of its own with --address`
+    case 'ENOTFOUND':
+    case 'EAI_AGAIN':
+      return `${what}: no address is known for that name; give an IP address with --address`
+    default:
+      return `${what}: ${error.message}; choose another with --address and --port`
+  }
+}
+
+async function drain(
+  server: Server,
+  open: Set<KernelConnection>,
+  timeoutMs: number,
+): Promise<void> {
+  const closed = new Promise<void>(resolve => server.close(() => resolve()))
+  for (const connection of open) connection.drain()
+  const force = setTimeout(() => {
+    for (const connection of open) connection.destroy()
+  }, timeoutMs)
+  await closed
+  clearTimeout(force)
+}
