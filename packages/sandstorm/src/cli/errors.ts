@@ -1,0 +1,70 @@
+/**
+ * How the command fails. A mistake that the user can mend is one line on stderr, `sandstorm: WHAT:
+ * WHY. WHAT TO DO`, and exit code 2; anything else is our bug, one line and exit code 1, with the
+ * stack only for those who set SANDSTORM_DEBUG=1. No way out of here shows a stack uninvited.
+ */
+
+/** Where the reader finds what is left out; a refusal names it. */
+const NOT_YET = 'See README, What is not there yet'
+
+/** Something the user can mend. The message is one line: what, why, what to do. */
+export class UserError extends Error {
+  override readonly name: string = 'UserError'
+
+  constructor(what: string, why: string, fix: string) {
+    super(`${what}: ${why}. ${fix}`)
+  }
+}
+
+/** A part of the command-line contract that a later version brings. */
+export class NotYetError extends UserError {
+  override readonly name: string = 'NotYetError'
+
+  constructor(what: string) {
+    super(what, 'not part of this version', NOT_YET)
+  }
+}
+
+/** A line for stderr and an exit code. */
+export interface Failure {
+  readonly line: string
+  readonly exitCode: number
+}
+
+/** What the kernel says when node:net cannot listen, and what helps. */
+const LISTEN: Record<string, [why: string, fix: string]> = {
+  EADDRINUSE: ['another program listens there', 'Give another port with --port'],
+  EACCES: ['this user may not listen there', 'Give a port of 1024 or more with --port'],
+  EADDRNOTAVAIL: ['this machine does not have that address', 'Give one of its own with --address'],
+}
+
+/** Turns whatever was thrown into one line; never throws. */
+export function failureOf(thrown: unknown): Failure {
+  if (!(thrown instanceof Error)) return { line: `sandstorm: ${String(thrown)}`, exitCode: 1 }
+  if (thrown instanceof UserError || thrown.name === 'SysError')
+    return { line: oneLine(thrown.message), exitCode: 2 } // SysError: libnmio's refusal, with a hint
+  const { code, syscall, address, port } = thrown as NodeJS.ErrnoException & {
+    address?: string
+    port?: number
+  }
+  const listen = syscall === 'listen' ? LISTEN[code ?? ''] : undefined
+  if (listen !== undefined)
+    return { line: oneLine(`${address}:${port}: ${listen[0]}. ${listen[1]}`), exitCode: 2 }
+  const hint = process.env['SANDSTORM_DEBUG'] === '1' ? '' : ' (SANDSTORM_DEBUG=1 shows the stack)'
+  return { line: oneLine(`unexpected: ${thrown.message}${hint}`), exitCode: 1 }
+}
+
+/** Values come from anywhere: line breaks become spaces, other control characters are shown as \u001b. */
+function oneLine(message: string): string {
+  const shown = (c: string): string => `\\u${c.charCodeAt(0).toString(16).padStart(4, '0')}`
+  return `sandstorm: ${message.replaceAll(/\s*\n\s*/g, ' ').replaceAll(/\p{Cc}/gu, shown)}`
+}
+
+/** Prints a failure to stderr and returns its exit code. */
+export function reportFailure(thrown: unknown): number {
+  const { line, exitCode } = failureOf(thrown)
+  process.stderr.write(`${line}\n`)
+  if (process.env['SANDSTORM_DEBUG'] === '1' && thrown instanceof Error)
+    process.stderr.write(`${thrown.stack}\n`)
+  return exitCode
+}

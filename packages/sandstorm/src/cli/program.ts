@@ -1,0 +1,129 @@
+/**
+ * The commands and flags. What --help shows is what works: flags of the contract that a later
+ * version brings are known here only so that they can be refused in words of their own.
+ */
+import { readFileSync } from 'node:fs'
+import { Command, Option } from 'commander'
+import { checkConfig, type ServeFlags } from '../config.ts'
+import { doctor } from './doctor.ts'
+import { NotYetError } from './errors.ts'
+import { explain } from './explain.ts'
+import { serve } from './serve.ts'
+
+/** Flags of `serve` that a later version brings. */
+const LATER_FLAGS = [
+  '--gateway <ip>',
+  '--address6 <ip/len>',
+  '--host-address6 <ip/len>',
+  '--gateway6 <ip>',
+  '--origin <url>',
+  '--config <file>',
+  '--admin <address:port>',
+]
+
+const SERVE_EXAMPLES = `
+Examples:
+  sandstorm serve examples/site                      over a TAP, at http://10.77.0.2:80/
+  sandstorm serve . --device kernel --port 3000      without privileges, on the kernel's stack
+  sandstorm serve . --address 192.168.50.2/24        another subnet; the host gets 192.168.50.1
+  sandstorm serve . --trace                          a line for each frame
+  sandstorm serve . --pcap out.pcapng                a capture for Wireshark or tshark
+  sandstorm serve . --fault drop=0.02,delay=5ms,seed=7`
+
+const EXPLAIN_EXAMPLES = `
+Example:
+  sandstorm explain examples/site/index.html`
+
+const DOCTOR_EXAMPLES = `
+Exit code 0: serving over a TAP is possible; 1: only --device kernel is.
+
+Example:
+  sandstorm doctor && sudo npx sandstorm serve examples/site`
+
+const PROGRAM_EXAMPLES = `
+Examples:
+  sandstorm doctor                    what can this machine do?
+  sandstorm serve examples/site       serve a folder
+  sandstorm serve --help              all flags of a command`
+
+/** The program; an action hands its exit code to `finish`. Errors are thrown, never printed. */
+export function makeProgram(finish: (exitCode: number) => void): Command {
+  const program = new Command('sandstorm')
+    .description('A web server with its own network stack.')
+    .version(readVersion(), '-V, --version', 'print the version')
+    .helpOption('-h, --help', 'print this help')
+    .helpCommand('help [command]', 'print the help of a command')
+    .exitOverride()
+    .configureOutput({ outputError: () => {} })
+    .addHelpText('after', PROGRAM_EXAMPLES)
+  addServe(program, finish)
+  program
+    .command('explain')
+    .description('print the ready-made frames of a file: count, sizes, copies, memory')
+    .argument('<FILE>', 'the file')
+    .addHelpText('after', EXPLAIN_EXAMPLES)
+    .action(async (file: string) => finish(await explain(file)))
+  program
+    .command('doctor')
+    .description('print what this machine can do, what is missing, and what mends it')
+    .addHelpText('after', DOCTOR_EXAMPLES)
+    .action(async () => finish(await doctor(line => process.stdout.write(`${line}\n`))))
+  program
+    .command('load [ARGUMENTS...]', { hidden: true })
+    .helpOption(false)
+    .allowUnknownOption()
+    .action(() => {
+      throw new NotYetError('load')
+    })
+  return program
+}
+
+function addServe(program: Command, finish: (exitCode: number) => void): void {
+  const command = program
+    .command('serve')
+    .description('serve a folder over HTTP')
+    .argument('<DIR>', 'the folder')
+    .option(
+      '--device <name>',
+      'auto, tap, tap:NAME or kernel (default: auto, which is tap where that is possible)',
+    )
+    .option(
+      '--address <ip/len>',
+      'our address, /24 if no length is given (default: 10.77.0.2/24; kernel: 127.0.0.1)',
+      (value: string, before: string[] = []) => [...before, value],
+    )
+    .option(
+      '--host-address <ip/len>',
+      "the host's end of the TAP (default: the first other address of the subnet)",
+    )
+    .option('--port <n>', 'TCP port (default: 80; kernel: 8080)')
+    .option('--mtu <bytes>', 'largest IP packet, 576 to 9000 (default: 1500)')
+    .option('--memory <size>', 'packet and content memory, like 512MiB (default: 1GiB)')
+    .option('--replicas <n>', 'copies of each packet made in advance (default: on demand)')
+    .option('--transmit <how>', 'template, gather or copy (default: what suits the device)')
+    .option('--cc <name>', 'congestion control: newreno, the only one in this version')
+    .option('--pcap <file>', 'write all frames to a pcapng file')
+    .option('--trace', 'print a line for each frame')
+    .option('--fault <list>', 'a bad network: drop, dup, reorder, corrupt, delay, seed')
+    .addOption(new Option('--workers <n>').hideHelp())
+    .addHelpText('after', SERVE_EXAMPLES)
+  for (const flags of LATER_FLAGS) command.addOption(new Option(flags).hideHelp())
+  command.action(async (root: string, flags: Omit<ServeFlags, 'root'>) => {
+    refuseLater(command)
+    finish(await serve(checkConfig({ ...flags, root })))
+  })
+}
+
+function refuseLater(command: Command): void {
+  for (const option of command.options)
+    if (LATER_FLAGS.includes(option.flags)) {
+      const given: unknown = command.getOptionValue(option.attributeName())
+      if (given !== undefined) throw new NotYetError(option.long ?? option.flags)
+    }
+}
+
+function readVersion(): string {
+  const file = new URL('../../../package.json', import.meta.url)
+  const { version } = JSON.parse(readFileSync(file, 'utf8')) as { version: string }
+  return version
+}

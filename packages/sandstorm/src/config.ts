@@ -1,0 +1,277 @@
+/**
+ * What `serve` was asked to do: checked once, here, and plain data from then on, so that it can be
+ * posted to a worker. Whoever holds a ServeConfig need not doubt a value in it. The contract is the
+ * command line; every refusal names the flag, the value and what was expected.
+ */
+import { accessSync, constants, statSync } from 'node:fs'
+import { dirname, resolve } from 'node:path'
+import { REGION_MAX_BYTES } from '@sandstorm/libnmio'
+import { NotYetError, UserError } from './cli/errors.ts'
+import { formatIpv4, isUnicast, parseIpv4Prefix, usableRange } from './cli/ipv4.ts'
+import { formatSize, parseSize } from './cli/size.ts'
+
+/** The smallest MTU: what every IPv4 host must be able to receive (RFC 791 §3.1); less is all headers. */
+export const MTU_MIN = 576
+/** The largest: the jumbo frame that network cards agree on. */
+export const MTU_MAX = 9000
+/** Less has no room for rings and a useful number of frames. */
+export const MEMORY_MIN_BYTES: number = 16 * 2 ** 20
+/** More than one card has slots to hold copies of one packet. */
+export const REPLICAS_MAX = 1024
+/** The TAP that serve makes unless told otherwise. */
+export const TAP_NAME = 'sand0'
+export const TAP_ADDRESS = '10.77.0.2'
+export const TAP_HOST_ADDRESS = '10.77.0.1'
+export const TAP_PREFIX_LEN = 24
+export const TAP_PORT = 80
+export const KERNEL_ADDRESS = '127.0.0.1'
+export const KERNEL_PORT = 8080
+
+export type DeviceKind = 'auto' | 'tap' | 'kernel'
+export type Transmit = 'auto' | 'template' | 'gather' | 'copy'
+
+export interface ServeConfig {
+  /** The folder, as an absolute path. */
+  readonly root: string
+  /** `name`: the interface; '' for kernel. auto is tap, or kernel where there can be no TAP. */
+  readonly device: { readonly kind: DeviceKind; readonly name: string }
+  /** Our own stack: its address and subnet, the host's end of the link ('' for kernel), the port. */
+  readonly address: string
+  readonly prefixLen: number
+  readonly hostAddress: string
+  readonly port: number
+  /** The kernel's stack, for `kernel` and for what `auto` falls back to. */
+  readonly kernel: { readonly address: string; readonly port: number }
+  /** The largest IP packet, bytes. */
+  readonly mtu: number
+  readonly memoryBytes: number
+  readonly transmit: Transmit
+  /** Copies of each packet made in advance; 0: on demand. */
+  readonly replicas: number
+  readonly cc: 'newreno'
+  /** Capture file, as an absolute path; '': none. */
+  readonly pcap: string
+  readonly trace: boolean
+  /** As given, for libnmio's parseFault; '': none. */
+  readonly fault: string
+  readonly workers: 1
+}
+
+/** The flags of `serve` as they were typed; what was not given is absent. */
+export interface ServeFlags {
+  readonly root: string
+  readonly device?: string
+  readonly address?: readonly string[]
+  readonly hostAddress?: string
+  readonly port?: string
+  readonly mtu?: string
+  readonly memory?: string
+  readonly transmit?: string
+  readonly replicas?: string
+  readonly cc?: string
+  readonly pcap?: string
+  readonly trace?: boolean
+  readonly fault?: string
+  readonly workers?: string
+}
+
+/** A flag with a value that cannot be. */
+export class ConfigError extends UserError {
+  override readonly name: string = 'ConfigError'
+  readonly flag: string
+  readonly value: string
+  readonly expected: string
+
+  constructor(flag: string, value: string, why: string, expected: string) {
+    super(value === '' ? `${flag} ""` : `${flag} ${value}`, why, `Expected ${expected}`)
+    this.flag = flag
+    this.value = value
+    this.expected = expected
+  }
+}
+
+/** Checks everything, or throws the first ConfigError (NotYetError for what a later version brings). */
+export function checkConfig(raw: ServeFlags): ServeConfig {
+  const device = checkDevice(raw.device ?? 'auto')
+  if (device.kind === 'kernel') refuseStackFlags(raw)
+  const port = raw.port === undefined ? undefined : checkNumber('--port', raw.port, 1, 65535)
+  const addresses = raw.address ?? []
+  if (addresses.length > 1) throw new NotYetError('more than one --address')
+  return {
+    root: checkFolder('DIR', raw.root),
+    device,
+    ...(device.kind === 'kernel'
+      ? { address: '', prefixLen: 0, hostAddress: '' }
+      : checkLink(addresses[0], raw.hostAddress)),
+    port: port ?? (device.kind === 'kernel' ? KERNEL_PORT : TAP_PORT),
+    kernel: { address: checkKernelAddress(addresses[0]), port: port ?? KERNEL_PORT },
+    mtu: checkNumber('--mtu', raw.mtu ?? '1500', MTU_MIN, MTU_MAX),
+    memoryBytes: checkMemory(raw.memory ?? '1GiB'),
+    transmit: checkChoice('--transmit', raw.transmit ?? 'auto', TRANSMITS),
+    replicas:
+      raw.replicas === undefined ? 0 : checkNumber('--replicas', raw.replicas, 1, REPLICAS_MAX),
+    cc: checkChoice('--cc', raw.cc ?? 'newreno', ['newreno']),
+    pcap: checkPcap(raw.pcap),
+    trace: raw.trace ?? false,
+    fault: checkFault(raw.fault),
+    workers: checkWorkers(raw.workers ?? '1'),
+  }
+}
+
+const TRANSMITS = ['auto', 'template', 'gather', 'copy'] as const
+const LATER_DEVICES = ['packet', 'xdp', 'memif']
+const DEVICE_FORMS = 'auto, tap, tap:NAME or kernel'
+
+function checkDevice(text: string): ServeConfig['device'] {
+  const [, kind, , name] = /^([^:]*)(:(.*))?$/.exec(text) ?? []
+  if (LATER_DEVICES.includes(kind ?? '')) throw new NotYetError(`--device ${text}`)
+  if (text === 'kernel') return { kind: 'kernel', name: '' }
+  if (text === 'auto' || text === 'tap') return { kind: text, name: TAP_NAME }
+  if (kind !== 'tap') throw new ConfigError('--device', text, 'no such device', DEVICE_FORMS)
+  // linux/if.h: IFNAMSIZ is 16 with the final NUL; net/core/dev.c: dev_valid_name; % is a pattern.
+  if (!/^[^\s/:%]{1,15}$/.test(name) || Buffer.byteLength(name) > 15 || /^\.\.?$/.test(name))
+    throw new ConfigError(
+      '--device',
+      text,
+      'not an interface name',
+      'tap:NAME with a NAME of 1 to 15 bytes, without spaces, "/", ":" and "%"',
+    )
+  return { kind: 'tap', name }
+}
+
+/** The kernel's stack makes its own frames: these flags would do nothing, so they are refused. */
+function refuseStackFlags(raw: ServeFlags): void {
+  const flags: [string, unknown][] = [
+    ['--host-address', raw.hostAddress],
+    ['--mtu', raw.mtu],
+    ['--transmit', raw.transmit],
+    ['--replicas', raw.replicas],
+    ['--cc', raw.cc],
+    ['--pcap', raw.pcap],
+    ['--trace', raw.trace],
+    ['--fault', raw.fault],
+  ]
+  for (const [flag, value] of flags)
+    if (value !== undefined)
+      throw new UserError(
+        flag,
+        'works on our own stack, and --device kernel is not that',
+        'Leave it out, or use --device tap',
+      )
+}
+
+/** The link of our own stack: our address and subnet, and the host's address in it. */
+function checkLink(
+  address: string | undefined,
+  hostAddress: string | undefined,
+): Pick<ServeConfig, 'address' | 'prefixLen' | 'hostAddress'> {
+  const flag = '--address'
+  const text = address ?? `${TAP_ADDRESS}/${TAP_PREFIX_LEN}`
+  const ours = parseIpv4Prefix(text)
+  if (ours === undefined)
+    throw new ConfigError(flag, text, 'not an IPv4 address', 'one like 10.77.0.2/24')
+  const prefixLen = ours.prefixLen < 0 ? TAP_PREFIX_LEN : ours.prefixLen
+  if (prefixLen < 8 || prefixLen > 31)
+    throw new ConfigError(flag, text, 'no subnet for two hosts', 'a length from /8 to /31')
+  const [first, last] = usableRange(ours.address, prefixLen)
+  const range = `${formatIpv4(first)} to ${formatIpv4(last)}`
+  if (!isUnicast(ours.address))
+    throw new ConfigError(flag, text, 'no host on a link has that', 'one like 10.77.0.2/24')
+  if (ours.address < first || ours.address > last)
+    throw new ConfigError(flag, text, "the subnet's own or broadcast address", range)
+  const host =
+    hostAddress === undefined
+      ? ours.address === first
+        ? first + 1
+        : first
+      : checkHostAddress(hostAddress, ours.address, prefixLen)
+  return { address: formatIpv4(ours.address), prefixLen, hostAddress: formatIpv4(host) }
+}
+
+function checkHostAddress(text: string, ours: number, prefixLen: number): number {
+  const flag = '--host-address'
+  const [first, last] = usableRange(ours, prefixLen)
+  const host = parseIpv4Prefix(text)
+  if (host === undefined)
+    throw new ConfigError(flag, text, 'not an IPv4 address', 'one like 10.77.0.1/24')
+  if (host.prefixLen >= 0 && host.prefixLen !== prefixLen)
+    throw new ConfigError(flag, text, 'not the prefix length of --address', `/${prefixLen}`)
+  if (host.address === ours)
+    throw new ConfigError(flag, text, 'the same as --address', 'two different addresses')
+  if (host.address < first || host.address > last) {
+    const range = `${formatIpv4(first)} to ${formatIpv4(last)}`
+    throw new ConfigError(flag, text, 'not in the subnet of --address', `${range}`)
+  }
+  return host.address
+}
+
+/** A /LEN is accepted and ignored. */
+function checkKernelAddress(text: string | undefined): string {
+  if (text === undefined) return KERNEL_ADDRESS
+  const parsed = parseIpv4Prefix(text)
+  if (parsed === undefined)
+    throw new ConfigError('--address', text, 'not an IPv4 address', 'one like 127.0.0.1')
+  return formatIpv4(parsed.address)
+}
+
+function checkNumber(flag: string, text: string, least: number, most: number): number {
+  const value = /^\d{1,9}$/.test(text) ? Number(text) : Number.NaN
+  if (value >= least && value <= most) return value
+  const why = Number.isNaN(value) ? 'not a whole number' : 'out of range'
+  throw new ConfigError(flag, text, why, `a number from ${least} to ${most}`)
+}
+
+function checkChoice<T extends string>(flag: string, text: string, choices: readonly T[]): T {
+  const choice = choices.find(known => known === text)
+  if (choice !== undefined) return choice
+  if (flag === '--cc' && text === 'cubic') throw new NotYetError('--cc cubic')
+  throw new ConfigError(flag, text, 'no such choice', choices.join(', '))
+}
+
+function checkMemory(text: string): number {
+  const bytes = parseSize(text)
+  if (bytes >= MEMORY_MIN_BYTES && bytes <= REGION_MAX_BYTES) return bytes
+  const most = formatSize(Math.floor(REGION_MAX_BYTES / 2 ** 20) * 2 ** 20)
+  const why = Number.isNaN(bytes) ? 'not a size' : 'out of range'
+  const expected = `${formatSize(MEMORY_MIN_BYTES)} to ${most}, like 512MiB or 300M`
+  throw new ConfigError('--memory', text, why, expected)
+}
+
+function checkWorkers(text: string): 1 {
+  if (checkNumber('--workers', text, 1, 1024) > 1) throw new NotYetError(`--workers ${text}`)
+  return 1
+}
+
+function checkFault(text: string | undefined): string {
+  if (text === '') throw new ConfigError('--fault', text, 'nothing given', 'one like drop=0.01')
+  return text ?? ''
+}
+
+function checkPcap(text: string | undefined): string {
+  if (text === undefined) return ''
+  const path = resolve(text)
+  if (text === '' || isFolder(path))
+    throw new ConfigError('--pcap', text, 'not a file name', 'a file to write, like out.pcapng')
+  if (!isFolder(dirname(path)))
+    throw new ConfigError('--pcap', text, 'its folder is not there', 'a file in a folder that is')
+  return path
+}
+
+const isFolder = (path: string): boolean =>
+  statSync(path, { throwIfNoEntry: false })?.isDirectory() ?? false
+
+/** The folder as an absolute path, if it is one that can be listed and entered. */
+function checkFolder(flag: string, text: string): string {
+  const path = resolve(text)
+  const expected = 'a folder with files to serve'
+  let why = ''
+  try {
+    if (!statSync(path).isDirectory()) why = 'not a folder'
+    else accessSync(path, constants.R_OK | constants.X_OK)
+  } catch (error) {
+    const { code } = error as NodeJS.ErrnoException
+    why = code === 'ENOENT' ? 'not there' : `cannot be read (${code})`
+  }
+  if (text !== '' && why === '') return path
+  throw new ConfigError(flag, text, text === '' ? 'nothing given' : why, expected)
+}

@@ -1,0 +1,140 @@
+/** `doctor` on machines of our own making: the table, the mending commands, the exit code. */
+import assert from 'node:assert/strict'
+import { describe, test } from 'node:test'
+import { checksOf, hasNetAdmin, type Machine, tapState, thisMachine } from '../src/cli/checks.ts'
+import { doctor, formatChecks } from '../src/cli/doctor.ts'
+
+const FULL = 'CapPrm:\t000001ffffffffff\nCapEff:\t000001ffffffffff\n'
+const NONE = 'CapEff:\t0000000000000000\n'
+const SAND0 = '/sys/class/net/sand0'
+
+/** A Linux machine as root has it; `files` and `change` say what is different. */
+function makeMachine(change: Partial<Machine> = {}, files: Record<string, string> = {}): Machine {
+  const all: Record<string, string> = { '/proc/self/status': FULL, ...files }
+  return {
+    node: 'v20.19.0',
+    platform: 'linux',
+    release: '6.1.0',
+    uid: 1000,
+    read: path => all[path] ?? '',
+    openProblem: () => '',
+    addresses: () => [{ name: 'lo', address: '127.0.0.1' }],
+    listenProblem: async () => '',
+    ...change,
+  }
+}
+
+const makeTap = (change: Record<string, string> = {}): Record<string, string> => ({
+  [`${SAND0}/ifindex`]: '7\n',
+  [`${SAND0}/tun_flags`]: '0x1802\n',
+  [`${SAND0}/owner`]: '1000\n',
+  [`${SAND0}/carrier`]: '0\n',
+  ...change,
+})
+
+async function examine(machine: Machine): Promise<{ lines: string[]; code: number }> {
+  const lines: string[] = []
+  const code = await doctor(line => lines.push(line), machine, [])
+  return { lines, code }
+}
+
+test('a machine with everything: nothing to mend, exit code 0', async () => {
+  const { lines, code } = await examine(makeMachine())
+  assert.equal(code, 0)
+  assert.ok(lines.every(line => !/missing|note|mend/.test(line)))
+  assert.match(lines.at(-1)!, /possible: sandstorm serve DIR$/)
+})
+
+describe('what is missing has exit code 1 and a command that mends it', () => {
+  const problems: [name: string, machine: Machine, mend: RegExp][] = [
+    ['an old Node', makeMachine({ node: 'v20.18.3' }), /mend: npx -p node@24/],
+    ['another system', makeMachine({ platform: 'darwin' }), /--device kernel/],
+    [
+      'no tun',
+      makeMachine({ openProblem: () => 'ENOENT' }),
+      /mknod -m 666 \/dev\/net\/tun c 10 200/,
+    ],
+    ['a closed tun', makeMachine({ openProblem: () => 'EACCES' }), /chmod 666 \/dev\/net\/tun/],
+    ['no driver', makeMachine({ openProblem: () => 'ENODEV' }), /modprobe tun/],
+    ['a container', makeMachine({ openProblem: () => 'EPERM' }), /--cap-add NET_ADMIN/],
+    [
+      'no right',
+      makeMachine({}, { '/proc/self/status': NONE }),
+      /ip tuntap add dev sand0 mode tap/,
+    ],
+  ]
+  for (const [name, machine, mend] of problems)
+    test(name, async () => {
+      const { lines, code } = await examine(machine)
+      assert.equal(code, 1)
+      assert.equal(lines.filter(line => line.startsWith('missing')).length, 1)
+      assert.match(lines.join('\n'), mend)
+      assert.match(lines.at(-1)!, /^Only the kernel device/)
+    })
+})
+
+describe('what is only in the way of the defaults is a note: exit code 0', () => {
+  const notes: [name: string, machine: Machine, fix: RegExp][] = [
+    [
+      'the subnet is taken',
+      makeMachine({ addresses: () => [{ name: 'eth1', address: '10.77.0.9' }] }),
+      /eth1 has 10\.77\.0\.9[\s\S]*--address 10\.77\.1\.2/,
+    ],
+    ['the TAP is in use', makeMachine({}, makeTap({ [`${SAND0}/carrier`]: '1\n' })), /tap:sand1/],
+    [
+      'port 8080',
+      makeMachine({ listenProblem: async () => 'EADDRINUSE' }),
+      /EADDRINUSE[\s\S]*--port/,
+    ],
+  ]
+  for (const [name, machine, fix] of notes)
+    test(name, async () => {
+      const { lines, code } = await examine(machine)
+      assert.equal(code, 0)
+      assert.equal(lines.filter(line => line.startsWith('note')).length, 1)
+      assert.match(lines.join('\n'), fix)
+    })
+})
+
+test('a persistent TAP of this user makes CAP_NET_ADMIN needless, its own address no conflict', async () => {
+  const files = { '/proc/self/status': NONE, ...makeTap() }
+  const addresses = (): { name: string; address: string }[] => [
+    { name: 'sand0', address: '10.77.0.1' },
+  ]
+  const { lines, code } = await examine(makeMachine({ addresses }, files))
+  assert.equal(code, 0)
+  assert.match(lines.join('\n'), /not needed: sand0/)
+})
+
+test('tapState tells a free name, our TAP, one in use, and what is no TAP of ours', () => {
+  const state = (files: Record<string, string>): string => tapState(makeMachine({}, files))
+  assert.equal(state({}), 'free')
+  assert.equal(state(makeTap()), 'ours')
+  assert.equal(state(makeTap({ [`${SAND0}/carrier`]: '1\n' })), 'busy')
+  assert.equal(state(makeTap({ [`${SAND0}/owner`]: '1001\n' })), 'foreign')
+  assert.equal(state(makeTap({ [`${SAND0}/tun_flags`]: '0x1801\n' })), 'foreign') // a TUN
+  assert.equal(state(makeTap({ [`${SAND0}/tun_flags`]: '' })), 'foreign') // a bridge, say
+})
+
+test('hasNetAdmin reads bit 12 of CapEff and no other mask', () => {
+  assert.equal(hasNetAdmin('CapEff:\t0000000000001000\n'), true)
+  assert.equal(hasNetAdmin('CapEff:\tffffffffffffefff\n'), false)
+  assert.equal(hasNetAdmin('CapPrm:\t0000000000001000\nCapEff:\t0000000000000000\n'), false)
+  assert.equal(hasNetAdmin(''), false)
+})
+
+test('a plugged-in check takes its place in the table and in the verdict', async () => {
+  const lines: string[] = []
+  const koffi = { name: 'koffi', state: 'missing', detail: 'no', fix: 'npm ci' } as const
+  const code = await doctor(line => lines.push(line), makeMachine(), [() => koffi])
+  assert.equal(code, 1)
+  assert.match(lines.join('\n'), /missing {2}koffi[^\n]*\n +mend: npm ci/)
+})
+
+test('on this machine every check has an answer, and each problem a command', async () => {
+  for (const check of checksOf(thisMachine)) {
+    const { name, state, detail, fix } = await check()
+    assert.ok(name !== '' && detail !== '')
+    assert.equal(fix === '', state === 'ok', formatChecks([{ name, state, detail, fix }]).join(' '))
+  }
+})

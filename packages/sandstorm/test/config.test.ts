@@ -1,0 +1,340 @@
+/**
+ * The configuration: defaults of the contract, every refusal with flag, value and what was
+ * expected, and properties over arbitrary text.
+ */
+import assert from 'node:assert/strict'
+import { spawnSync } from 'node:child_process'
+import { chmodSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { after, describe, test } from 'node:test'
+import fc from 'fast-check'
+import { failureOf, NotYetError, UserError } from '../src/cli/errors.ts'
+import { formatIpv4, parseIpv4, usableRange } from '../src/cli/ipv4.ts'
+import { formatSize, parseSize } from '../src/cli/size.ts'
+import { ConfigError, checkConfig, type ServeFlags } from '../src/config.ts'
+
+const root = mkdtempSync(join(tmpdir(), 'sandstorm-config-'))
+after(() => rmSync(root, { recursive: true }))
+
+const check = (flags: Omit<ServeFlags, 'root'> = {}): ReturnType<typeof checkConfig> =>
+  checkConfig({ root, ...flags })
+
+test('the defaults are those of the contract', () => {
+  assert.deepEqual(check(), {
+    root,
+    device: { kind: 'auto', name: 'sand0' },
+    address: '10.77.0.2',
+    prefixLen: 24,
+    hostAddress: '10.77.0.1',
+    port: 80,
+    kernel: { address: '127.0.0.1', port: 8080 },
+    mtu: 1500,
+    memoryBytes: 2 ** 30,
+    transmit: 'auto',
+    replicas: 0,
+    cc: 'newreno',
+    pcap: '',
+    trace: false,
+    fault: '',
+    workers: 1,
+  })
+})
+
+test('every flag arrives where it belongs', () => {
+  const config = check({
+    device: 'tap:web1',
+    address: ['192.168.50.7/28'],
+    hostAddress: '192.168.50.9/28',
+    port: '8000',
+    mtu: '9000',
+    memory: '300M',
+    transmit: 'copy',
+    replicas: '4',
+    cc: 'newreno',
+    pcap: join(root, 'out.pcapng'),
+    trace: true,
+    fault: 'drop=0.01',
+    workers: '1',
+  })
+  assert.deepEqual(config, {
+    root,
+    device: { kind: 'tap', name: 'web1' },
+    address: '192.168.50.7',
+    prefixLen: 28,
+    hostAddress: '192.168.50.9',
+    port: 8000,
+    kernel: { address: '192.168.50.7', port: 8000 },
+    mtu: 9000,
+    memoryBytes: 300 * 2 ** 20,
+    transmit: 'copy',
+    replicas: 4,
+    cc: 'newreno',
+    pcap: join(root, 'out.pcapng'),
+    trace: true,
+    fault: 'drop=0.01',
+    workers: 1,
+  })
+})
+
+describe('kernel', () => {
+  test('listens on 127.0.0.1:8080 unless told otherwise', () => {
+    const config = check({ device: 'kernel' })
+    assert.deepEqual(config.kernel, { address: '127.0.0.1', port: 8080 })
+    assert.deepEqual(config.device, { kind: 'kernel', name: '' })
+  })
+  test('accepts a prefix length and ignores it', () => {
+    const config = check({ device: 'kernel', address: ['0.0.0.0/32'], port: '3000' })
+    assert.deepEqual(config.kernel, { address: '0.0.0.0', port: 3000 })
+  })
+  const stackFlags: Omit<ServeFlags, 'root'>[] = [
+    { hostAddress: '10.0.0.1' },
+    { mtu: '1500' },
+    { transmit: 'copy' },
+    { replicas: '1' },
+    { cc: 'newreno' },
+    { pcap: 'x' },
+    { trace: true },
+    { fault: 'drop=1' },
+  ]
+  for (const flags of stackFlags)
+    test(`refuses ${Object.keys(flags)}, which would do nothing there`, () => {
+      assert.throws(() => check({ device: 'kernel', ...flags }), UserError)
+    })
+})
+
+describe('the host address', () => {
+  for (const [address, host] of [
+    ['10.77.0.2/24', '10.77.0.1'],
+    ['10.77.0.1/24', '10.77.0.2'],
+    ['192.168.7.200', '192.168.7.1'],
+    ['172.16.5.9/30', '172.16.5.10'],
+    ['172.16.5.8/31', '172.16.5.9'],
+    ['172.16.5.9/31', '172.16.5.8'],
+    ['10.1.2.3/8', '10.0.0.1'],
+  ] as const)
+    test(`of ${address} is ${host}, the first other usable one`, () => {
+      assert.equal(check({ address: [address] }).hostAddress, host)
+    })
+  test('is always another usable address of the same subnet', () => {
+    fc.assert(
+      fc.property(
+        fc.integer({ min: 0, max: 2 ** 32 - 1 }),
+        fc.integer({ min: 8, max: 31 }),
+        prefix,
+      ),
+    )
+  })
+})
+
+function prefix(address: number, prefixLen: number): void {
+  let config: ReturnType<typeof checkConfig>
+  try {
+    config = check({ address: [`${formatIpv4(address)}/${prefixLen}`] })
+  } catch (error) {
+    assert.ok(error instanceof ConfigError)
+    return
+  }
+  const [first, last] = usableRange(address, prefixLen)
+  const host = parseIpv4(config.hostAddress)!
+  assert.equal(parseIpv4(config.address), address)
+  assert.notEqual(host, address)
+  assert.ok(host >= first && host <= last && address >= first && address <= last)
+}
+
+const BAD: [flags: Omit<ServeFlags, 'root'>, flag: string, value: string][] = [
+  [{ port: '0' }, '--port', '0'],
+  [{ port: '65536' }, '--port', '65536'],
+  [{ port: '80x' }, '--port', '80x'],
+  [{ port: '-1' }, '--port', '-1'],
+  [{ port: '' }, '--port', ''],
+  [{ mtu: '575' }, '--mtu', '575'],
+  [{ mtu: '9001' }, '--mtu', '9001'],
+  [{ mtu: '1500.5' }, '--mtu', '1500.5'],
+  [{ memory: '1TiB' }, '--memory', '1TiB'],
+  [{ memory: '15MiB' }, '--memory', '15MiB'],
+  [{ memory: '2GiB' }, '--memory', '2GiB'],
+  [{ memory: 'lots' }, '--memory', 'lots'],
+  [{ transmit: 'sendfile' }, '--transmit', 'sendfile'],
+  [{ replicas: '0' }, '--replicas', '0'],
+  [{ replicas: '1025' }, '--replicas', '1025'],
+  [{ cc: 'bbr' }, '--cc', 'bbr'],
+  [{ fault: '' }, '--fault', ''],
+  [{ workers: '0' }, '--workers', '0'],
+  [{ pcap: '' }, '--pcap', ''],
+  [{ pcap: '/no/such/folder/x.pcapng' }, '--pcap', '/no/such/folder/x.pcapng'],
+  [{ pcap: root }, '--pcap', root],
+  [{ device: 'eth0' }, '--device', 'eth0'],
+  [{ device: '' }, '--device', ''],
+  [{ device: 'tap:' }, '--device', 'tap:'],
+  [{ device: 'tap:..' }, '--device', 'tap:..'],
+  [{ device: 'tap:sixteen-bytes-xx' }, '--device', 'tap:sixteen-bytes-xx'],
+  [{ device: 'tap:äöüäöüäö' }, '--device', 'tap:äöüäöüäö'],
+  [{ device: 'tap:a/b' }, '--device', 'tap:a/b'],
+  [{ device: 'tap:sand%d' }, '--device', 'tap:sand%d'],
+  [{ device: 'kernel:x' }, '--device', 'kernel:x'],
+  [{ device: 'auto:x' }, '--device', 'auto:x'],
+  [{ address: ['10.77.0.256/24'] }, '--address', '10.77.0.256/24'],
+  [{ address: ['10.77.0/24'] }, '--address', '10.77.0/24'],
+  [{ address: ['010.77.0.2/24'] }, '--address', '010.77.0.2/24'],
+  [{ address: ['10.77.0.2/33'] }, '--address', '10.77.0.2/33'],
+  [{ address: ['10.77.0.2/32'] }, '--address', '10.77.0.2/32'],
+  [{ address: ['10.77.0.2/'] }, '--address', '10.77.0.2/'],
+  [{ address: ['10.77.0.0/24'] }, '--address', '10.77.0.0/24'],
+  [{ address: ['10.77.0.255/24'] }, '--address', '10.77.0.255/24'],
+  [{ address: ['127.0.0.1/8'] }, '--address', '127.0.0.1/8'],
+  [{ address: ['224.0.0.5/24'] }, '--address', '224.0.0.5/24'],
+  [{ address: ['0.0.0.1/24'] }, '--address', '0.0.0.1/24'],
+  [{ address: ['fd77::2/64'] }, '--address', 'fd77::2/64'],
+  [{ hostAddress: '10.77.0.2' }, '--host-address', '10.77.0.2'],
+  [{ hostAddress: '10.77.1.1' }, '--host-address', '10.77.1.1'],
+  [{ hostAddress: '10.77.0.255' }, '--host-address', '10.77.0.255'],
+  [{ hostAddress: '10.77.0.1/16' }, '--host-address', '10.77.0.1/16'],
+  [{ hostAddress: 'gateway' }, '--host-address', 'gateway'],
+  [{ device: 'kernel', address: ['localhost'] }, '--address', 'localhost'],
+]
+
+describe('a refusal names the flag, the value and what was expected', () => {
+  for (const [flags, flag, value] of BAD)
+    test(`${flag} "${value}"`, () => {
+      assert.throws(
+        () => check(flags),
+        (error: unknown) => {
+          assert.ok(error instanceof ConfigError, String(error))
+          assert.equal(error.flag, flag)
+          assert.equal(error.value, value)
+          assert.ok(error.expected.length > 0)
+          assert.ok(error.message.includes(flag) && error.message.includes(value))
+          return true
+        },
+      )
+    })
+})
+
+describe('what a later version brings is refused as such', () => {
+  const later: Omit<ServeFlags, 'root'>[] = [
+    { device: 'packet:eth0' },
+    { device: 'xdp:eth0' },
+    { device: 'memif:/run/x' },
+    { workers: '2' },
+    { cc: 'cubic' },
+    { address: ['10.77.0.2/24', '10.77.0.3/24'] },
+  ]
+  for (const flags of later)
+    test(JSON.stringify(flags), () => assert.throws(() => check(flags), NotYetError))
+})
+
+describe('the folder', () => {
+  const refusal = (path: string): string => {
+    try {
+      checkConfig({ root: path })
+    } catch (error) {
+      assert.ok(error instanceof ConfigError)
+      return error.message
+    }
+    throw new Error('was not refused')
+  }
+  test('must be there', () => assert.match(refusal(join(root, 'none')), /not there/))
+  test('must be given', () => assert.match(refusal(''), /nothing given/))
+  test('must be a folder', () => {
+    const file = join(root, 'file')
+    writeFileSync(file, '')
+    assert.match(refusal(file), /not a folder/)
+  })
+  test('must be readable', () => {
+    const closed = mkdtempSync(join(tmpdir(), 'sandstorm-closed-'))
+    chmodSync(closed, 0)
+    // Root may read everything, so the child steps down once its modules are loaded.
+    const script = `
+      import { checkConfig } from '${new URL('../src/config.js', import.meta.url)}'
+      if (process.getuid() === 0) process.setuid(65534)
+      try { checkConfig({ root: '${closed}' }) } catch (error) { console.log(error.message) }`
+    const args = ['--input-type=module', '-e', script]
+    const { stdout } = spawnSync(process.execPath, args, { encoding: 'utf8' })
+    rmSync(closed, { recursive: true })
+    assert.match(stdout, /cannot be read \(EACCES\)/)
+  })
+  test('becomes an absolute path', () => {
+    assert.equal(checkConfig({ root: '.' }).root, process.cwd())
+  })
+})
+
+describe('sizes', () => {
+  for (const [text, bytes] of [
+    ['1GiB', 2 ** 30],
+    ['512MiB', 2 ** 29],
+    ['300M', 300 * 2 ** 20],
+    ['1.5g', 1.5 * 2 ** 30],
+    ['64k', 65536],
+    ['1GB', 1e9],
+    ['20000000', 20000000],
+    ['0', 0],
+    ['', Number.NaN],
+    ['GiB', Number.NaN],
+    ['1 GiB', Number.NaN],
+    ['-1', Number.NaN],
+    ['1e9', Number.NaN],
+    ['.5G', Number.NaN],
+    ['1GiBB', Number.NaN],
+    ['1constructor', Number.NaN],
+    ['9007199254740993', Number.NaN],
+  ] as const)
+    test(`"${text}" is ${bytes}`, () => assert.equal(parseSize(text), bytes))
+
+  test('what formatSize writes, parseSize reads back', () => {
+    fc.assert(fc.property(fc.maxSafeNat(), bytes => parseSize(formatSize(bytes)) === bytes))
+  })
+  test('a unit multiplies', () => {
+    const units = { K: 1024, MiB: 2 ** 20, gb: 1e9, kB: 1000, b: 1 }
+    fc.assert(
+      fc.property(
+        fc.nat(1e6),
+        fc.constantFrom(...Object.entries(units)),
+        (count, [unit, scale]) => parseSize(`${count}${unit}`) === count * scale,
+      ),
+    )
+  })
+  test('any text gives a whole number of bytes or NaN', () => {
+    const text = fc.oneof(fc.string(), fc.stringMatching(/^[0-9.]{1,20}[a-zA-Z]{0,4}$/))
+    fc.assert(
+      fc.property(text, value => {
+        const bytes = parseSize(value)
+        return Number.isNaN(bytes) || (Number.isSafeInteger(bytes) && bytes >= 0)
+      }),
+    )
+  })
+})
+
+test('any text in any flag gives a configuration that can be cloned, or one line and exit code 2', () => {
+  const text = fc.oneof(fc.string({ unit: 'binary' }), fc.stringMatching(/^[0-9./:a-z]{0,12}$/))
+  const flags = fc.record(
+    {
+      device: text,
+      address: fc.array(text, { maxLength: 2 }),
+      hostAddress: text,
+      port: text,
+      mtu: text,
+      memory: text,
+      transmit: text,
+      replicas: text,
+      cc: text,
+      fault: text,
+      workers: text,
+    },
+    { requiredKeys: [] },
+  )
+  fc.assert(
+    fc.property(flags, given => {
+      try {
+        const config = check(given)
+        assert.deepEqual(structuredClone(config), config)
+      } catch (error) {
+        assert.ok(error instanceof UserError, String(error))
+        const { line, exitCode } = failureOf(error)
+        assert.equal(exitCode, 2)
+        assert.doesNotMatch(line, /\p{Cc}/u)
+      }
+    }),
+    { numRuns: 2000 },
+  )
+})
