@@ -233,7 +233,10 @@ export class TcpMount implements Application {
   /** Queues an answer; `mayAnswer` was true, or nothing is queued yet. */
   #answer(c: number, i: number, image: number, headOnly: boolean, close: boolean): void {
     const a = this.answers.alloc()
-    if (a === NO_ANSWER) return abort(this.#tcp, c)
+    if (a === NO_ANSWER) {
+      abort(this.#tcp, c)
+      return
+    }
     const { records } = this.answers
     const len = answerBytes(this.#content.images, image, headOnly)
     records[a + IMAGE] = image

@@ -13,38 +13,12 @@ import {
   parseFault,
   type Region,
   TapDevice,
-  type TapHandle,
   TraceDevice,
 } from '@sandstorm/libnmio'
 import { formatFrame, ipv4 } from '@sandstorm/libtcpip'
-import { attachContent, type ContentShared } from './content/table.ts'
-import { Server, type TransmitKind } from './server.ts'
-import type { ServerStats } from './stats.ts'
-
-/** What a worker is started with. */
-export interface WorkerSetup {
-  tap: TapHandle
-  content: ContentShared
-  address: string
-  prefixLen: number
-  port: number
-  transmit: TransmitKind | undefined
-  replicas: number
-  pcap: string | undefined
-  trace: boolean
-  fault: string | undefined
-  /** One int32: RUN, DRAIN or STOP, written by the main thread. */
-  control: SharedArrayBuffer
-}
-
-export const RUN = 0
-export const DRAIN = 1
-export const STOP = 2
-
-/** What a worker says: first that it serves, at last how it ended. */
-export type WorkerMessage =
-  | { kind: 'ready' }
-  | { kind: 'ended'; down: string; drained: boolean; stats: ServerStats }
+import { attachContent } from './content/table.ts'
+import { Server } from './server.ts'
+import { DRAIN, RUN, type WorkerMessage, type WorkerSetup } from './workerSetup.ts'
 
 /** After this long a drain gives up on clients that do not answer. */
 const DRAIN_LIMIT_US = 5_000_000
@@ -52,20 +26,21 @@ const DRAIN_LIMIT_US = 5_000_000
 const DRAIN_STEP_US = 50_000
 
 const nowUs = (): number => performance.now() * 1000
+const epochSec = (): number => Math.floor(Date.now() / 1000)
 const epochUs = (): number => (performance.timeOrigin + performance.now()) * 1000
 
 /** Captures and traces see what is on the wire; faults happen between it and the stack. */
 function wrap(tap: Device, region: Region, setup: WorkerSetup): Device {
   let device = tap
   const content = region
-  if (setup.pcap !== undefined) {
+  if (setup.pcap !== '') {
     device = new PcapDevice(device, { path: setup.pcap, clock: epochUs, content })
   }
   if (setup.trace) {
     const write = (line: string): void => void writeSync(1, `${line}\n`)
     device = new TraceDevice(device, { format: formatFrame, write, clock: epochUs })
   }
-  if (setup.fault !== undefined) {
+  if (setup.fault !== '') {
     device = new FaultDevice(device, parseFault(setup.fault), { clock: nowUs, content })
   }
   return device
@@ -81,44 +56,43 @@ function build(setup: WorkerSetup): Server {
     prefixLen: setup.prefixLen,
     port: setup.port,
     transmit: setup.transmit,
-    replicas: setup.replicas,
+    replicas: Math.max(1, setup.replicas),
     random: () => randomBytes(4).readInt32LE(),
     nowUs: nowUs(),
   })
 }
 
-function run(server: Server, control: Int32Array): boolean {
+/** Polls until told to stop; returns why the device went down, '' if it did not. */
+function run(server: Server, control: Int32Array): string {
   const { device } = server
-  let drainBefore = Number.POSITIVE_INFINITY
-  while (device.down === '') {
-    const now = nowUs()
-    const count = server.poll(now, Math.floor(Date.now() / 1000))
-    if (control[0] === RUN) {
-      if (count === 0) device.wait(server.idleUs())
-      continue
-    }
-    if (control[0] === STOP) return false
-    if (drainBefore === Number.POSITIVE_INFINITY) {
-      server.drain()
-      drainBefore = now + DRAIN_LIMIT_US
-    } else if (server.isDrained || now > drainBefore) {
-      return server.isDrained
-    }
-    if (count === 0) device.wait(Math.min(DRAIN_STEP_US, Math.max(0, server.idleUs())))
+  for (;;) {
+    const count = server.poll(nowUs(), epochSec())
+    if (device.down !== '') return device.down
+    if (control[0] !== RUN) break
+    if (count === 0) device.wait(server.idleUs())
   }
-  return false
+  if (control[0] === DRAIN) drain(server, control)
+  return device.down
+}
+
+/** Goes on until every connection has ended, or for DRAIN_LIMIT_US. */
+function drain(server: Server, control: Int32Array): void {
+  const { device } = server
+  const endUs = nowUs() + DRAIN_LIMIT_US
+  server.drain()
+  while (control[0] === DRAIN && device.down === '') {
+    const count = server.poll(nowUs(), epochSec())
+    if (server.isDrained || nowUs() > endUs) return
+    const idle = server.idleUs()
+    if (count === 0) device.wait(idle < 0 ? DRAIN_STEP_US : Math.min(idle, DRAIN_STEP_US))
+  }
 }
 
 const setup = workerData as WorkerSetup
 const server = build(setup)
+const tell = (message: WorkerMessage): void => parentPort?.postMessage(message)
 server.stack.arp.announce(server.stack.tcp.clockMs)
-parentPort?.postMessage({ kind: 'ready' } satisfies WorkerMessage)
-const drained = run(server, new Int32Array(setup.control))
+tell({ kind: 'ready' })
+const down = run(server, new Int32Array(setup.control))
+tell({ kind: 'ended', down, stats: server.stats() })
 server.device.close()
-const ended: WorkerMessage = {
-  kind: 'ended',
-  down: server.device.down,
-  drained,
-  stats: server.stats(),
-}
-parentPort?.postMessage(ended)

@@ -1,0 +1,29 @@
+/** An instance on the kernel's TCP (node:net): the same HTTP and content without our stack. */
+import type { ServeConfig } from './config.ts'
+import { loadContent } from './content/load.ts'
+import { attachContent } from './content/table.ts'
+import type { Instance, Log } from './instance.ts'
+import { mountOnKernel } from './kernelMount.ts'
+
+/** Loads the content and listens. Throws errors that are one clear line. */
+export async function startKernelInstance(config: ServeConfig, log: Log): Promise<Instance> {
+  const shared = await loadContent(config.root, {
+    memoryBytes: config.memoryBytes,
+    onWarning: line => log.warn(line),
+  })
+  const { address, port } = config.kernel
+  const mount = await mountOnKernel(attachContent(shared), { host: address, port })
+  let end: (value: { code: number; message: string }) => void = () => {}
+  const done = new Promise<{ code: number; message: string }>(resolve => {
+    end = resolve
+  })
+  return {
+    url: `http://${mount.address}:${mount.port}/`,
+    device: 'kernel',
+    stop: async () => {
+      await mount.close()
+      end({ code: 0, message: '' })
+    },
+    done,
+  }
+}

@@ -1,0 +1,111 @@
+/**
+ * An instance on our own stack over a TAP: one region, one device, one packet thread. What is told
+ * to the thread is one int32 and the device's wake-up; what it tells is when it serves and how it
+ * ended.
+ */
+import { Worker } from 'node:worker_threads'
+import { closeTap, openTap, parseFault, type TapHandle, wakeTap } from '@sandstorm/libnmio'
+import type { ServeConfig } from './config.ts'
+import { loadContent } from './content/load.ts'
+import type { ContentShared } from './content/table.ts'
+import type { Instance, Log } from './instance.ts'
+import { DRAIN, STOP, type WorkerMessage, type WorkerSetup } from './workerSetup.ts'
+
+/** What the stack wants of the region at least: rings, request buffers, frames. */
+const STACK_BYTES = 48 << 20
+/** A worker that does not end by then, after being told to drain and to stop, is terminated. */
+const STOP_LIMIT_MS = 7000
+
+interface Ending {
+  readonly code: number
+  readonly message: string
+}
+
+/** Loads the content, opens the TAP and starts the thread. Throws errors that are one clear line. */
+export async function startTapInstance(config: ServeConfig, log: Log): Promise<Instance> {
+  if (config.fault !== '') parseFault(config.fault)
+  // The device first: loading takes time, and a second start should fail at once.
+  const tap = openTap({
+    name: config.device.name,
+    mtu: config.mtu,
+    hostAddress: `${config.hostAddress}/${config.prefixLen}`,
+    serverAddress: `${config.address}/${config.prefixLen}`,
+    offloads: config.fault === '',
+  })
+  try {
+    const content = await loadContent(config.root, {
+      memoryBytes: config.memoryBytes,
+      stackBytes: STACK_BYTES,
+      onWarning: line => log.warn(line),
+    })
+    return await startWorker(config, tap, content, log)
+  } catch (error) {
+    closeTap(tap)
+    throw error
+  }
+}
+
+async function startWorker(
+  config: ServeConfig,
+  tap: TapHandle,
+  content: ContentShared,
+  log: Log,
+): Promise<Instance> {
+  const control = new Int32Array(new SharedArrayBuffer(4))
+  const worker = new Worker(new URL('./worker.js', import.meta.url), {
+    workerData: makeSetup(config, tap, content, control.buffer as SharedArrayBuffer),
+  })
+  const done = watch(worker, tap, log)
+  await Promise.race([
+    ready(worker),
+    done.then(ending => Promise.reject(new Error(ending.message))),
+  ])
+  const tell = (command: number): void => {
+    Atomics.store(control, 0, command)
+    if (tap.wakeFd >= 0) wakeTap(tap)
+  }
+  const stop = async (): Promise<void> => {
+    tell(DRAIN)
+    const timer = setTimeout(() => tell(STOP), STOP_LIMIT_MS)
+    await done
+    clearTimeout(timer)
+  }
+  return { url: `http://${config.address}:${config.port}/`, device: `tap:${tap.name}`, stop, done }
+}
+
+function makeSetup(
+  config: ServeConfig,
+  tap: TapHandle,
+  content: ContentShared,
+  control: SharedArrayBuffer,
+): WorkerSetup {
+  const { address, prefixLen, port, replicas, pcap, trace, fault } = config
+  const transmit = config.transmit === 'auto' ? undefined : config.transmit
+  return { tap, content, address, prefixLen, port, transmit, replicas, pcap, trace, fault, control }
+}
+
+const ready = (worker: Worker): Promise<void> =>
+  new Promise(resolve => {
+    worker.on('message', (message: WorkerMessage) => {
+      if (message.kind === 'ready') resolve()
+    })
+  })
+
+/** Settles when the thread is gone and the device is closed. */
+function watch(worker: Worker, tap: TapHandle, log: Log): Promise<Ending> {
+  let ending: Ending = { code: 1, message: 'the packet thread ended unexpectedly' }
+  worker.on('message', (message: WorkerMessage) => {
+    if (message.kind !== 'ended') return
+    log.stats?.(message.stats)
+    ending = message.down === '' ? { code: 0, message: '' } : { code: 1, message: message.down }
+  })
+  worker.on('error', error => {
+    ending = { code: 1, message: `the packet thread failed: ${error.message}` }
+  })
+  return new Promise(resolve => {
+    worker.on('exit', () => {
+      closeTap(tap)
+      resolve(ending)
+    })
+  })
+}

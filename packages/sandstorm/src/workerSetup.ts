@@ -1,0 +1,36 @@
+/** What main thread and packet thread say to each other: plain data and one shared word. */
+import type { TapHandle } from '@sandstorm/libnmio'
+import type { ContentShared } from './content/table.ts'
+import type { TransmitKind } from './server.ts'
+import type { ServerStats } from './stats.ts'
+
+/** What a packet thread is started with. */
+export interface WorkerSetup {
+  readonly tap: TapHandle
+  readonly content: ContentShared
+  readonly address: string
+  readonly prefixLen: number
+  readonly port: number
+  /** undefined: what suits the device. */
+  readonly transmit: TransmitKind | undefined
+  /** Copies of each ready frame made at once; 0: on demand. */
+  readonly replicas: number
+  /** Capture file; '': none. */
+  readonly pcap: string
+  readonly trace: boolean
+  /** For parseFault; '': none. */
+  readonly fault: string
+  /** One int32 that the main thread writes: RUN, DRAIN or STOP. */
+  readonly control: SharedArrayBuffer
+}
+
+export const RUN = 0
+/** Finish what is under way, then end. */
+export const DRAIN = 1
+/** End now. */
+export const STOP = 2
+
+/** What a packet thread says: first that it serves, at last how it ended. */
+export type WorkerMessage =
+  | { readonly kind: 'ready' }
+  | { readonly kind: 'ended'; readonly down: string; readonly stats: ServerStats }
