@@ -87,7 +87,7 @@ export interface ArpFields {
 
 /** An ARP frame as hex, written out from RFC 826, without the library's accessors. */
 export function arpFrame(f: ArpFields): string {
-  const ether = (f.dst ?? BROADCAST) + f.senderMac + '0806'
+  const ether = `${f.dst ?? BROADCAST}${f.senderMac}0806`
   const fixed = `000108000604000${f.op}`
   const sender = f.senderMac + hex8(ip(f.senderIp))
   return ether + fixed + sender + (f.targetMac ?? NOBODY) + hex8(ip(f.targetIp))

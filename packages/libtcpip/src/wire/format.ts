@@ -157,6 +157,7 @@ function formatOptions(view: DataView, off: number, headerEnd: number, end: numb
       off++
       continue
     }
+    if (off + 1 === end && end < headerEnd) return [...parts, '[|tcp]'].join(',')
     const len = off + 1 < end ? view.getUint8(off + 1) : 0
     if (len < 2 || off + len > headerEnd) return [...parts, '[bad opt]'].join(',')
     if (off + len > end) return [...parts, '[|tcp]'].join(',')
