@@ -29,4 +29,4 @@ export {
 export { closeTap, type TapHandle, wakeTap } from './tap/handle.ts'
 export { openTap } from './tap/open.ts'
 export type { TapOptions } from './tap/options.ts'
-export { TapDevice, tapReserveBytes } from './tap/tap.ts'
+export { TapDevice, tapRegionBytes } from './tap/tap.ts'

@@ -61,7 +61,7 @@ function readLen(handle: TapHandle): number {
 const cellsPerFrame = (handle: TapHandle): number => Math.ceil(readLen(handle) / CELL_LEN)
 
 /** Bytes of its region that a TapDevice reserves; add what the frame pools take. */
-export function tapReserveBytes(handle: TapHandle): number {
+export function tapRegionBytes(handle: TapHandle): number {
   const rx = (BATCH_MAX - 1 + cellsPerFrame(handle)) * CELL_LEN
   return rx + TX_SLOTS * SLOT_LEN + SCRATCH_LEN + 3 * 64
 }
@@ -110,7 +110,7 @@ export class TapDevice implements Device {
 
   /**
    * The device of an open TAP, on the thread that will use it. `gather` sends from `content`. Takes
-   * tapReserveBytes(handle) bytes of `region`.
+   * tapRegionBytes(handle) bytes of `region`.
    */
   constructor(handle: TapHandle, region: Region, content: Region) {
     const c = libc()
