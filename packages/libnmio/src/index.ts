@@ -34,7 +34,7 @@ export {
 export { closeTap, type TapHandle, wakeTap } from './tap/handle.ts'
 export { openTap } from './tap/open.ts'
 export type { TapOptions } from './tap/options.ts'
-export { TapDevice, tapReserveBytes } from './tap/tap.ts'
+export { TapDevice, tapRegionBytes } from './tap/tap.ts'
 export { FaultDevice, type FaultSetup, faultRegionBytes } from './wrap/fault.ts'
 export type { FaultStats } from './wrap/faultline.ts'
 export { type FaultOptions, NO_FAULTS, parseFault } from './wrap/faultoptions.ts'

@@ -154,18 +154,29 @@ test('a persistent TAP that is ready is used without any right, and stays', need
   }
 })
 
-test('a foreign program on a persistent TAP makes it busy', needsTap, () => {
-  for (const multiQueue of [false, true]) {
-    makePersistentTap('tt0', 0, multiQueue)
-    const first = open({})
-    // As a program that does not know our lock would hold it.
-    closeTap({ ...first, fd: -1, wakeFd: -1 })
-    first.lockFd = -1
-    assert.match(refusal({}), /^tap tt0: .*\(EBUSY\)/)
-    closeTap(first)
-    deleteLink('tt0')
-  }
-})
+test(
+  'a program on a persistent TAP makes it busy, whether it knows our lock or is not yet attached',
+  needsTap,
+  () => {
+    for (const multiQueue of [false, true]) {
+      makePersistentTap('tt0', 0, multiQueue)
+      const first = open({})
+      // As a program that does not know our lock would hold it.
+      closeTap({ ...first, fd: -1, wakeFd: -1 })
+      first.lockFd = -1
+      assert.match(refusal({}), /^tap tt0: .*\(EBUSY\)/)
+      closeTap(first)
+      // As an opener of ours that has the lock and is not yet attached.
+      const second = open({})
+      closeTap({ ...second, lockFd: -1, wakeFd: -1 })
+      second.fd = -1
+      assert.match(refusal({}), /^tap tt0: .*\(EBUSY\)/)
+      closeTap(second)
+      closeTap(open({}))
+      deleteLink('tt0')
+    }
+  },
+)
 
 test(
   'what a persistent TAP lacks is configured with the right, and named without it',

@@ -32,7 +32,7 @@ function calls(): Calls {
 /** '' if TAPs can be made here, else why not. */
 export function tapProblem(): string {
   if (koffiProblem() !== '') return koffiProblem()
-  if (tunProblem() !== '') return `/dev/net/tun: ${tunProblem()}`
+  if (tunProblem() !== '') return tunProblem()
   return hasNetAdmin() ? '' : 'needs root (CAP_NET_ADMIN)'
 }
 

@@ -6,8 +6,8 @@
 import { isIPv4, SocketAddress } from 'node:net'
 
 /** linux/socket.h. */
-export const AF_INET = 2
-export const AF_INET6 = 10
+const AF_INET = 2
+const AF_INET6 = 10
 
 export interface Prefix {
   /** 4 or 16 bytes. */

@@ -7,7 +7,7 @@ import { release } from 'node:os'
 import { libc } from './libc.ts'
 import { listAddresses, listLinks } from './links.ts'
 import { prefixText } from './prefix.ts'
-import { IFF_TAP } from './tun.ts'
+import { driverError, IFF_TAP, TUN_PATH } from './tun.ts'
 
 /** linux/capability.h. */
 const CAP_NET_ADMIN = 12n
@@ -15,13 +15,13 @@ const CAP_NET_ADMIN = 12n
 /** The running kernel, as `uname -r` says it. */
 export const kernelRelease = (): string => release()
 
-/** '' if /dev/net/tun can be opened, else the errno's symbol: ENOENT, EACCES, … */
+/** '' if /dev/net/tun can be opened, else why not and what to do. */
 export function tunProblem(): string {
   try {
-    closeSync(openSync('/dev/net/tun', 'r+'))
+    closeSync(openSync(TUN_PATH, 'r+'))
     return ''
   } catch (error) {
-    return (error as NodeJS.ErrnoException).code ?? 'unknown'
+    return driverError(-((error as NodeJS.ErrnoException).errno ?? 0)).message
   }
 }
 

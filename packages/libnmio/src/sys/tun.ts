@@ -5,7 +5,8 @@
  * Numbers are those of asm-generic/ioctl.h; the structures are host-endian except virtio_net_hdr,
  * which is told to be little-endian.
  */
-import { check, cString, libc } from './libc.ts'
+import { EACCES, ENODEV, ENOENT, EPERM, SysError } from './errno.ts'
+import { check, cString, libc, O_CLOEXEC, O_NONBLOCK, O_RDWR } from './libc.ts'
 
 /** linux/if.h: IFNAMSIZ, the closing zero included. */
 export const IFNAMSIZ = 16
@@ -37,6 +38,33 @@ const IFREQ_LEN = 40
 const IFR_FLAGS = 16
 
 const int = (value: number): Uint8Array => new Uint8Array(Int32Array.of(value).buffer)
+
+/** The file that every TAP begins with. */
+export const TUN_PATH = '/dev/net/tun'
+
+/** A descriptor of the driver, not yet of any interface; non-blocking. */
+export function openDriver(): number {
+  const c = libc()
+  const fd = c.open(TUN_PATH, O_RDWR | O_NONBLOCK | O_CLOEXEC)
+  if (fd >= 0) return fd
+  const errno = c.errno()
+  throw driverError(errno)
+}
+
+/** Why the driver's file cannot be opened, and what to do. */
+export function driverError(errno: number): SysError {
+  return new SysError(`open ${TUN_PATH}`, errno, driverHint(errno))
+}
+
+function driverHint(errno: number): string {
+  if (errno === ENOENT || errno === ENODEV) {
+    return 'load the driver: sudo modprobe tun; a container must be given --device /dev/net/tun'
+  }
+  if (errno === EACCES || errno === EPERM) {
+    return 'run with sudo, or let users open it (it checks rights by itself): sudo chmod 0666 /dev/net/tun'
+  }
+  return ''
+}
 
 /** Makes the descriptor the queue of interface `name`; what stands in the way is errno's to say. */
 export function setInterface(fd: number, name: string, flags: number): void {

@@ -7,8 +7,8 @@
  * Read first: Documentation/networking/tuntap.rst, drivers/net/tun.c (tun_set_iff).
  */
 import { userInfo } from 'node:os'
-import { EACCES, EBUSY, EEXIST, EINVAL, ENODEV, ENOENT, EPERM, SysError } from '../sys/errno.ts'
-import { check, libc, O_CLOEXEC, O_NONBLOCK, O_RDWR } from '../sys/libc.ts'
+import { EBUSY, EEXIST, EINVAL, ENODEV, EPERM, SysError } from '../sys/errno.ts'
+import { check, libc, O_CLOEXEC, O_NONBLOCK } from '../sys/libc.ts'
 import {
   addAddress,
   type Link,
@@ -39,7 +39,7 @@ export function openTap(options: TapOptions): TapHandle {
     const link = links.find(link => link.name === plan.name)
     if (link !== undefined) checkAttach(plan, link)
     checkAddresses(plan, links)
-    handle.fd = openDriver()
+    handle.fd = tun.openDriver()
     if (link === undefined) create(handle.fd, plan)
     else attach(handle.fd, plan, link)
     tun.setVnetHeader(handle.fd, VNET_HDR_LEN)
@@ -53,25 +53,6 @@ export function openTap(options: TapOptions): TapHandle {
     closeTap(handle)
     throw error
   }
-}
-
-function openDriver(): number {
-  const c = libc()
-  const fd = c.open('/dev/net/tun', O_RDWR | O_NONBLOCK | O_CLOEXEC)
-  if (fd >= 0) return fd
-  const errno = c.errno()
-  throw new SysError('open /dev/net/tun', errno, driverHint(errno))
-}
-
-/** What to do when the driver's file cannot be opened. */
-export function driverHint(errno: number): string {
-  if (errno === ENOENT || errno === ENODEV) {
-    return 'load the driver: sudo modprobe tun; a container must be given --device /dev/net/tun'
-  }
-  if (errno === EACCES || errno === EPERM) {
-    return 'run with sudo, or let users open it (it checks rights by itself): sudo chmod 0666 /dev/net/tun'
-  }
-  return ''
 }
 
 const queueFlag = (multiQueue: boolean): number => (multiQueue ? tun.IFF_MULTI_QUEUE : 0)

@@ -61,7 +61,7 @@ function readLen(handle: TapHandle): number {
 const cellsPerFrame = (handle: TapHandle): number => Math.ceil(readLen(handle) / CELL_LEN)
 
 /** Bytes of its region that a TapDevice reserves; add what the frame pools take. */
-export function tapReserveBytes(handle: TapHandle): number {
+export function tapRegionBytes(handle: TapHandle): number {
   const rx = (BATCH_MAX - 1 + cellsPerFrame(handle)) * CELL_LEN
   return rx + TX_SLOTS * SLOT_LEN + SCRATCH_LEN + 3 * 64
 }
@@ -110,7 +110,7 @@ export class TapDevice implements Device {
 
   /**
    * The device of an open TAP, on the thread that will use it. `gather` sends from `content`. Takes
-   * tapReserveBytes(handle) bytes of `region`.
+   * tapRegionBytes(handle) bytes of `region`.
    */
   constructor(handle: TapHandle, region: Region, content: Region) {
     const c = libc()
@@ -194,8 +194,9 @@ export class TapDevice implements Device {
     this.#view.setInt32(this.#scratch, -1, true)
   }
 
+  /** 0 once the device is down; what is pushed all the same is dropped by the flush, and counted. */
   txSpace(): number {
-    return TX_SLOTS - ((this.#tail - this.#head) | 0)
+    return this.down === '' ? TX_SLOTS - ((this.#tail - this.#head) | 0) : 0
   }
 
   push(off: number, len: number, request: number): void {
@@ -210,7 +211,7 @@ export class TapDevice implements Device {
   }
 
   #queue(off: number, len: number, frameLen: number, request: number, iovecs: number): void {
-    assert(this.txSpace() > 0, 'the ring has space')
+    assert(((this.#tail - this.#head) | 0) < TX_SLOTS, 'the ring has space')
     assert(off >= VNET_HDR_LEN && off + len <= this.region.byteLength, 'the frame is in the region')
     assert(request === OFFLOAD_NONE || this.caps.txChecksum, 'offloads were asked for at opening')
     const slot = this.#tail & TX_MASK

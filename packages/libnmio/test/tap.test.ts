@@ -1,8 +1,7 @@
 /** TapDevice over a cable of sockets: ownership, batches, bytes, counters; no privileges. */
 import assert from 'node:assert/strict'
-import { PerformanceObserver } from 'node:perf_hooks'
 import { afterEach, test } from 'node:test'
-import { setImmediate } from 'node:timers/promises'
+import { setTimeout } from 'node:timers/promises'
 import { Worker } from 'node:worker_threads'
 import {
   BATCH_MAX,
@@ -14,7 +13,7 @@ import {
   RX_CSUM_PARTIAL,
   TapDevice,
   type TapHandle,
-  tapReserveBytes,
+  tapRegionBytes,
   wakeTap,
 } from '../src/index.ts'
 import { libc } from '../src/sys/libc.ts'
@@ -36,9 +35,9 @@ interface Port {
   /** Where the test's own frames begin. */
   readonly frames: number
 }
-function port(handle: TapHandle): Port {
+function port(handle: TapHandle, more = 0): Port {
   handles.push(handle)
-  const region = new Region(tapReserveBytes(handle) + FRAMES_LEN + 64)
+  const region = new Region(tapRegionBytes(handle) + FRAMES_LEN + 64 + more)
   const content = new Region(1 << 18)
   const device = new TapDevice(handle, region, content)
   return { device, handle, content, frames: region.reserve(FRAMES_LEN) + 16 }
@@ -273,9 +272,9 @@ test('a handle works on another thread', needsKoffi, async () => {
   handles.push(left, right)
   const index = new URL('../src/index.js', import.meta.url).href
   const worker = new Worker(
-    `import('${index}').then(({ TapDevice, Region, tapReserveBytes }) => {
+    `import('${index}').then(({ TapDevice, Region, tapRegionBytes }) => {
        const { right } = require('node:worker_threads').workerData
-       const device = new TapDevice(right, new Region(tapReserveBytes(right)), new Region(64))
+       const device = new TapDevice(right, new Region(tapRegionBytes(right)), new Region(64))
        for (let i = 0; i < 100 && device.rx() === 0; i++) device.wait(100_000)
        device.push(device.rxOff[0], device.rxLen[0], 0) // the echo, from where it lies
        device.flush()
@@ -314,7 +313,7 @@ test('a closed device receives nothing, drops what it is given, and says why', n
   device.close()
   device.close()
   assert.equal(device.down, 'tap:left is closed')
-  assert.equal(device.rx(), 0)
+  assert.deepEqual([device.rx(), device.txSpace()], [0, 0])
   assert.equal(device.reclaim(), 1, 'the frame is the caller’s again')
   assert.deepEqual([device.stats.txDropped, device.stats.txFrames], [1, 0])
 })
@@ -327,14 +326,17 @@ test('the device reserves what it says', needsKoffi, () => {
   ] as const) {
     const [handle, other] = cable(offloads, mtu)
     handles.push(handle, other)
-    const region = new Region(tapReserveBytes(handle))
+    const region = new Region(tapRegionBytes(handle))
     new TapDevice(handle, region, new Region(64))
     assert.ok(region.unreservedBytes < 256, `${region.unreservedBytes} left`)
   }
 })
 
 test('a packet costs no garbage, sent, gathered or received', needsKoffi, async () => {
-  const [a, b] = pair()
+  // A block this large is mapped on its own, where an address is no small integer; a smaller one may
+  // come from the C heap, far below, and would hide what is tested here.
+  const [a, b] = cable().map(handle => port(handle, 64 << 20)) as [Port, Port]
+  for (const { device } of [a, b]) assert.ok(libc().addressOf(device.region.bytes) > 2 ** 32)
   const move = (rounds: number): number => {
     let seen = 0
     for (let i = 0; i < rounds; i++) {
@@ -349,18 +351,16 @@ test('a packet costs no garbage, sent, gathered or received', needsKoffi, async 
     }
     return seen
   }
-  move(5000) // until it is compiled
-  let collections = 0
-  const observer = new PerformanceObserver(list => {
-    collections += list.getEntries().length
-  })
-  observer.observe({ entryTypes: ['gc'] })
-  const before = process.memoryUsage().heapUsed
-  assert.equal(move(20_000), 320_000)
-  const grown = process.memoryUsage().heapUsed - before
-  await setImmediate()
-  observer.disconnect()
-  // One boxed number of 16 bytes for each frame and direction would be 10 MB and several collections.
-  assert.ok(collections <= 1, `${collections} collections`)
-  assert.ok(grown < 1 << 20, `${grown} bytes`)
+  // Code that is not compiled yet makes boxes of its own, and other files' tests may delay the
+  // compiler: so there are many short runs, and the quiet ones count. One boxed number of 16 bytes
+  // for each frame would be 320 KB in every run; a run with a collection in it tells nothing.
+  const grown: number[] = []
+  for (let run = 0; run < 40; run++) {
+    const before = process.memoryUsage().heapUsed
+    assert.equal(move(1250), 20_000)
+    grown.push(process.memoryUsage().heapUsed - before)
+    await setTimeout(1)
+  }
+  const quiet = grown.filter(bytes => bytes >= 0 && bytes < 32768)
+  assert.ok(quiet.length >= 5, `heap growth of each run: ${grown.join(' ')}`)
 })
