@@ -1,0 +1,167 @@
+/**
+ * Figure 2 of the paper as a test: which package may import which, and who may touch the system.
+ * Neither npm workspaces nor `tsc -b` refuses an import in the wrong direction.
+ */
+import assert from 'node:assert/strict'
+import { readFileSync } from 'node:fs'
+import { builtinModules } from 'node:module'
+import { join } from 'node:path'
+import { describe, it } from 'node:test'
+import {
+  fileGraph,
+  findCycle,
+  importsOf,
+  isRelative,
+  PACKAGES,
+  type SourceFile,
+  sourceFiles,
+} from './kit/imports.ts'
+import { ROOT } from './kit/server.ts'
+
+/** Any layer may use libnmio: the paper's cross-layer point. Nothing imports rightwards. */
+const ALLOWED: Readonly<Record<string, readonly string[]>> = {
+  libnmio: [],
+  libeth: ['libnmio'],
+  libtcpip: ['libnmio', 'libeth'],
+  sandstorm: ['libnmio', 'libeth', 'libtcpip'],
+  loadgen: ['libnmio', 'libeth', 'libtcpip'],
+  bench: ['libnmio', 'libeth', 'libtcpip', 'sandstorm', 'loadgen'],
+}
+
+/** The only package that knows system calls, and where in it. */
+const KOFFI_FOLDER = 'packages/libnmio/src/sys/'
+
+/** Files that may read or write files: loading content and what a person asks for by a flag. */
+const FS_FILES: readonly (string | RegExp)[] = [
+  /^packages\/sandstorm\/src\/content\/(load|scan|watch|files)\w*\.ts$/,
+  /^packages\/sandstorm\/src\/cli\//,
+  /^packages\/libnmio\/src\/wrap\/pcap\w*\.ts$/,
+  /^packages\/libnmio\/src\/sys\//,
+  /^packages\/bench\/src\//,
+]
+
+const sources = PACKAGES.flatMap(name => sourceFiles(`packages/${name}/src`))
+
+describe('the architecture', () => {
+  it('has a place for every package', () => {
+    assert.deepEqual(
+      PACKAGES.filter(name => ALLOWED[name] === undefined),
+      [],
+    )
+  })
+
+  for (const name of PACKAGES) {
+    const allowed = ALLOWED[name] ?? []
+    const files = ['src', 'test'].flatMap(folder => sourceFiles(`packages/${name}/${folder}`))
+
+    it(`lets ${name} import only: ${allowed.join(', ') || 'nothing'}`, () => {
+      const wrong = edges(files).filter(([, to]) => {
+        const target = packageOf(to)
+        return target !== '' && target !== name && !allowed.includes(target)
+      })
+      assert.deepEqual(wrong, [])
+    })
+
+    it(`keeps ${name} to the front doors of others`, () => {
+      const wrong = edges(files).filter(
+        ([file, to]) =>
+          /^(@sandstorm\/\w+|sandstorm)\/./.test(to) ||
+          (isRelative(to) && !join(file, '..', to).startsWith(`packages/${name}/`)),
+      )
+      assert.deepEqual(wrong, [])
+    })
+
+    it(`declares what ${name} imports`, () => {
+      const sources = files.filter(({ path }) => path.startsWith(`packages/${name}/src/`))
+      assert.deepEqual(undeclared(name, sources), [])
+    })
+
+    it(`has no circle in ${name}`, () => {
+      assert.deepEqual(findCycle(fileGraph(files)), [])
+    })
+
+    it(`names every export of ${name}`, () => {
+      const text = readFileSync(`${ROOT}packages/${name}/src/index.ts`, 'utf8')
+      assert.doesNotMatch(text, /export\s*\*\s*from/)
+    })
+  }
+
+  it('keeps system calls in one folder', () => {
+    const users = edges(sources)
+      .filter(([, to]) => to === 'koffi')
+      .map(([file]) => file)
+    assert.deepEqual(
+      users.filter(file => !file.startsWith(KOFFI_FOLDER)),
+      [],
+    )
+  })
+
+  it('keeps files away from the stack', () => {
+    const users = edges(sources)
+      .filter(([, to]) => /^(node:)?fs(\/|$)/.test(to))
+      .map(([file]) => file)
+    const wrong = users.filter(file => !FS_FILES.some(allowed => new RegExp(allowed).test(file)))
+    assert.deepEqual(wrong, [])
+  })
+})
+
+describe('the checks above', () => {
+  it('see every form of import', () => {
+    const text = [
+      "import a from 'one'",
+      "import {\n  b,\n  type C,\n} from 'two'",
+      "export { d } from 'three'",
+      "export * as e from 'four'",
+      "import type { F } from './five.ts'",
+      "import 'six'",
+      "const g = await import('seven')",
+      "// told apart from 'a comment'",
+    ].join('\n')
+    const seen = ['./five.ts', 'four', 'one', 'seven', 'six', 'three', 'two']
+    assert.deepEqual(importsOf(text).sort(), seen)
+  })
+
+  it('see a circle and name its members', () => {
+    const graph = new Map([
+      ['a', ['b', 'c']],
+      ['b', ['c']],
+      ['c', ['d']],
+      ['d', ['b']],
+    ])
+    assert.deepEqual(findCycle(graph), ['b', 'c', 'd', 'b'])
+    graph.set('d', [])
+    assert.deepEqual(findCycle(graph), [])
+  })
+
+  it('have something to look at', () => {
+    assert.ok(edges(sources).some(([, to]) => to === '@sandstorm/libnmio'))
+    assert.ok(PACKAGES.includes('libnmio') && PACKAGES.includes('sandstorm'))
+  })
+})
+
+function edges(files: readonly SourceFile[]): [file: string, to: string][] {
+  return files.flatMap(({ path, imports }) => imports.map((to): [string, string] => [path, to]))
+}
+
+/** `libeth` for `@sandstorm/libeth`, '' for what is none of ours. */
+function packageOf(specifier: string): string {
+  const [scope, name] = specifier.split('/')
+  if (scope === '@sandstorm') return name
+  return scope === 'sandstorm' ? scope : ''
+}
+
+function undeclared(name: string, files: readonly SourceFile[]): string[] {
+  const { dependencies = {} } = JSON.parse(
+    readFileSync(`${ROOT}packages/${name}/package.json`, 'utf8'),
+  ) as { dependencies?: Record<string, string> }
+  return edges(files)
+    .map(([, to]) => to)
+    .filter(to => !isRelative(to) && !to.startsWith('node:') && !builtinModules.includes(to))
+    .map(to =>
+      to
+        .split('/')
+        .slice(0, to.startsWith('@') ? 2 : 1)
+        .join('/'),
+    )
+    .filter(to => !(to in dependencies))
+}

@@ -1,0 +1,173 @@
+/**
+ * What needs no privileges: the same HTTP machine on the kernel's sockets (`--device kernel`), and
+ * a command line that says plainly what is wrong with it (design §5).
+ */
+import assert from 'node:assert/strict'
+import { mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs'
+import { type AddressInfo, createServer } from 'node:net'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { after, afterEach, before, describe, it } from 'node:test'
+import { itAnswersLikeAWebServer } from './kit/answers.ts'
+import { curlTree } from './kit/curlTree.ts'
+import { fetchTree } from './kit/fetchTree.ts'
+import { request } from './kit/httpClient.ts'
+import { needs } from './kit/privileges.ts'
+import { assertRefused, ROOT, runCommand, Server } from './kit/server.ts'
+import { makeTree, type Tree } from './kit/tree.ts'
+
+const timeout = 120_000
+
+describe('on the kernel’s sockets', { timeout }, () => {
+  let tree: Tree
+  let server: Server
+
+  before(async () => {
+    tree = makeTree(60)
+    server = await serveOnKernel(tree.dir)
+  })
+  after(async () => {
+    await server?.kill()
+    tree?.remove()
+  })
+
+  it('says where it listens and on which device', () => {
+    assert.match(server.url, /^http:\/\/127\.0\.0\.1:\d+$/)
+    assert.equal(server.device, 'kernel')
+  })
+
+  for (const close of [false, true]) {
+    const mode = close ? 'a connection per request' : 'keep-alive'
+
+    it(`serves a tree to Node's http client, ${mode}`, async () => {
+      assert.deepEqual((await fetchTree(server.url, tree.files, { close })).wrong, [])
+    })
+
+    it(`serves a tree to curl, ${mode}`, needs('curl'), async () => {
+      assert.deepEqual((await curlTree(server.url, tree.files, { close })).wrong, [])
+    })
+  }
+
+  itAnswersLikeAWebServer(
+    async (...requests) => (await request(server.url, requests, { maxSockets: 1 })).answers,
+    () => tree.files.find(file => file.bytes === 22 * 1024)!,
+  )
+
+  it('refuses a port that is taken and goes on', async () => {
+    const port = new URL(server.url).port
+    const args = ['serve', tree.dir, '--device', 'kernel', '--port', port]
+    assertRefused(await runCommand(args), new RegExp(port))
+    assert.deepEqual((await fetchTree(server.url, tree.files.slice(0, 5))).wrong, [])
+  })
+
+  it('stops cleanly on SIGINT', async () => {
+    await server.stop('SIGINT')
+  })
+})
+
+describe('a folder that is not quite right', { timeout }, () => {
+  let dir: string
+  let server: Server | undefined
+
+  before(() => {
+    dir = mkdtempSync(join(tmpdir(), 'sand-odd-'))
+  })
+  afterEach(() => server?.kill())
+  after(() => rmSync(dir, { recursive: true, force: true }))
+
+  it('warns of a file that cannot be read and serves the rest', async () => {
+    writeFileSync(join(dir, 'good.txt'), 'good')
+    symlinkSync('nowhere', join(dir, 'broken.txt'))
+    server = await serveOnKernel(dir)
+    const paths = ['/good.txt', '/broken.txt']
+    const { answers } = await request(
+      server.url,
+      paths.map(path => ({ path })),
+    )
+    assert.equal(answers[0].status, 200)
+    assert.ok([403, 404].includes(answers[1].status), `status ${answers[1].status}`)
+    assert.match(server.stderr, /^[^\n]*broken\.txt[^\n]*$/m)
+    await server.stop('SIGTERM')
+  })
+})
+
+describe('the command line', { timeout }, () => {
+  let dir: string
+
+  before(() => {
+    dir = mkdtempSync(join(tmpdir(), 'sand-cli-'))
+    writeFileSync(join(dir, 'index.html'), 'x'.repeat(22 * 1024))
+  })
+  after(() => rmSync(dir, { recursive: true, force: true }))
+
+  const serve = (...flags: string[]): (() => string[]) => {
+    return () => ['serve', dir, '--device', 'kernel', ...flags]
+  }
+  const refused: [what: string, args: () => string[], says: RegExp][] = [
+    ['an unknown command', () => ['sreve', dir], /sreve/],
+    ['no folder', () => ['serve'], /dir|folder/i],
+    ['a folder that is not there', () => ['serve', join(dir, 'missing')], /missing/],
+    ['a file for a folder', () => ['serve', join(dir, 'index.html')], /index\.html/],
+    ['an unknown flag', serve('--wings', '2'), /--wings/],
+    ['a port that is no number', serve('--port', 'eighty'), /eighty/],
+    ['a port out of range', serve('--port', '65536'), /65536/],
+    ['an unknown device', () => ['serve', dir, '--device', 'floppy'], /floppy/],
+    ['an address that is none', serve('--address', '10.77.0.256'), /10\.77\.0\.256/],
+    ['a size that is none', serve('--memory', 'plenty'), /plenty/],
+    ['an MTU that is none', serve('--mtu', 'big'), /big/],
+    ['an unknown fault', serve('--fault', 'melt=0.5'), /melt/],
+    ['a fault that is no probability', serve('--fault', 'drop=2'), /drop/],
+    ['an unknown strategy', serve('--transmit', 'pigeon'), /pigeon/],
+    [
+      'a file to explain that is not there',
+      () => ['explain', join(dir, 'none.html')],
+      /none\.html/,
+    ],
+  ]
+  for (const [what, args, says] of refused) {
+    it(`refuses ${what} in one line, exit code 2`, async () => {
+      assertRefused(await runCommand(args()), says)
+    })
+  }
+
+  for (const command of [[], ['serve'], ['explain'], ['doctor']]) {
+    it(`helps: ${['sandstorm', ...command, '--help'].join(' ')}`, async () => {
+      const { code, stdout, stderr } = await runCommand([...command, '--help'])
+      assert.deepEqual({ code, stderr }, { code: 0, stderr: '' })
+      assert.match(stdout, new RegExp(`sandstorm.*${command[0] ?? ''}`))
+    })
+  }
+
+  it('tells its version', async () => {
+    const text = readFileSync(`${ROOT}packages/sandstorm/package.json`, 'utf8')
+    const { version } = JSON.parse(text) as { version: string }
+    const { code, stdout } = await runCommand(['--version'])
+    assert.deepEqual({ code, stdout }, { code: 0, stdout: `${version}\n` })
+  })
+
+  it('explains the frames of a file', async () => {
+    const { code, stdout } = await runCommand(['explain', join(dir, 'index.html')])
+    assert.equal(code, 0)
+    assert.match(stdout, /\b22[,. ]?528\b/, 'the size of the body')
+    assert.match(stdout, /frames?/)
+  })
+
+  it('tells what the machine can do', async () => {
+    const { code, stdout } = await runCommand(['doctor'])
+    assert.equal(code, 0)
+    assert.match(stdout, /tap/i)
+  })
+})
+
+async function serveOnKernel(dir: string): Promise<Server> {
+  return Server.serve([dir, '--device', 'kernel', '--port', String(await freePort())])
+}
+
+/** A port that was free a moment ago; the kernel does not hand the same one out again soon. */
+async function freePort(): Promise<number> {
+  const probe = createServer()
+  await new Promise<void>(resolve => probe.listen(0, '127.0.0.1', resolve))
+  const { port } = probe.address() as AddressInfo
+  await new Promise(resolve => probe.close(resolve))
+  return port
+}

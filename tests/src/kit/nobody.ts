@@ -1,0 +1,45 @@
+/**
+ * A command prefix that runs Node on this clone as the user `nobody`, wherever the clone lies: in a
+ * private mount namespace the clone and the node binary are bound to a folder that everybody may
+ * enter (a clone below /root could not be read otherwise). The mounts end with the process.
+ */
+import { chmodSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { atExit } from './cleanup.ts'
+import { ROOT } from './server.ts'
+
+/** Called as `sh DIR ROOT NODE ARGUMENT…`. */
+const SCRIPT = `
+set -e
+dir=$1 root=$2 node=$3
+shift 3
+mount --bind "$root" "$dir/clone"
+mount --bind "$node" "$dir/node"
+for arg; do
+  shift
+  case $arg in "$root"*) arg=$dir/clone/\${arg#"$root"} ;; esac
+  set -- "$@" "$arg"
+done
+exec setpriv --reuid 65534 --regid 65534 --clear-groups -- "$dir/node" "$@"
+`
+
+export interface Nobody {
+  /** Put in front of `node SCRIPT …`; paths into the clone are mapped. */
+  readonly prefix: readonly string[]
+  remove(): void
+}
+
+/** Needs root, `unshare`, `mount` and `setpriv` (util-linux). */
+export function becomeNobody(): Nobody {
+  const dir = mkdtempSync(join(tmpdir(), 'sand-nobody-'))
+  const forget = atExit(() => rmSync(dir, { recursive: true, force: true }))
+  chmodSync(dir, 0o755)
+  mkdirSync(join(dir, 'clone'))
+  writeFileSync(join(dir, 'node'), '')
+  const remove = (): void => {
+    forget()
+    rmSync(dir, { recursive: true, force: true })
+  }
+  return { prefix: ['unshare', '--mount', 'sh', '-c', SCRIPT, 'sh', dir, ROOT], remove }
+}
