@@ -33,7 +33,10 @@ const KOFFI_FOLDER = 'packages/libnmio/src/sys/'
 
 /** Files that may read or write files: loading content and what a person asks for by a flag. */
 const FS_FILES: readonly (string | RegExp)[] = [
-  /^packages\/sandstorm\/src\/content\/(load|scan|watch|files)\w*\.ts$/,
+  /^packages\/sandstorm\/src\/content\/(fileSystem|read|scan)\.ts$/,
+  /^packages\/sandstorm\/src\/config\.ts$/,
+  // The trace goes to stdout as it is written.
+  /^packages\/sandstorm\/src\/worker\.ts$/,
   /^packages\/sandstorm\/src\/cli\//,
   /^packages\/libnmio\/src\/wrap\/pcap\w*\.ts$/,
   /^packages\/libnmio\/src\/sys\//,

@@ -6,8 +6,6 @@
  */
 import { ETH_DROP_NAMES } from '@sandstorm/libeth'
 
-export { OK } from '@sandstorm/libeth'
-
 const FIRST = 32
 
 /** Shorter than an IPv4 header. */

@@ -3,33 +3,32 @@
  * else is counted. An answer is a copy of the request in a frame of ours, its checksum corrected for
  * the changed type; no room for it means no answer, as with any lost packet.
  */
-import { ethernet } from '@sandstorm/libeth'
+import { ethernet, OK } from '@sandstorm/libeth'
 import { NO_FRAME, OFFLOAD_NONE, PAYLOAD_OFF } from '@sandstorm/libnmio'
-import { ICMP_CHECKSUM, ICMP_TYPE, NO_FRAME_LEFT, NO_TX_SPACE, OK } from './drops.ts'
-import type { Stack } from './stack.ts'
+import { ICMP_TYPE, NO_FRAME_LEFT, NO_TX_SPACE } from './drops.ts'
+import type { IpHost } from './ipHost.ts'
 import { sum, update16 } from './wire/checksum.ts'
 import * as icmp from './wire/icmp.ts'
 import * as ipv4 from './wire/ipv4.ts'
 
 /** Takes the ICMP message at `off`, `len` bytes long, of the Ethernet frame at `frameOff`. */
-export function icmpInput(stack: Stack, frameOff: number, off: number, len: number): number {
-  const view = stack.device.region.view
+export function icmpInput(host: IpHost, frameOff: number, off: number, len: number): number {
+  const view = host.device.region.view
   const reason = icmp.check(view, off, len)
-  if (reason !== OK) return stack.drop(reason)
+  if (reason !== OK) return host.drop(reason)
   if (icmp.type(view, off) !== icmp.ECHO_REQUEST || icmp.code(view, off) !== 0) {
-    return stack.drop(ICMP_TYPE)
+    return host.drop(ICMP_TYPE)
   }
-  if (sum(view, off, len) !== 0xffff) return stack.drop(ICMP_CHECKSUM)
-  if (len > stack.frames.frameSize - PAYLOAD_OFF) return stack.drop(NO_FRAME_LEFT)
-  return answerEcho(stack, frameOff, off, len)
+  if (len > host.frames.frameSize - PAYLOAD_OFF) return host.drop(NO_FRAME_LEFT)
+  return answerEcho(host, frameOff, off, len)
 }
 
-function answerEcho(stack: Stack, frameOff: number, off: number, len: number): number {
-  if (stack.device.txSpace() === 0) return stack.drop(NO_TX_SPACE)
-  const frame = stack.frames.alloc()
-  if (frame === NO_FRAME) return stack.drop(NO_FRAME_LEFT)
-  const { view, bytes } = stack.device.region
-  const reply = stack.frames.payloadOff(frame)
+function answerEcho(host: IpHost, frameOff: number, off: number, len: number): number {
+  if (host.device.txSpace() === 0) return host.drop(NO_TX_SPACE)
+  const frame = host.frames.alloc()
+  if (frame === NO_FRAME) return host.drop(NO_FRAME_LEFT)
+  const { view, bytes } = host.device.region
+  const reply = host.frames.payloadOff(frame)
   bytes.copyWithin(reply, off, off + len)
   icmp.setType(view, reply, icmp.ECHO_REPLY)
   icmp.setChecksum(
@@ -44,18 +43,18 @@ function answerEcho(stack: Stack, frameOff: number, off: number, len: number): n
   ipv4.setTotalLen(view, ip, ipv4.HEADER_LEN + len)
   ipv4.setId(view, ip, 0)
   ipv4.setFragment(view, ip, ipv4.DONT_FRAGMENT)
-  ipv4.setTtl(view, ip, stack.tcp.config.ttl)
+  ipv4.setTtl(view, ip, host.tcp.config.ttl)
   ipv4.setProtocol(view, ip, ipv4.PROTO_ICMP)
-  ipv4.setSrc(view, ip, stack.address)
+  ipv4.setSrc(view, ip, host.address)
   ipv4.setDst(view, ip, ipv4.src(view, request))
   ipv4.setChecksum(view, ip, 0)
   ipv4.setChecksum(view, ip, ~sum(view, ip, ipv4.HEADER_LEN))
   // The answer goes back the way the request came (RFC 1122 §3.2.2.6).
   const eth = ip - ethernet.HEADER_LEN
   ethernet.setDst(view, eth, ethernet.srcHi(view, frameOff), ethernet.srcLo(view, frameOff))
-  ethernet.setSrc(view, eth, stack.tcp.macHi, stack.tcp.macLo)
+  ethernet.setSrc(view, eth, host.tcp.macHi, host.tcp.macLo)
   ethernet.setType(view, eth, ethernet.TYPE_IPV4)
-  stack.frames.sent(frame)
-  stack.device.push(eth, ethernet.HEADER_LEN + ipv4.HEADER_LEN + len, OFFLOAD_NONE)
+  host.frames.sent(frame)
+  host.device.push(eth, ethernet.HEADER_LEN + ipv4.HEADER_LEN + len, OFFLOAD_NONE)
   return OK
 }

@@ -3,37 +3,37 @@
  * fragments are dropped and counted. A packet for our address that came in a broadcast frame, or
  * from an address that no host has, is discarded in silence (RFC 1122 §3.2.1.3, §3.3.6).
  */
-import { ethernet } from '@sandstorm/libeth'
-import { IP_BAD_SOURCE, IP_BROADCAST, IP_NOT_OURS, IP_PROTOCOL, IP_TRUNCATED, OK } from './drops.ts'
+import { ethernet, OK } from '@sandstorm/libeth'
+import { IP_BAD_SOURCE, IP_BROADCAST, IP_NOT_OURS, IP_PROTOCOL, IP_TRUNCATED } from './drops.ts'
 import { icmpInput } from './icmpInput.ts'
-import type { Stack } from './stack.ts'
+import type { IpHost } from './ipHost.ts'
 import { input as tcpInput } from './tcp/input.ts'
 import * as ipv4 from './wire/ipv4.ts'
 
 /** Takes the Ethernet frame at `off`, `len` bytes long, that holds an IPv4 packet. */
-export function ipv4Input(stack: Stack, off: number, len: number, rxFlags: number): number {
-  const view = stack.device.region.view
+export function ipv4Input(host: IpHost, off: number, len: number, rxFlags: number): number {
+  const view = host.device.region.view
   const ip = off + ethernet.HEADER_LEN
   const room = len - ethernet.HEADER_LEN
-  if (room < ipv4.HEADER_LEN) return stack.drop(IP_TRUNCATED)
+  if (room < ipv4.HEADER_LEN) return host.drop(IP_TRUNCATED)
   const reason = ipv4.check(view, ip, room)
-  if (reason !== OK) return stack.drop(reason)
+  if (reason !== OK) return host.drop(reason)
   const dst = ipv4.dst(view, ip)
-  if (dst !== stack.address) return stack.drop(isGroup(stack, dst) ? IP_BROADCAST : IP_NOT_OURS)
-  if (ethernet.isMulticast(view, off)) return stack.drop(IP_BROADCAST)
+  if (dst !== host.address) return host.drop(isGroup(host, dst) ? IP_BROADCAST : IP_NOT_OURS)
+  if (ethernet.isMulticast(view, off)) return host.drop(IP_BROADCAST)
   const src = ipv4.src(view, ip)
-  if (ipv4.isBadSource(src) || src === stack.broadcast) return stack.drop(IP_BAD_SOURCE)
+  if (ipv4.isBadSource(src) || src === host.broadcast) return host.drop(IP_BAD_SOURCE)
   const headerLen = ipv4.headerLen(view, ip)
   // The total length, not the frame's: what follows is Ethernet padding.
   const payloadLen = ipv4.totalLen(view, ip) - headerLen
   const protocol = ipv4.protocol(view, ip)
   if (protocol === ipv4.PROTO_TCP) {
-    return tcpInput(stack.tcp, ip, ip + headerLen, payloadLen, rxFlags)
+    return tcpInput(host.tcp, ip, ip + headerLen, payloadLen, rxFlags)
   }
-  if (protocol === ipv4.PROTO_ICMP) return icmpInput(stack, off, ip + headerLen, payloadLen)
-  return stack.drop(IP_PROTOCOL)
+  if (protocol === ipv4.PROTO_ICMP) return icmpInput(host, off, ip + headerLen, payloadLen)
+  return host.drop(IP_PROTOCOL)
 }
 
 /** Limited or subnet broadcast, or multicast. */
-const isGroup = (stack: Stack, addr: number): boolean =>
-  addr === -1 || addr === stack.broadcast || addr >>> 28 === 14
+const isGroup = (host: IpHost, addr: number): boolean =>
+  addr === -1 || addr === host.broadcast || addr >>> 28 === 14

@@ -4,9 +4,9 @@
  * due, flush once, take back what the device has sent. It never waits; `idleUs` says how long the
  * caller may, and the same frames, clock and random numbers give the same frames out.
  */
-import { Arp, ETH_NOT_OURS, ETH_TYPE, ethernet } from '@sandstorm/libeth'
+import { Arp, ETH_NOT_OURS, ETH_TYPE, ethernet, OK } from '@sandstorm/libeth'
 import type { Device, FramePool } from '@sandstorm/libnmio'
-import { OK } from './drops.ts'
+import type { IpHost } from './ipHost.ts'
 import { ipv4Input } from './ipv4Input.ts'
 import type { Application } from './tcp/application.ts'
 import type { CongestionControl } from './tcp/congestion.ts'
@@ -30,7 +30,7 @@ export interface StackOptions {
   nowUs: number
 }
 
-export class Stack {
+export class Stack implements IpHost {
   readonly device: Device
   readonly frames: FramePool
   readonly arp: Arp

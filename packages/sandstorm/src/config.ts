@@ -5,7 +5,7 @@
  */
 import { accessSync, constants, statSync } from 'node:fs'
 import { dirname, resolve } from 'node:path'
-import { REGION_MAX_BYTES } from '@sandstorm/libnmio'
+import { parseFault, REGION_MAX_BYTES } from '@sandstorm/libnmio'
 import { NotYetError, UserError } from './cli/errors.ts'
 import { formatIpv4, isUnicast, parseIpv4Prefix, usableRange } from './cli/ipv4.ts'
 import { formatSize, parseSize } from './cli/size.ts'
@@ -243,8 +243,14 @@ function checkWorkers(text: string): 1 {
 }
 
 function checkFault(text: string | undefined): string {
-  if (text === '') throw new ConfigError('--fault', text, 'nothing given', 'one like drop=0.01')
-  return text ?? ''
+  if (text === undefined) return ''
+  try {
+    parseFault(text)
+  } catch (error) {
+    const why = (error as Error).message
+    throw new ConfigError('--fault', text, why, 'a list like drop=0.01,delay=5ms,seed=1')
+  }
+  return text
 }
 
 function checkPcap(text: string | undefined): string {

@@ -22,6 +22,7 @@ export async function startKernelInstance(config: ServeConfig, log: Log): Promis
     device: 'kernel',
     stop: async () => {
       await mount.close()
+      log.stats({ connections: mount.stats.open, ...mount.stats })
       end({ code: 0, message: '' })
     },
     done,

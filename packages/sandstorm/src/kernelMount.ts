@@ -8,6 +8,7 @@ import type { Content } from './content/content.ts'
 import type { HttpLimits } from './http/limits.ts'
 import { HttpMachine } from './http/machine.ts'
 import { KernelConnection, type KernelContext, type KernelStats } from './kernelConnection.ts'
+import { StartError } from './startError.ts'
 
 export interface KernelLimits {
   /** Time for a whole request head, and for a body that is dropped; then 408 and closed. */
@@ -107,7 +108,7 @@ async function listen(server: Server, host: string, port: number): Promise<void>
       server.listen({ host, port }, resolve)
     })
   } catch (error) {
-    throw new Error(listenFailure(error as NodeJS.ErrnoException, host, port))
+    throw new StartError(listenFailure(error as NodeJS.ErrnoException, host, port))
   }
   server.removeAllListeners('error')
 }

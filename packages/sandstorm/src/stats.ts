@@ -2,11 +2,11 @@
  * Everything a server counts, read in one go as plain data: for `--stats`, metrics and tests. After
  * a drain `inUse` must be all zero (no leak of connections, timers, records, buffers or frames).
  */
-import type { DeviceStats } from '@sandstorm/libnmio'
-import { DROP_COUNT, DROP_NAMES, type TcpStats } from '@sandstorm/libtcpip'
+import type { Device, DeviceStats, FramePool } from '@sandstorm/libnmio'
+import { DROP_COUNT, DROP_NAMES, type Stack, type TcpStats } from '@sandstorm/libtcpip'
 import type { Ledger } from './packetize/ledger.ts'
-import type { Server } from './server.ts'
-import type { MountStats } from './tcpMount.ts'
+import type { Transmitter } from './packetize/transmitter.ts'
+import type { MountStats, TcpMount } from './tcpMount.ts'
 
 export interface InUse {
   connections: number
@@ -27,7 +27,16 @@ export interface ServerStats {
   device: DeviceStats
 }
 
-export function readStats(server: Server): ServerStats {
+/** The parts of a server that count. */
+export interface StatsSource {
+  readonly device: Device
+  readonly frames: FramePool
+  readonly stack: Stack
+  readonly mount: TcpMount
+  readonly transmitter: Transmitter
+}
+
+export function readStats(server: StatsSource): ServerStats {
   const { tcp } = server.stack
   const drops: Record<string, number> = {}
   for (let reason = 0; reason < DROP_COUNT; reason++) {

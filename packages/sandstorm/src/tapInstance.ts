@@ -4,7 +4,7 @@
  * ended.
  */
 import { Worker } from 'node:worker_threads'
-import { closeTap, openTap, parseFault, type TapHandle, wakeTap } from '@sandstorm/libnmio'
+import { closeTap, openTap, type TapHandle, wakeTap } from '@sandstorm/libnmio'
 import type { ServeConfig } from './config.ts'
 import { loadContent } from './content/load.ts'
 import type { ContentShared } from './content/table.ts'
@@ -23,7 +23,6 @@ interface Ending {
 
 /** Loads the content, opens the TAP and starts the thread. Throws errors that are one clear line. */
 export async function startTapInstance(config: ServeConfig, log: Log): Promise<Instance> {
-  if (config.fault !== '') parseFault(config.fault)
   // The device first: loading takes time, and a second start should fail at once.
   const tap = openTap({
     name: config.device.name,
@@ -96,7 +95,7 @@ function watch(worker: Worker, tap: TapHandle, log: Log): Promise<Ending> {
   let ending: Ending = { code: 1, message: 'the packet thread ended unexpectedly' }
   worker.on('message', (message: WorkerMessage) => {
     if (message.kind !== 'ended') return
-    log.stats?.(message.stats)
+    log.stats({ ...message.stats.inUse, ...message.stats })
     ending = message.down === '' ? { code: 0, message: '' } : { code: 1, message: message.down }
   })
   worker.on('error', error => {

@@ -3,9 +3,9 @@
  * The order of the checks is the RFC's; RFC 5961 hardens those for RST, SYN and ACK. Nothing here
  * throws for what a segment contains; one that is dropped returns its reason.
  */
+import { OK } from '@sandstorm/libeth'
 import { RX_CSUM_GOOD, RX_CSUM_PARTIAL } from '@sandstorm/libnmio'
 import {
-  OK,
   TCP_BAD_ACK,
   TCP_BAD_FLAGS,
   TCP_CHECKSUM,
@@ -33,6 +33,7 @@ import {
   MAX_WND,
   NEED_ACK,
   NEIGHBOUR,
+  NEXT_HOP,
   NO_CONN,
   PERSIST,
   RCV_ADV,
@@ -255,7 +256,8 @@ function acknowledge(tcp: Tcp, c: number): number {
   updateWindow(tcp, c)
   if (gt(seg.ack, una)) {
     onNewAck(tcp, c, seg.ack)
-    tcp.arp.confirm(tcb[c + NEIGHBOUR], tcp.clockMs)
+    const neighbour = tcb[c + NEIGHBOUR]
+    if (tcp.arp.holds(neighbour, tcb[c + NEXT_HOP])) tcp.arp.confirm(neighbour, tcp.clockMs)
     onProgress(tcp, c)
   } else if (isDuplicateAck(tcp, c, windowBefore)) {
     onDupAck(tcp, c)

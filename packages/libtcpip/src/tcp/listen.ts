@@ -4,8 +4,9 @@
  * When no more half-open connections are allowed, the SYN is dropped in silence: the client tries
  * again, and an RST would turn it away.
  */
+import { OK } from '@sandstorm/libeth'
 import { NO_FRAME, OFFLOAD_NONE } from '@sandstorm/libnmio'
-import { OK, TCP_BACKLOG_FULL, TCP_LAND, TCP_TABLE_FULL } from '../drops.ts'
+import { TCP_BACKLOG_FULL, TCP_LAND, TCP_TABLE_FULL } from '../drops.ts'
 import { fold, sum } from '../wire/checksum.ts'
 import * as ipv4 from '../wire/ipv4.ts'
 import * as tcpHeader from '../wire/tcp.ts'

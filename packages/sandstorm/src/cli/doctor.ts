@@ -2,13 +2,18 @@
  * `sandstorm doctor`: what this machine can do, what is missing, and the exact command that mends
  * it. Exit code 0: serving over a TAP is possible; 1: only the kernel device is.
  */
+import { koffiProblem } from '@sandstorm/libnmio'
 import { type Check, type CheckFunction, checksOf, type Machine, thisMachine } from './checks.ts'
 
-/**
- * Checks that need a library of another layer, which this package may not load by itself.
- * PLUG IN HERE: does koffi load (libnmio's probe)?
- */
-const LIBRARY_CHECKS: readonly CheckFunction[] = []
+/** Do system calls work? Our stack reaches devices through koffi, which libnmio alone loads. */
+const checkKoffi: CheckFunction = () => {
+  const problem = koffiProblem()
+  const fix = problem === '' ? '' : 'npm ci (without --omit=optional)'
+  const detail = problem === '' ? 'loads: system calls can be made' : problem
+  return { name: 'koffi', state: problem === '' ? 'ok' : 'missing', detail, fix }
+}
+
+const LIBRARY_CHECKS: readonly CheckFunction[] = [checkKoffi]
 
 /** Prints the table and the verdict; returns the exit code. */
 export async function doctor(

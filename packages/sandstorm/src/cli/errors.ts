@@ -4,11 +4,13 @@
  * stack only for those who set SANDSTORM_DEBUG=1. No way out of here shows a stack uninvited.
  */
 
+import { StartError } from '../startError.ts'
+
 /** Where the reader finds what is left out; a refusal names it. */
 const NOT_YET = 'See README, What is not there yet'
 
 /** Something the user can mend. The message is one line: what, why, what to do. */
-export class UserError extends Error {
+export class UserError extends StartError {
   override readonly name: string = 'UserError'
 
   constructor(what: string, why: string, fix: string) {
@@ -31,25 +33,11 @@ export interface Failure {
   readonly exitCode: number
 }
 
-/** What the kernel says when node:net cannot listen, and what helps. */
-const LISTEN: Record<string, [why: string, fix: string]> = {
-  EADDRINUSE: ['another program listens there', 'Give another port with --port'],
-  EACCES: ['this user may not listen there', 'Give a port of 1024 or more with --port'],
-  EADDRNOTAVAIL: ['this machine does not have that address', 'Give one of its own with --address'],
-}
-
 /** Turns whatever was thrown into one line; never throws. */
 export function failureOf(thrown: unknown): Failure {
   if (!(thrown instanceof Error)) return { line: `sandstorm: ${String(thrown)}`, exitCode: 1 }
-  if (thrown instanceof UserError || thrown.name === 'SysError')
+  if (thrown instanceof StartError || thrown.name === 'SysError')
     return { line: oneLine(thrown.message), exitCode: 2 } // SysError: libnmio's refusal, with a hint
-  const { code, syscall, address, port } = thrown as NodeJS.ErrnoException & {
-    address?: string
-    port?: number
-  }
-  const listen = syscall === 'listen' ? LISTEN[code ?? ''] : undefined
-  if (listen !== undefined)
-    return { line: oneLine(`${address}:${port}: ${listen[0]}. ${listen[1]}`), exitCode: 2 }
   const hint = process.env['SANDSTORM_DEBUG'] === '1' ? '' : ' (SANDSTORM_DEBUG=1 shows the stack)'
   return { line: oneLine(`unexpected: ${thrown.message}${hint}`), exitCode: 1 }
 }

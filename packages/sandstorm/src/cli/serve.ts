@@ -3,7 +3,8 @@
  * on stdout is a contract that scripts wait for; everything else goes to stderr.
  */
 import type { ServeConfig } from '../config.ts'
-import { type Instance, type Log, startInstance } from '../instance.ts'
+import type { Instance, Log } from '../instance.ts'
+import { startInstance } from '../startInstance.ts'
 
 /** What serve needs from outside; tests bring their own. */
 export interface ServeParts {
@@ -18,13 +19,23 @@ const PARTS: ServeParts = {
   complain: line => process.stderr.write(`sandstorm: ${line}\n`),
 }
 
+/** With SANDSTORM_STATS=1 the counters at the end go to stderr, as one line of JSON. */
+const printStats = (stats: object): void => {
+  if (process.env['SANDSTORM_STATS'] !== '1') return
+  process.stderr.write(`stats ${JSON.stringify(stats)}\n`)
+}
+
 const SIGNALS = ['SIGINT', 'SIGTERM'] as const
 
 /** Serves until a signal comes or the instance ends by itself; returns the exit code. */
 export async function serve(config: ServeConfig, parts: ServeParts = PARTS): Promise<number> {
   const signals = watchSignals()
   try {
-    const instance = await parts.start(config, { info: parts.complain, warn: parts.complain })
+    const instance = await parts.start(config, {
+      info: parts.complain,
+      warn: parts.complain,
+      stats: printStats,
+    })
     parts.print(`listening on ${withPort(instance.url)} (device ${instance.device})`)
     const ended = await Promise.race([instance.done, signals.first])
     if (ended === 'signal') {

@@ -64,7 +64,7 @@ export function notModifiedHead(): Head {
 }
 
 /**
- * Head of the answer that sends a client from "/dir" to "/dir/", or undefined if the name is too
+ * Head of the answer that sends a client at /dir to /dir/, or undefined if the name is too
  * long for a head. The Location is relative ("dir/"), so one ready image is right under any
  * authority; the price is that a query is not carried over.
  */

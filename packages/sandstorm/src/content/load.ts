@@ -6,6 +6,7 @@
  * still, is answered with a status of its own, and a warning names it; the rest is served.
  */
 import { REGION_MAX_BYTES } from '@sandstorm/libnmio'
+import { StartError } from '../startError.ts'
 import { ContentBuilder } from './builder.ts'
 import { type ContentFs, PARALLEL_CALLS, REAL_FS } from './fileSystem.ts'
 import { fileHead, notModifiedHead, redirectHead } from './head.ts'
@@ -105,13 +106,13 @@ function checkMemory(
 ): void {
   const needed = builder.neededBytes + stackBytes
   if (!builder.fitsRegion || needed > REGION_MAX_BYTES) {
-    throw new Error(
+    throw new StartError(
       `cannot serve ${root}: its files need ${mebibytes(needed)}, and no more than ` +
         '2047MiB can be held in memory; serve a smaller folder',
     )
   }
   if (needed > memoryBytes) {
-    throw new Error(
+    throw new StartError(
       `cannot serve ${root}: its files need ${mebibytes(needed)} of memory, the limit ` +
         `is ${mebibytes(memoryBytes, Math.floor)}; raise it: --memory ${mebibytes(needed)}`,
     )

@@ -8,6 +8,7 @@
  */
 import type { Dirent, Stats } from 'node:fs'
 import { join, sep } from 'node:path'
+import { StartError } from '../startError.ts'
 import { type ContentFs, codeOf, PARALLEL_CALLS, statusOf } from './fileSystem.ts'
 import { forEachBounded } from './parallel.ts'
 
@@ -59,9 +60,9 @@ async function realRoot(root: string, fs: ContentFs): Promise<string> {
     if ((await fs.stat(real)).isDirectory()) return real
   } catch (error) {
     const why = codeOf(error) === 'ENOENT' ? 'there is no such folder' : codeOf(error)
-    throw new Error(`cannot serve ${root}: ${why}; name a folder that can be read`)
+    throw new StartError(`cannot serve ${root}: ${why}; name a folder that can be read`)
   }
-  throw new Error(`cannot serve ${root}: it is not a folder; name the folder that holds it`)
+  throw new StartError(`cannot serve ${root}: it is not a folder; name the folder that holds it`)
 }
 
 /** A warning about a path, on one line whatever the name holds. */
@@ -125,7 +126,7 @@ class TreeScan {
 
   #file(file: string, path: string, name: string, here: Map<string, FoundFile>): void {
     if (this.tree.files.length === FILES_MAX) {
-      throw new Error(`cannot serve ${this.#root}: more than ${FILES_MAX} files`)
+      throw new StartError(`cannot serve ${this.#root}: more than ${FILES_MAX} files`)
     }
     const found = { file, name, paths: [path + name], size: 0, status: 200 }
     this.tree.files.push(found)
