@@ -86,6 +86,11 @@ export class KernelConnection {
     this.#socket.destroy()
   }
 
+  /** Resolves when the socket is gone. */
+  closed(): Promise<void> {
+    return new Promise(resolve => this.#socket.once('close', () => resolve()))
+  }
+
   #onData(chunk: Buffer): void {
     if (this.#isClosing) {
       this.#lingerBytes += chunk.length
@@ -112,7 +117,7 @@ export class KernelConnection {
 
   /** Nothing was read, and nothing of an answer was taken, for the idle time. */
   #onIdle(): void {
-    this.#context.stats.idle++
+    if (!this.#isClosing) this.#context.stats.idle++
     if (this.#isClosing || this.#socket.writableLength > 0) this.#socket.destroy()
     else this.#finish()
   }

@@ -136,7 +136,10 @@ async function drain(
   open: Set<KernelConnection>,
   timeoutMs: number,
 ): Promise<void> {
-  const closed = new Promise<void>(resolve => server.close(() => resolve()))
+  const closed = Promise.all([
+    new Promise<void>(resolve => server.close(() => resolve())),
+    ...Array.from(open, connection => connection.closed()),
+  ])
   for (const connection of open) connection.drain()
   const force = setTimeout(() => {
     for (const connection of open) connection.destroy()

@@ -14,11 +14,9 @@ import { answerOf, answerTo, etagOf, find, load, makeTree } from './contentTree.
 
 /** A file system whose `open` runs `interfere` first, and may fail. */
 function fsWith(interfere: (file: string) => void): ContentFs {
-  const open = async (
-    ...args: Parameters<typeof fsPromises.open>
-  ): ReturnType<typeof fsPromises.open> => {
-    interfere(String(args[0]))
-    return fsPromises.open(...args)
+  const open = async (file: string, flags: number): Promise<number> => {
+    interfere(file)
+    return REAL_FS.open(file, flags)
   }
   return { ...REAL_FS, open }
 }
@@ -284,14 +282,14 @@ test('a file that cannot be read is a warning and a 403, one that is gone a 404;
 
 test('a file and a folder that cannot even be looked at are warnings', async t => {
   const root = makeTree(t, { 'a.txt': 'a', 'b.txt': 'b', 'locked/c.txt': 'c' })
-  const stat = (async (path: string) => {
-    if (path.endsWith('b.txt')) throw errorOf('EACCES')
-    return fsPromises.stat(path)
-  }) as typeof fsPromises.stat
-  const readdir = (async (path: string, options: { withFileTypes: true }) => {
-    if (path.endsWith('locked')) throw errorOf('EACCES')
-    return fsPromises.readdir(path, options)
-  }) as typeof fsPromises.readdir
+  const unless = <T>(name: string, call: (path: string) => Promise<T>) => {
+    return async (path: string): Promise<T> => {
+      if (path.endsWith(name)) throw errorOf('EACCES')
+      return call(path)
+    }
+  }
+  const stat = unless('b.txt', REAL_FS.stat)
+  const readdir = unless('locked', REAL_FS.readdir)
   const { content, warnings } = await load(root, { fs: { ...REAL_FS, stat, readdir } })
   assert.equal(answerTo(content, '/a.txt').status, 200)
   assert.equal(answerTo(content, '/b.txt').status, 403)

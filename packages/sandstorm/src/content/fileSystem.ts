@@ -2,11 +2,42 @@
  * The few file system calls that loading makes, as an argument, so that tests can pass a disk that
  * fails, and the meaning of its errors for a client.
  */
-import { constants } from 'node:fs'
-import fsPromises from 'node:fs/promises'
+import fs, { constants, type Dirent, type Stats } from 'node:fs'
+import { readdir, realpath, stat } from 'node:fs/promises'
+import { promisify } from 'node:util'
 
-export type ContentFs = Pick<typeof fsPromises, 'open' | 'readdir' | 'realpath' | 'stat'>
-export const REAL_FS: ContentFs = fsPromises
+/**
+ * What may wait for a disk is asynchronous, and many run at once. fstat and close of an open file do
+ * not, and a hop to the thread pool costs far more than they do: with six hops a file 22 KB files load
+ * at about 110 MB/s, with three at about 215 (2 virtual cores, Node 20).
+ */
+export interface ContentFs {
+  readdir(dir: string): Promise<Dirent[]>
+  realpath(path: string): Promise<string>
+  stat(path: string): Promise<Stats>
+  open(file: string, flags: number): Promise<number>
+  /** Reads `len` bytes from `position` of the file to bytes[off]; resolves to how many came. */
+  read(fd: number, bytes: Uint8Array, off: number, len: number, position: number): Promise<number>
+  fstat(fd: number): Stats
+  /** Never throws: the bytes are read, and what closing says changes nothing. */
+  close(fd: number): void
+}
+
+const read = promisify(fs.read)
+
+export const REAL_FS: ContentFs = {
+  readdir: dir => readdir(dir, { withFileTypes: true }),
+  realpath: path => realpath(path),
+  stat: path => stat(path),
+  open: promisify(fs.open),
+  read: async (...args) => (await read(...args)).bytesRead,
+  fstat: fs.fstatSync,
+  close: fd => {
+    try {
+      fs.closeSync(fd)
+    } catch {}
+  },
+}
 
 /** Opening flags: a link or a pipe that took a file's place since the scan is refused, not followed. */
 export const OPEN_FLAGS: number =

@@ -7,7 +7,6 @@
  */
 import { createHash } from 'node:crypto'
 import type { Stats } from 'node:fs'
-import type { FileHandle } from 'node:fs/promises'
 import { type ContentFs, codeOf, OPEN_FLAGS, statusOf } from './fileSystem.ts'
 import { ETAG_CHARS } from './head.ts'
 
@@ -28,14 +27,14 @@ export async function readInto(
   file: string,
   fs: ContentFs,
 ): Promise<ReadResult> {
-  let handle: FileHandle | undefined
+  let fd: number | undefined
   try {
-    handle = await fs.open(file, OPEN_FLAGS)
-    const before = await handle.stat()
+    fd = await fs.open(file, OPEN_FLAGS)
+    const before = fs.fstat(fd)
     if (!before.isFile()) return { kind: 'failed', status: 403, code: 'not a file' }
     if (before.size !== size) return { kind: 'changed', size: before.size }
-    const etag = await readAndHash(handle, bytes, off, size)
-    const after = await handle.stat()
+    const etag = await readAndHash(fs, fd, bytes, off, size)
+    const after = fs.fstat(fd)
     if (etag === undefined || !sameVersion(before, after)) {
       return { kind: 'changed', size: after.size }
     }
@@ -43,13 +42,14 @@ export async function readInto(
   } catch (error) {
     return { kind: 'failed', status: statusOf(error), code: codeOf(error) }
   } finally {
-    await handle?.close().catch(() => {})
+    if (fd !== undefined) fs.close(fd)
   }
 }
 
 /** The entity tag's characters, or undefined if the file ends early. */
 async function readAndHash(
-  handle: FileHandle,
+  fs: ContentFs,
+  fd: number,
   bytes: Uint8Array,
   off: number,
   size: number,
@@ -57,7 +57,7 @@ async function readAndHash(
   const hash = createHash('sha256')
   for (let done = 0; done < size; ) {
     const want = Math.min(PIECE_BYTES, size - done)
-    const { bytesRead } = await handle.read(bytes, off + done, want, done)
+    const bytesRead = await fs.read(fd, bytes, off + done, want, done)
     if (bytesRead === 0) return undefined
     hash.update(bytes.subarray(off + done, off + done + bytesRead))
     done += bytesRead

@@ -89,7 +89,7 @@ class TreeScan {
   async #directory(dir: string, path: string, name: string, above: string[]): Promise<void> {
     let entries: Dirent[]
     try {
-      entries = await this.#options.fs.readdir(dir, { withFileTypes: true })
+      entries = await this.#options.fs.readdir(dir)
     } catch (error) {
       this.#warn(path, `cannot be listed (${codeOf(error)}); nothing in it is served`)
       return

@@ -17,21 +17,20 @@ export const QUESTION = 63
 export const LEFT_BRACKET = 91
 export const BACKSLASH = 92
 export const RIGHT_BRACKET = 93
+export const DELETE = 127
 
 /** tchar: methods and field names. */
 export const TOKEN = 1
-/** field-vchar, SP and HTAB: field values. */
-export const VALUE = 2
 /**
  * What may stand in a request target: visible characters but "#". Wider than RFC 3986: browsers send
  * a raw "|" or "^", and curl what was typed, UTF-8 included. Path mapping judges those bytes.
  */
-export const TARGET = 4
+export const TARGET = 2
 /** reg-name without pct-encoded. */
-export const REG_NAME = 8
+export const REG_NAME = 4
 /** Inside the brackets of an IP literal. */
-export const IP_LITERAL = 16
-export const DIGIT = 32
+export const IP_LITERAL = 8
+export const DIGIT = 16
 
 /** Bit set of classes by byte. */
 export const CLASS: Uint8Array = makeClasses()
@@ -48,8 +47,7 @@ function makeClasses(): Uint8Array {
   mark(IP_LITERAL, `:.${digits}abcdefABCDEF`)
   mark(DIGIT, digits)
   for (let c = 0; c < 256; c++) {
-    if (c === TAB || (c >= SP && c !== 127)) classes[c] |= VALUE
-    if (c > SP && c !== 127 && c !== 35) classes[c] |= TARGET
+    if (c > SP && c !== DELETE && c !== 35) classes[c] |= TARGET
   }
   return classes
 }

@@ -39,14 +39,18 @@ export class PathFinder {
    * slash; a query may follow the path and is ignored.
    */
   find(bytes: Uint8Array, off: number, end: number): number {
+    const percent = PERCENT // copied for the loop, as in fields.ts
+    const question = QUESTION
+    const backslash = BACKSLASH
+    const dot = DOT
     let hasDots = false
     let at = off
     for (; at < end; at++) {
       const c = bytes[at]
-      if (c === PERCENT || c >= 0x80) return this.#findDecoded(bytes, off, end)
-      if (c === QUESTION) break
-      if (c === BACKSLASH) return BAD_PATH
-      if (c === DOT && bytes[at - 1] === SLASH) hasDots = true
+      if (c === percent || c >= 0x80) return this.#findDecoded(bytes, off, end)
+      if (c === question) break
+      if (c === backslash) return BAD_PATH
+      if (c === dot && bytes[at - 1] === SLASH) hasDots = true
     }
     return this.#lookUp(bytes, off, at, hasDots)
   }

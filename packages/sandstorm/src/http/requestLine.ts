@@ -42,8 +42,10 @@ export class RequestLine {
   }
 
   parse(bytes: Uint8Array, off: number, end: number, targetMax: number): number {
+    const classes = CLASS // copied for the loops, as in fields.ts
+    const target = TARGET
     let at = off
-    for (; at < end && (CLASS[bytes[at]] & TOKEN) !== 0; at++) {
+    for (; at < end && (classes[bytes[at]] & TOKEN) !== 0; at++) {
       if (at - off === METHOD_MAX_BYTES) return -501
     }
     if (at === end) return INCOMPLETE
@@ -51,7 +53,7 @@ export class RequestLine {
     this.method = methodOf(bytes, off, at)
 
     this.targetOff = ++at
-    for (; at < end && (CLASS[bytes[at]] & TARGET) !== 0; at++) {
+    for (; at < end && (classes[bytes[at]] & target) !== 0; at++) {
       if (at - this.targetOff === targetMax) return -414
     }
     if (at === end) return INCOMPLETE

@@ -1,0 +1,79 @@
+/**
+ * A raw TCP client for tests: sends exactly the bytes it is told, and reads answers by their framing.
+ */
+import { once } from 'node:events'
+import { connect, type Socket } from 'node:net'
+
+export interface RawAnswer {
+  status: number
+  head: string
+  body: Buffer
+}
+
+export class RawClient {
+  readonly socket: Socket
+  /** All that came and was not taken by `answer`. */
+  received: Buffer = Buffer.alloc(0)
+  hasEnded = false
+
+  #wake: () => void = () => {}
+
+  private constructor(socket: Socket) {
+    this.socket = socket
+    socket.on('data', chunk => {
+      this.received = Buffer.concat([this.received, chunk])
+      this.#wake()
+    })
+    socket.on('end', () => {
+      this.hasEnded = true
+      this.#wake()
+    })
+    socket.on('error', () => {})
+    socket.on('close', () => this.#wake())
+  }
+
+  static async to(port: number): Promise<RawClient> {
+    const socket = connect({ port, host: '127.0.0.1', noDelay: true, allowHalfOpen: true })
+    await once(socket, 'connect')
+    return new RawClient(socket)
+  }
+
+  send(text: string): void {
+    this.socket.write(text, 'latin1')
+  }
+
+  /** The next answer; its body is as long as Content-Length says, unless it is one to HEAD. */
+  async answer(isHead = false): Promise<RawAnswer> {
+    await this.#until(() => this.received.includes('\r\n\r\n'))
+    const end = this.received.indexOf('\r\n\r\n') + 4
+    const head = this.received.toString('latin1', 0, end)
+    const length = isHead ? 0 : Number(/\r\nContent-Length: (\d+)/.exec(head)?.[1] ?? 0)
+    await this.#until(() => this.received.length >= end + length)
+    const body = this.received.subarray(end, end + length)
+    this.received = this.received.subarray(end + length)
+    return { status: Number(head.slice(9, 12)), head, body }
+  }
+
+  /** Waits for the server's end of the connection; returns what came before it. */
+  async ended(): Promise<Buffer> {
+    await this.#until(() => this.hasEnded)
+    return this.received
+  }
+
+  close(): void {
+    this.socket.destroy()
+  }
+
+  async #until(isDone: () => boolean): Promise<void> {
+    while (!isDone()) {
+      if (this.hasEnded || this.socket.destroyed) {
+        throw new Error(
+          `the connection ended after ${JSON.stringify(this.received.toString('latin1'))}`,
+        )
+      }
+      await new Promise<void>(resolve => {
+        this.#wake = resolve
+      })
+    }
+  }
+}
