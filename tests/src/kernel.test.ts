@@ -100,24 +100,24 @@ describe('the command line', { timeout }, () => {
   })
   after(() => rmSync(dir, { recursive: true, force: true }))
 
-  const serve = (...flags: string[]): (() => string[]) => {
-    return () => ['serve', dir, '--device', 'kernel', ...flags]
+  const serve = (device: string, ...flags: string[]): (() => string[]) => {
+    return () => ['serve', dir, '--device', device, ...flags]
   }
   const refused: [what: string, args: () => string[], says: RegExp][] = [
     ['an unknown command', () => ['sreve', dir], /sreve/],
     ['no folder', () => ['serve'], /dir|folder/i],
     ['a folder that is not there', () => ['serve', join(dir, 'missing')], /missing/],
     ['a file for a folder', () => ['serve', join(dir, 'index.html')], /index\.html/],
-    ['an unknown flag', serve('--wings', '2'), /--wings/],
-    ['a port that is no number', serve('--port', 'eighty'), /eighty/],
-    ['a port out of range', serve('--port', '65536'), /65536/],
-    ['an unknown device', () => ['serve', dir, '--device', 'floppy'], /floppy/],
-    ['an address that is none', serve('--address', '10.77.0.256'), /10\.77\.0\.256/],
-    ['a size that is none', serve('--memory', 'plenty'), /plenty/],
-    ['an MTU that is none', serve('--mtu', 'big'), /big/],
-    ['an unknown fault', serve('--fault', 'melt=0.5'), /melt/],
-    ['a fault that is no probability', serve('--fault', 'drop=2'), /drop/],
-    ['an unknown strategy', serve('--transmit', 'pigeon'), /pigeon/],
+    ['an unknown flag', serve('kernel', '--wings', '2'), /--wings/],
+    ['a port that is no number', serve('kernel', '--port', 'eighty'), /eighty/],
+    ['a port out of range', serve('kernel', '--port', '65536'), /65536/],
+    ['an unknown device', serve('floppy'), /floppy/],
+    ['an address that is none', serve('kernel', '--address', '10.77.0.256'), /10\.77\.0\.256/],
+    ['a size that is none', serve('kernel', '--memory', 'plenty'), /plenty/],
+    ['an MTU that is none', serve('tap', '--mtu', 'big'), /big/],
+    ['an unknown fault', serve('tap', '--fault', 'melt=0.5'), /melt/],
+    ['a fault that is no probability', serve('tap', '--fault', 'drop=2'), /drop/],
+    ['an unknown strategy', serve('tap', '--transmit', 'pigeon'), /pigeon/],
     [
       'a file to explain that is not there',
       () => ['explain', join(dir, 'none.html')],

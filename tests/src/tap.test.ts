@@ -16,7 +16,6 @@ import { Namespace } from './kit/namespace.ts'
 import { becomeNobody } from './kit/nobody.ts'
 import { needs } from './kit/privileges.ts'
 import {
-  assertDrained,
   assertRefused,
   HOST_ADDRESS,
   runCommand,
@@ -115,7 +114,7 @@ describe('over TAP', { ...needs('root', 'tun', 'ip'), timeout }, () => {
   })
 
   it('holds nothing when its clients are gone', async () => {
-    assertDrained(await server.stop())
+    await server.stopDrained()
   })
 })
 
@@ -202,7 +201,7 @@ describe('start and stop over TAP', { ...needs('root', 'tun', 'ip'), timeout }, 
     assert.deepEqual((await fetchTree(URL, files, { namespace })).wrong, [])
     const [index] = (await request(URL, [{ path: '/' }], { namespace })).answers
     assert.equal(index.sha256, files.find(file => file.path === '/index.html')?.sha256)
-    assertDrained(await server.stop())
+    await server.stopDrained()
   })
 })
 

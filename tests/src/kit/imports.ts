@@ -9,15 +9,21 @@ import { ROOT } from './server.ts'
 /** The packages that exist, by folder name. */
 export const PACKAGES: readonly string[] = readdirSync(`${ROOT}packages`)
 
-const IMPORT = /^\s*(?:import|export)\b[^'"`;]*?\bfrom\s*['"]([^'"]+)['"]/gm
-const BARE_IMPORT = /^\s*import\s*['"]([^'"]+)['"]/gm
-const DYNAMIC_IMPORT = /\bimport\s*\(\s*['"]([^'"]+)['"]/g
+const IMPORT = /^\s*(?:import|export)\s+(type\s)?[\w\s{},*$]*?\bfrom\s*['"]([^'"]+)['"]/gm
+const BARE_IMPORT = /^\s*import\s*()['"]([^'"]+)['"]/gm
+const DYNAMIC_IMPORT = /\bimport\s*()\(\s*['"]([^'"]+)['"]/g
+
+/** One import or re-export. Those of types alone leave no trace in the compiled file. */
+export interface Import {
+  readonly to: string
+  readonly typesOnly: boolean
+}
 
 /** One TypeScript file: its path from the root of the clone, its text, what it imports. */
 export interface SourceFile {
   readonly path: string
   readonly text: string
-  readonly imports: readonly string[]
+  readonly imports: readonly Import[]
 }
 
 /** All `.ts` files below a folder; none if there is no such folder. */
@@ -32,21 +38,20 @@ export function sourceFiles(folder: string): SourceFile[] {
     })
 }
 
-/** The module specifiers of all imports and re-exports in `text`. */
-export function importsOf(text: string): string[] {
+/** All imports and re-exports in `text`. */
+export function importsOf(text: string): Import[] {
   return [IMPORT, BARE_IMPORT, DYNAMIC_IMPORT].flatMap(pattern =>
-    Array.from(text.matchAll(pattern), match => match[1]),
+    Array.from(text.matchAll(pattern), ([, type, to]) => ({ to, typesOnly: Boolean(type) })),
   )
 }
 
-/** For each file the files that it imports by a relative path. */
+/** For each file the files that it needs at run time by a relative path. */
 export function fileGraph(files: readonly SourceFile[]): Map<string, string[]> {
-  return new Map(
-    files.map(({ path, imports }) => [
-      path,
-      imports.filter(isRelative).map(specifier => join(dirname(path), specifier)),
-    ]),
-  )
+  const needed = (path: string, imports: readonly Import[]): string[] =>
+    imports
+      .filter(({ to, typesOnly }) => isRelative(to) && !typesOnly)
+      .map(({ to }) => join(dirname(path), to))
+  return new Map(files.map(({ path, imports }) => [path, needed(path, imports)]))
 }
 
 export function isRelative(specifier: string): boolean {

@@ -11,7 +11,7 @@ import { after, before, describe, it } from 'node:test'
 import { run } from '../kit/command.ts'
 import { Namespace } from '../kit/namespace.ts'
 import { needs } from '../kit/privileges.ts'
-import { assertDrained, ROOT, Server, SITE } from '../kit/server.ts'
+import { ROOT, Server, SITE } from '../kit/server.ts'
 import { readTree } from '../kit/tree.ts'
 
 const ARTIFACTS = `${ROOT}artifacts`
@@ -62,6 +62,6 @@ describe('Chromium', { ...needs('root', 'tun', 'ip', 'chromium'), timeout: 300_0
   })
 
   it('leaves nothing behind in the server', async () => {
-    assertDrained(await server.stop())
+    await server.stopDrained()
   })
 })

@@ -8,7 +8,7 @@ import { run } from '../kit/command.ts'
 import { fetchTree } from '../kit/fetchTree.ts'
 import { Namespace } from '../kit/namespace.ts'
 import { needs } from '../kit/privileges.ts'
-import { assertDrained, Server, TAP_ADDRESS } from '../kit/server.ts'
+import { Server, TAP_ADDRESS } from '../kit/server.ts'
 import { makeTree, type Tree } from '../kit/tree.ts'
 
 /** Fewer than the server has connection records: a burst, not a benchmark. */
@@ -38,7 +38,7 @@ describe('under load', { ...needs('root', 'tun', 'ip'), timeout: 300_000 }, () =
       assert.equal(code, 0, stderr)
       assert.doesNotMatch(stdout, /Socket errors|Non-2xx/)
       assert.ok(Number(/(\d+) requests in/.exec(stdout)?.[1]) > 1000, stdout)
-      assertDrained(await server.stop())
+      await server.stopDrained()
     })
   }
 
@@ -53,7 +53,7 @@ describe('under load', { ...needs('root', 'tun', 'ip'), timeout: 300_000 }, () =
       assert.ok(server.isRunning, server.stderr)
       const { wrong } = await fetchTree(server.url, tree.files, { namespace })
       assert.deepEqual(wrong, [])
-      assertDrained(await server.stop())
+      await server.stopDrained()
     })
   }
 })

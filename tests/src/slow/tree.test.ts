@@ -9,7 +9,7 @@ import { curlTree } from '../kit/curlTree.ts'
 import { fetchTree } from '../kit/fetchTree.ts'
 import { Namespace } from '../kit/namespace.ts'
 import { needs } from '../kit/privileges.ts'
-import { assertDrained, Server, type Stats } from '../kit/server.ts'
+import { Server, type Stats } from '../kit/server.ts'
 import { makeTree, type Tree } from '../kit/tree.ts'
 
 const FAULTS = 'drop=0.02,dup=0.01,reorder=0.02,corrupt=0.01,seed=1'
@@ -51,8 +51,7 @@ describe('1,000 files', { ...needs('root', 'tun', 'ip', 'curl'), timeout: 1_200_
           const fetched = await fetch(server.url, tree.files, { namespace, close, limitMs })
           assert.deepEqual(fetched.wrong, [], fetch.name)
         }
-        const stats = await server.stop()
-        assertDrained(stats)
+        const stats = await server.stopDrained()
         assert.equal(countCorrupt(stats) > 0, flags.length > 0, JSON.stringify(stats.drops))
       })
     }
