@@ -71,6 +71,17 @@ test('a SYN-ACK is repeated after 1, 3, 7, 15 and 31 s, then the connection is f
   expectEmpty(t)
 })
 
+test('an established idle connection is left alone by the SYN-ACK timer', () => {
+  const t = new Host()
+  established(t)
+  const cwnd = t.field(tcb.CWND)
+  advance(t, 3_600_000)
+  expectSent(t, [])
+  assert.equal(t.state(), 'ESTABLISHED')
+  assert.equal(t.field(tcb.CWND), cwnd)
+  assert.equal(t.tcp.stats.timeouts, 0)
+})
+
 test('an ACK of something else than our SYN is answered with RST, and the attempt goes on', () => {
   for (const ack of [0, 2, -1000, 100_000]) {
     const t = new Host()

@@ -10,7 +10,7 @@ import { fold, sum } from '../wire/checksum.ts'
 import * as ipv4 from '../wire/ipv4.ts'
 import * as tcpHeader from '../wire/tcp.ts'
 import { writeMss, writeWindowScale } from '../wire/tcpOptions.ts'
-import { startTimer } from './output.ts'
+import { startTimer, stopTimer } from './output.ts'
 import { RTO_AFTER_SYN_LOSS_US, RTO_INITIAL_US, sampleRtt, startRtt } from './rtt.ts'
 import { HEADERS_LEN, initHeaderSums, isReachable, writeHeaders } from './segment.ts'
 import { le } from './seq.ts'
@@ -156,6 +156,7 @@ export function establish(tcp: Tcp, c: number): void {
   tcb[c + RTX_NXT] = seg.ack
   tcb[c + RTX_END] = seg.ack
   tcb[c + RETRIES] = 0
+  stopTimer(tcp, c)
   tcp.cc.onOpen(tcb, c, resent)
   tcb[c + FLAGS] |= OPENED
   tcp.setState(c, state.RCV_ACK_OF_SYN)
