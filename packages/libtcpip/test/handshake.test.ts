@@ -71,6 +71,22 @@ test('a SYN-ACK is repeated after 1, 3, 7, 15 and 31 s, then the connection is f
   expectEmpty(t)
 })
 
+test('a repeated SYN is answered at once, and does not put off the end of the attempt', () => {
+  const t = new Host()
+  send(t, { flags: SYN })
+  let answers = 0
+  for (let i = 0; i < 140; i++) {
+    advance(t, 500)
+    if (t.state() === 'none') break
+    t.take()
+    send(t, { flags: SYN })
+    answers += t.take().filter(frame => (frame.segment?.flags ?? 0) & SYN).length
+  }
+  assert.ok(answers >= 100, 'each SYN gets its answer')
+  assert.equal(t.state(), 'none', 'after 63 s it is over')
+  expectEmpty(t)
+})
+
 test('an established idle connection is left alone by the SYN-ACK timer', () => {
   const t = new Host()
   established(t)

@@ -78,6 +78,7 @@ export function onSyn(tcp: Tcp, issMin: number): number {
   tcp.halfOpen++
   tcp.stats.passiveOpens++
   tcp.setState(c, state.PASSIVE_OPEN)
+  startTimer(tcp, c, 0)
   sendSynAck(tcp, c)
   startRtt(tcb, c, tcb[c + SND_NXT], tcp.nowUs)
   return OK
@@ -119,10 +120,12 @@ function takeSynOptions(tcp: Tcp, c: number): void {
 /** What we can receive: the MTU without IPv4 and TCP headers (RFC 9293 §3.7.1, RFC 6691). */
 const ourMss = (tcp: Tcp): number => tcp.device.mtu - ipv4.HEADER_LEN - tcpHeader.HEADER_LEN
 
-/** Sends the SYN-ACK (again) and starts its timer; without room now, the work list does it. */
+/**
+ * Sends the SYN-ACK (again); without room now, the work list does it. Its timer is the caller's
+ * business: a peer that repeats its SYN, or has no hardware address, must not put off the end.
+ */
 export function sendSynAck(tcp: Tcp, c: number): void {
   const tcb = tcp.tcb
-  startTimer(tcp, c, 0)
   const frame = tcp.device.txSpace() > 0 && isReachable(tcp, c) ? tcp.frames.alloc() : NO_FRAME
   if (frame === NO_FRAME) {
     tcp.addWork(c, NEED_OUTPUT)

@@ -81,6 +81,7 @@ function onSynAckTimer(tcp: Tcp, c: number): boolean {
   tcb[c + RETRIES]++
   tcb[c + FLAGS] |= SYN_RESENT
   backOffRto(tcb, c)
+  startTimer(tcp, c, 0)
   sendSynAck(tcp, c)
   return true
 }
