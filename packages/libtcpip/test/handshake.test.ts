@@ -87,6 +87,31 @@ test('a repeated SYN is answered at once, and does not put off the end of the at
   expectEmpty(t)
 })
 
+test('after a SYN-ACK was repeated: RTO 3 s, one segment, and no sample (RFC 6298 §5.7, Karn)', () => {
+  const t = new Host()
+  t.app.doOpen = c => t.tcp.commit(c, 100_000)
+  send(t, { flags: SYN, options: mssOption(1000) })
+  advance(t, 1500)
+  expectSent(t, ['S. 0 ack 1', 'S. 0 ack 1'])
+  send(t, { flags: ACK, seq: 1, ack: 1 })
+  expectSent(t, ['. 1:1001 ack 1'])
+  assert.equal(t.field(tcb.SRTT_US), 0)
+  assert.equal(t.field(tcb.RTO_US), 3_000_000)
+  advance(t, 50)
+  send(t, { flags: ACK, seq: 1, ack: 1001 })
+  assert.equal(t.field(tcb.SRTT_US), 50_000, 'the first sample is of data')
+})
+
+test('a SYN-ACK that answered a repeated SYN gives no round-trip sample either', () => {
+  const t = new Host()
+  send(t, { flags: SYN })
+  advance(t, 700)
+  send(t, { flags: SYN })
+  advance(t, 20)
+  send(t, { flags: ACK, seq: 1, ack: 1 })
+  assert.equal(t.field(tcb.SRTT_US), 0)
+})
+
 test('an established idle connection is left alone by the SYN-ACK timer', () => {
   const t = new Host()
   established(t)

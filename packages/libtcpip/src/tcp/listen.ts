@@ -11,7 +11,7 @@ import * as ipv4 from '../wire/ipv4.ts'
 import * as tcpHeader from '../wire/tcp.ts'
 import { writeMss, writeWindowScale } from '../wire/tcpOptions.ts'
 import { startTimer, stopTimer } from './output.ts'
-import { RTO_AFTER_SYN_LOSS_US, RTO_INITIAL_US, sampleRtt, startRtt } from './rtt.ts'
+import { cancelRtt, RTO_AFTER_SYN_LOSS_US, RTO_INITIAL_US, sampleRtt, startRtt } from './rtt.ts'
 import { HEADERS_LEN, initHeaderSums, isReachable, writeHeaders } from './segment.ts'
 import { le } from './seq.ts'
 import * as state from './state.ts'
@@ -84,6 +84,13 @@ export function onSyn(tcp: Tcp, issMin: number): number {
   return OK
 }
 
+/** The SYN-ACK once more, for a repeated SYN or a time-out; its round trip cannot be told now. */
+export function repeatSynAck(tcp: Tcp, c: number): void {
+  cancelRtt(tcp.tcb, c)
+  tcp.stats.retransSegs++
+  sendSynAck(tcp, c)
+}
+
 function initSequences(tcp: Tcp, c: number, issMin: number): void {
   const tcb = tcp.tcb
   const seg = tcp.segment
@@ -143,7 +150,6 @@ export function sendSynAck(tcp: Tcp, c: number): void {
   const off = writeHeaders(tcp, c, optionsOff, iss, len, flags, fold(optionsSum + (len << 10)))
   tcpHeader.setHeaderLen(view, optionsOff - tcpHeader.HEADER_LEN, tcpHeader.HEADER_LEN + len)
   tcp.stats.outSegs++
-  if (tcb[c + RETRIES] > 0) tcp.stats.retransSegs++
   tcp.frames.sent(frame)
   tcp.device.push(off, HEADERS_LEN + len, OFFLOAD_NONE)
 }
@@ -153,7 +159,7 @@ export function establish(tcp: Tcp, c: number): void {
   const tcb = tcp.tcb
   const seg = tcp.segment
   const resent = (tcb[c + FLAGS] & SYN_RESENT) !== 0
-  if (!resent) sampleRtt(tcb, c, seg.ack, tcp.nowUs)
+  sampleRtt(tcb, c, seg.ack, tcp.nowUs)
   if (tcb[c + SRTT_US] === 0) tcb[c + RTO_US] = resent ? RTO_AFTER_SYN_LOSS_US : RTO_INITIAL_US
   tcb[c + SND_UNA] = seg.ack
   tcb[c + RTX_NXT] = seg.ack
