@@ -136,6 +136,33 @@ test('an ACK of something else than our SYN is answered with RST, and the attemp
   }
 })
 
+test('RST in SYN-RECEIVED ends the attempt if its number is exact; the next SYN works', () => {
+  const t = new Host()
+  send(t, { flags: SYN })
+  t.take()
+  send(t, { flags: RST, seq: 2 })
+  assert.equal(t.state(), 'SYN-RECEIVED')
+  expectSent(t, ['. 1 ack 1'])
+  send(t, { flags: RST, seq: 1 })
+  assert.equal(t.state(), 'none')
+  assert.equal(t.tcp.stats.attemptFails, 1)
+  expectEmpty(t)
+  established(t)
+  assert.equal(t.state(), 'ESTABLISHED')
+})
+
+test('a SYN with another number in SYN-RECEIVED is challenged, so a rebooted client gets in', () => {
+  const t = new Host()
+  send(t, { flags: SYN })
+  t.take()
+  send(t, { flags: SYN, seq: 100_000 })
+  expectSent(t, ['. 1 ack 1'])
+  send(t, { flags: RST, seq: 1 })
+  t.irs += 100_000
+  send(t, { flags: SYN })
+  expectSent(t, ['S. 0 ack 1'])
+})
+
 test('beyond the backlog a SYN is dropped in silence', () => {
   const t = new Host({ tcp: { backlog: 2 } })
   for (let port = 1; port <= 3; port++) send(t, { flags: SYN, port })
