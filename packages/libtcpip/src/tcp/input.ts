@@ -20,7 +20,7 @@ import { fold, sum } from '../wire/checksum.ts'
 import * as ipv4 from '../wire/ipv4.ts'
 import * as header from '../wire/tcp.ts'
 import { ACK, check, FIN, RST, SYN } from '../wire/tcp.ts'
-import { establish, onSyn, sendSynAck } from './listen.ts'
+import { establish, onSyn, repeatSynAck } from './listen.ts'
 import { output, stopTimer } from './output.ts'
 import { onDupAck, onNewAck } from './recovery.ts'
 import { resetRto } from './rtt.ts'
@@ -153,7 +153,7 @@ function onSegment(tcp: Tcp, c: number): number {
   const tcb = tcp.tcb
   const seg = tcp.segment
   if (tcb[c + STATE] === state.SYN_RCVD && isRepeatedSyn(tcp, c)) {
-    sendSynAck(tcp, c)
+    repeatSynAck(tcp, c)
     return OK
   }
   if (!isAcceptable(tcp, c)) {

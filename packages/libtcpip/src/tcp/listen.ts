@@ -11,8 +11,8 @@ import { fold, sum } from '../wire/checksum.ts'
 import * as ipv4 from '../wire/ipv4.ts'
 import * as tcpHeader from '../wire/tcp.ts'
 import { writeMss, writeWindowScale } from '../wire/tcpOptions.ts'
-import { startTimer } from './output.ts'
-import { RTO_AFTER_SYN_LOSS_US, RTO_INITIAL_US, sampleRtt, startRtt } from './rtt.ts'
+import { startTimer, stopTimer } from './output.ts'
+import { cancelRtt, RTO_AFTER_SYN_LOSS_US, RTO_INITIAL_US, sampleRtt, startRtt } from './rtt.ts'
 import { HEADERS_LEN, initHeaderSums, isReachable, writeHeaders } from './segment.ts'
 import { le } from './seq.ts'
 import * as state from './state.ts'
@@ -79,9 +79,17 @@ export function onSyn(tcp: Tcp, issMin: number): number {
   tcp.halfOpen++
   tcp.stats.passiveOpens++
   tcp.setState(c, state.PASSIVE_OPEN)
+  startTimer(tcp, c, 0)
   sendSynAck(tcp, c)
   startRtt(tcb, c, tcb[c + SND_NXT], tcp.nowUs)
   return OK
+}
+
+/** The SYN-ACK once more, for a repeated SYN or a time-out; its round trip cannot be told now. */
+export function repeatSynAck(tcp: Tcp, c: number): void {
+  cancelRtt(tcp.tcb, c)
+  tcp.stats.retransSegs++
+  sendSynAck(tcp, c)
 }
 
 function initSequences(tcp: Tcp, c: number, issMin: number): void {
@@ -120,10 +128,12 @@ function takeSynOptions(tcp: Tcp, c: number): void {
 /** What we can receive: the MTU without IPv4 and TCP headers (RFC 9293 §3.7.1, RFC 6691). */
 const ourMss = (tcp: Tcp): number => tcp.device.mtu - ipv4.HEADER_LEN - tcpHeader.HEADER_LEN
 
-/** Sends the SYN-ACK (again) and starts its timer; without room now, the work list does it. */
+/**
+ * Sends the SYN-ACK (again); without room now, the work list does it. Its timer is the caller's
+ * business: a peer that repeats its SYN, or has no hardware address, must not put off the end.
+ */
 export function sendSynAck(tcp: Tcp, c: number): void {
   const tcb = tcp.tcb
-  startTimer(tcp, c, 0)
   const frame = tcp.device.txSpace() > 0 && isReachable(tcp, c) ? tcp.frames.alloc() : NO_FRAME
   if (frame === NO_FRAME) {
     tcp.addWork(c, NEED_OUTPUT)
@@ -141,7 +151,6 @@ export function sendSynAck(tcp: Tcp, c: number): void {
   const off = writeHeaders(tcp, c, optionsOff, iss, len, flags, fold(optionsSum + (len << 10)))
   tcpHeader.setHeaderLen(view, optionsOff - tcpHeader.HEADER_LEN, tcpHeader.HEADER_LEN + len)
   tcp.stats.outSegs++
-  if (tcb[c + RETRIES] > 0) tcp.stats.retransSegs++
   tcp.frames.sent(frame)
   tcp.device.push(off, HEADERS_LEN + len, OFFLOAD_NONE)
 }
@@ -151,12 +160,13 @@ export function establish(tcp: Tcp, c: number): void {
   const tcb = tcp.tcb
   const seg = tcp.segment
   const resent = (tcb[c + FLAGS] & SYN_RESENT) !== 0
-  if (!resent) sampleRtt(tcb, c, seg.ack, tcp.nowUs)
+  sampleRtt(tcb, c, seg.ack, tcp.nowUs)
   if (tcb[c + SRTT_US] === 0) tcb[c + RTO_US] = resent ? RTO_AFTER_SYN_LOSS_US : RTO_INITIAL_US
   tcb[c + SND_UNA] = seg.ack
   tcb[c + RTX_NXT] = seg.ack
   tcb[c + RTX_END] = seg.ack
   tcb[c + RETRIES] = 0
+  stopTimer(tcp, c)
   tcp.cc.onOpen(tcb, c, resent)
   tcb[c + FLAGS] |= OPENED
   tcp.setState(c, state.RCV_ACK_OF_SYN)

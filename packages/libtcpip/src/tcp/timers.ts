@@ -4,7 +4,7 @@
  * before (timerWheel.ts), so being popped early is normal.
  */
 import { abort } from './abort.ts'
-import { sendSynAck } from './listen.ts'
+import { repeatSynAck } from './listen.ts'
 import { output, startTimer } from './output.ts'
 import { onPersist, onRto } from './recovery.ts'
 import { backOffRto } from './rtt.ts'
@@ -81,7 +81,8 @@ function onSynAckTimer(tcp: Tcp, c: number): boolean {
   tcb[c + RETRIES]++
   tcb[c + FLAGS] |= SYN_RESENT
   backOffRto(tcb, c)
-  sendSynAck(tcp, c)
+  startTimer(tcp, c, 0)
+  repeatSynAck(tcp, c)
   return true
 }
 

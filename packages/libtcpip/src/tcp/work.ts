@@ -35,11 +35,10 @@ function serve(tcp: Tcp, c: number): void {
     tcp.pool.free(c) // released while it was listed
     return
   }
-  if (tcb[c + STATE] === state.SYN_RCVD) {
-    if (needsOutput) sendSynAck(tcp, c)
-    return
+  if (needsOutput) {
+    if (tcb[c + STATE] === state.SYN_RCVD) sendSynAck(tcp, c)
+    else output(tcp, c)
   }
-  if (needsOutput) output(tcp, c)
   if (tcb[c + FLAGS] & NEED_ACK && !sendControl(tcp, c, tcb[c + SND_NXT], ACK)) {
     tcp.addWork(c, NEED_ACK)
   }

@@ -1,0 +1,378 @@
+/**
+ * A host under test: a Stack with a scripted application on one end of a memory link, a virtual
+ * clock, and a peer on the other end that is nothing but the frames a test sends. Every frame that
+ * the stack sends is checked here: lengths, checksums, and that each stream byte is the right one.
+ *
+ * Sequence numbers in scripts are relative: `seq` to the peer's ISN, `ack` and what we send to ours.
+ */
+import assert from 'node:assert/strict'
+import { arpPacket, ethernet } from '@sandstorm/libeth'
+import { FramePool, type MemoryPort, memoryLink, Region } from '@sandstorm/libnmio'
+import {
+  checksum,
+  ipv4,
+  NewReno,
+  Stack,
+  state,
+  TCP_DEFAULTS,
+  type Tcp,
+  type TcpConfig,
+  tcb,
+  tcp as wire,
+} from '../../src/index.ts'
+import { PatternApp, patternByte } from './patternApp.ts'
+import {
+  ACK,
+  FIN,
+  type Link,
+  mssOption,
+  PSH,
+  type RawSegment,
+  RST,
+  readFrame,
+  type SentFrame,
+  SYN,
+  writeSegment,
+  wscaleOption,
+} from './segment.ts'
+
+export const OUR_ADDR: number = ipv4.parse('10.0.0.2')
+export const PEER_ADDR: number = ipv4.parse('10.0.0.1')
+export const OUR_PORT = 80
+export const PEER_PORT = 40000
+
+export interface HostOptions {
+  tcp?: Partial<TcpConfig>
+  mtu?: number
+  ringSize?: number
+  /** Frames of the stack's pool. */
+  frames?: number
+  /** The peer's ISN. */
+  irs?: number
+  /** False: the stack does not know the peer's hardware address yet. */
+  resolved?: boolean
+  nowUs?: number
+  seed?: number
+}
+
+/** A segment of the peer; what is left out is the ordinary. */
+export interface Script {
+  flags: number
+  seq?: number
+  ack?: number
+  win?: number
+  data?: number | Uint8Array
+  options?: number[]
+  port?: number
+  dstPort?: number
+  src?: number
+  dst?: number
+  /** Changes the finished frame (then its checksums may be wrong). */
+  spoil?: (view: DataView, off: number) => void
+  /** False: the frame is only put in the ring; `poll` follows later. */
+  poll?: boolean
+}
+
+export class Host {
+  readonly region: Region
+  readonly device: MemoryPort
+  readonly wire: MemoryPort
+  readonly peerFrames: FramePool
+  readonly stack: Stack
+  readonly tcp: Tcp
+  readonly app: PatternApp
+  nowUs: number
+  /** ISNs: the peer's, and ours by the peer's port (from the SYN-ACK). */
+  irs: number
+  readonly issOf: Map<number, number> = new Map()
+  /** Frames the stack has sent since `take`. */
+  sent: SentFrame[] = []
+  /** The latest segment that was sent. */
+  last!: RawSegment
+  /** False: the peer takes nothing off the wire. */
+  draining = true
+  /** The peer answers ARP, and its frames are not shown; false: they are, and nobody answers. */
+  answersArp: boolean
+  readonly link: Link
+  #arpWaits = false
+
+  constructor(options: HostOptions = {}) {
+    const mtu = options.mtu ?? 1500
+    const frameShift = mtu > 1700 ? 14 : 11
+    const frames = options.frames ?? 512
+    const config = { ...TCP_DEFAULTS, maxConnections: 64, timeWaitEntries: 64, ...options.tcp }
+    this.region = new Region(((frames + 256) << frameShift) + 65536)
+    const ports = memoryLink({ region: this.region, mtu, ringSize: options.ringSize ?? 256 })
+    this.device = ports[0]
+    this.wire = ports[1]
+    const pool = new FramePool(this.region, frames, frameShift)
+    this.peerFrames = new FramePool(this.region, 256, frameShift)
+    this.nowUs = options.nowUs ?? 1_000_000_000
+    this.irs = options.irs ?? 5000
+    this.app = new PatternApp(config.maxConnections)
+    let key = options.seed ?? 1
+    this.stack = new Stack({
+      device: this.device,
+      frames: pool,
+      address: OUR_ADDR,
+      prefixLen: 24,
+      app: this.app,
+      congestion: new NewReno(),
+      tcp: config,
+      random: () => {
+        key = (Math.imul(key, 0x915f77f5) + 0x9e3779b9) | 0
+        return key
+      },
+      nowUs: this.nowUs,
+    })
+    this.tcp = this.stack.tcp
+    this.app.tcp = this.tcp
+    this.tcp.listen(OUR_PORT)
+    this.link = {
+      dstHi: ethernet.hiOf(this.device.mac),
+      dstLo: ethernet.loOf(this.device.mac),
+      srcHi: ethernet.hiOf(this.wire.mac),
+      srcLo: ethernet.loOf(this.wire.mac),
+    }
+    this.answersArp = options.resolved !== false
+    if (this.answersArp) sendArp(this, arpPacket.REQUEST)
+  }
+
+  /** The handle of a connection, NO_CONN if there is none. */
+  conn(port: number = PEER_PORT): number {
+    return this.tcp.table.find(PEER_ADDR, OUR_ADDR, (port << 16) | OUR_PORT)
+  }
+
+  state(port: number = PEER_PORT): string {
+    const c = this.conn(port)
+    return c < 0 ? 'none' : state.STATE_NAMES[this.tcp.tcb[c + tcb.STATE]]
+  }
+
+  field(field: number, port: number = PEER_PORT): number {
+    return this.tcp.tcb[this.conn(port) + field]
+  }
+
+  poll(): void {
+    this.stack.poll(this.nowUs)
+    if (this.draining) this.drain()
+    if (this.#arpWaits) {
+      this.#arpWaits = false
+      this.poll()
+    }
+  }
+
+  /** Takes what the stack has sent off the wire, and checks it. */
+  drain(): void {
+    for (let n = this.wire.rx(); n > 0; n = this.wire.rx()) {
+      for (let i = 0; i < n; i++) this.#receive(this.wire.rxOff[i], this.wire.rxLen[i])
+    }
+  }
+
+  take(): SentFrame[] {
+    const sent = this.sent
+    this.sent = []
+    return sent
+  }
+
+  /** Puts `write`'s frame on the wire towards the stack. */
+  inject(write: (view: DataView, off: number) => number, poll = true): void {
+    const done = this.wire.reclaim()
+    for (let i = 0; i < done; i++) this.peerFrames.complete(this.wire.doneOff[i])
+    const frame = this.peerFrames.alloc()
+    assert.ok(frame >= 0 && this.wire.txSpace() > 0, 'the peer has room to send')
+    const off = this.peerFrames.payloadOff(frame)
+    const len = write(this.region.view, off)
+    this.peerFrames.sent(frame)
+    this.wire.push(off, len, 0)
+    this.wire.flush()
+    if (poll) this.poll()
+  }
+
+  #receive(off: number, len: number): void {
+    const view = this.region.view
+    if (this.answersArp && ethernet.type(view, off) === ethernet.TYPE_ARP) {
+      const isRequest = arpPacket.operation(view, off + ethernet.HEADER_LEN) === arpPacket.REQUEST
+      if (isRequest) {
+        sendArp(this, arpPacket.REPLY, false)
+        this.#arpWaits = true
+      }
+      return
+    }
+    const frame = readFrame(view, off, len)
+    this.sent.push(frame)
+    if (frame.segment === undefined) return
+    const seg = frame.segment
+    this.last = seg
+    const ip = off + ethernet.HEADER_LEN
+    assert.equal(ipv4.check(view, ip, len - ethernet.HEADER_LEN), 0, frame.line)
+    assert.equal(ipv4.totalLen(view, ip), len - ethernet.HEADER_LEN, `no padding: ${frame.line}`)
+    assert.equal(ethernet.dstLo(view, off), this.link.srcLo, `to the peer: ${frame.line}`)
+    const header = ip + ipv4.HEADER_LEN
+    const tcpLen = len - ethernet.HEADER_LEN - ipv4.HEADER_LEN
+    assert.equal(wire.check(view, header, tcpLen), 0, frame.line)
+    const pseudo = ipv4.pseudoSum(seg.src, seg.dst, ipv4.PROTO_TCP, tcpLen)
+    const sum = checksum.fold(pseudo + checksum.sum(view, header, tcpLen))
+    assert.equal(sum, 0xffff, `the checksum: ${frame.line}`)
+    if (seg.flags & SYN) this.issOf.set(seg.dstPort, seg.seq)
+    if (seg.data.length > 0) this.#checkStream(seg, frame.line)
+  }
+
+  #checkStream(seg: RawSegment, line: string): void {
+    const from = (seg.seq - this.iss(seg.dstPort) - 1) >>> 0
+    for (let i = 0; i < seg.data.length; i++) {
+      if (seg.data[i] !== patternByte(from + i)) {
+        assert.fail(`byte ${from + i} of the stream is not itself: ${line}`)
+      }
+    }
+  }
+
+  iss(port: number = PEER_PORT): number {
+    return this.issOf.get(port) ?? 0
+  }
+}
+
+/** The peer sends one segment, and the stack is polled. */
+export function send(t: Host, script: Script): void {
+  t.inject((view, off) => {
+    const port = script.port ?? PEER_PORT
+    const data = script.data ?? 0
+    const len = writeSegment(view, off, t.link, {
+      src: script.src ?? PEER_ADDR,
+      dst: script.dst ?? OUR_ADDR,
+      srcPort: port,
+      dstPort: script.dstPort ?? OUR_PORT,
+      seq: (t.irs + (script.seq ?? 0)) | 0,
+      ack: script.flags & ACK ? (t.iss(port) + (script.ack ?? 0)) | 0 : 0,
+      flags: script.flags,
+      win: script.win ?? 65535,
+      data: typeof data === 'number' ? new Uint8Array(data).fill(0x61) : data,
+      options: Uint8Array.from(script.options ?? []),
+    })
+    script.spoil?.(view, off)
+    return len
+  }, script.poll)
+}
+
+/** An ARP request for our address, or a reply to us. */
+export function sendArp(t: Host, operation: number, poll = true): void {
+  t.inject((view, off) => {
+    const { link } = t
+    ethernet.setDst(view, off, link.dstHi, link.dstLo)
+    ethernet.setSrc(view, off, link.srcHi, link.srcLo)
+    ethernet.setType(view, off, ethernet.TYPE_ARP)
+    const packet = off + ethernet.HEADER_LEN
+    arpPacket.setOperation(view, packet, operation)
+    arpPacket.setSender(view, packet, link.srcHi, link.srcLo, PEER_ADDR)
+    arpPacket.setTarget(view, packet, 0, 0, OUR_ADDR)
+    return ethernet.HEADER_LEN + arpPacket.PACKET_LEN
+  }, poll)
+}
+
+/** Moves the clock and polls whenever the stack asked for it, as a server loop does. */
+export function advance(t: Host, ms: number): void {
+  const until = t.nowUs + ms * 1000
+  for (let turn = 0; ; turn++) {
+    assert.ok(turn < 2_000_000, 'the stack lets time pass')
+    const idle = t.stack.idleUs()
+    if (idle < 0 || t.nowUs + idle > until) break
+    // A deadline that is due and does not go away would stop the clock: then it must move by itself.
+    t.nowUs += idle === 0 && turn > 0 ? 1000 : idle
+    if (t.nowUs > until) break
+    t.poll()
+  }
+  t.nowUs = until
+  t.poll()
+}
+
+export interface Established {
+  mss?: number
+  /** -1: no option. */
+  wscale?: number
+  win?: number
+  port?: number
+  /** Round trip that the handshake shows, milliseconds. */
+  rttMs?: number
+}
+
+/** Shakes hands; afterwards both sides' next byte is 1, and nothing is left in `sent`. */
+export function established(t: Host, options: Established = {}): number {
+  const { mss = 1460, wscale = -1, win = 65535, port = PEER_PORT, rttMs = 0 } = options
+  const syn = [...(mss > 0 ? mssOption(mss) : []), ...(wscale >= 0 ? wscaleOption(wscale) : [])]
+  send(t, { flags: SYN, seq: 0, options: syn, port, win: win > 65535 ? 65535 : win })
+  advance(t, rttMs)
+  const scaled = wscale > 0 ? win >> wscale : win
+  send(t, { flags: ACK, seq: 1, ack: 1, port, win: scaled })
+  t.take()
+  return t.conn(port)
+}
+
+/** `P. 1:101 ack 1`: flags as tcpdump has them, numbers relative. */
+export function brief(t: Host, frame: SentFrame): string {
+  const seg = frame.segment
+  if (seg === undefined) return frame.line
+  const letters = [
+    [FIN, 'F'],
+    [SYN, 'S'],
+    [RST, 'R'],
+    [PSH, 'P'],
+    [ACK, '.'],
+  ] as const
+  const flags = letters.map(([bit, letter]) => (seg.flags & bit ? letter : '')).join('')
+  const from = (seg.seq - t.iss(seg.dstPort)) | 0
+  const range = seg.data.length > 0 ? `${from}:${from + seg.data.length}` : `${from}`
+  const ack = seg.flags & ACK ? ` ack ${(seg.ack - t.irs) | 0}` : ''
+  return `${flags} ${range}${ack}`
+}
+
+/** All that was sent since the last look, in short; the failure shows the whole lines. */
+export function expectSent(t: Host, expected: string[]): void {
+  const frames = t.take()
+  const lines = frames.map(frame => frame.line).join('\n  ')
+  assert.deepEqual(
+    frames.map(frame => brief(t, frame)),
+    expected,
+    `expected\n  ${expected.join('\n  ')}\nsent\n  ${frames.map(f => brief(t, f)).join('\n  ')}\n  ${lines}`,
+  )
+}
+
+/** Adds bytes to a connection's stream from outside a callback, and lets the stack send. */
+export function write(t: Host, bytes: number, port: number = PEER_PORT): void {
+  const c = t.conn(port)
+  t.tcp.commit(c, bytes)
+  t.tcp.addWork(c, tcb.NEED_OUTPUT)
+  t.poll()
+}
+
+/** Closes from outside a callback. */
+export function close(t: Host, port: number = PEER_PORT): void {
+  const c = t.conn(port)
+  t.tcp.close(c)
+  t.tcp.addWork(c, tcb.NEED_OUTPUT)
+  t.poll()
+}
+
+/** Acknowledges everything up to `ack`. */
+export function ackUpTo(t: Host, ack: number, win = 65535): void {
+  send(t, { flags: ACK, seq: 1, ack, win })
+}
+
+/** Segments of `len` bytes from `from` on, as `brief` writes them. */
+export function segments(from: number, count: number, len = 1460): string[] {
+  return Array.from(
+    { length: count },
+    (_, i) => `. ${from + i * len}:${from + (i + 1) * len} ack 1`,
+  )
+}
+
+/** Invariant 6: nothing is left of any connection. */
+export function expectEmpty(t: Host): void {
+  t.poll()
+  t.poll()
+  assert.equal(t.tcp.table.count, 0, 'the table is empty')
+  assert.equal(t.tcp.pool.usedCount, 0, 'all TCBs are back')
+  assert.equal(t.tcp.timers.count, 0, 'no timer is left')
+  assert.equal(t.tcp.halfOpen, 0, 'nothing is half open')
+  assert.equal(t.stack.frames.inFlightCount, 0, 'no frame is in flight')
+  assert.equal(t.stack.frames.freeCount, t.stack.frames.capacity, 'all frames are back')
+  assert.equal(t.app.openCount, 0, 'the application has heard every end')
+}

@@ -1,0 +1,143 @@
+/**
+ * Raw frames of a scripted peer: what it sends, written field by field, and what it received, read
+ * into an object. Nothing here knows a connection; numbers are absolute.
+ */
+import { ethernet } from '@sandstorm/libeth'
+import { checksum, formatFrame, ipv4, pad, tcp } from '../../src/index.ts'
+
+export const FIN: number = tcp.FIN
+export const SYN: number = tcp.SYN
+export const RST: number = tcp.RST
+export const PSH: number = tcp.PSH
+export const ACK: number = tcp.ACK
+export const URG: number = tcp.URG
+
+/** One TCP segment in an Ethernet frame. */
+export interface RawSegment {
+  src: number
+  dst: number
+  srcPort: number
+  dstPort: number
+  seq: number
+  ack: number
+  flags: number
+  win: number
+  data: Uint8Array
+  /** Option bytes, padded here. */
+  options: Uint8Array
+}
+
+/** Hardware addresses as pairs of numbers. */
+export interface Link {
+  dstHi: number
+  dstLo: number
+  srcHi: number
+  srcLo: number
+}
+
+/** Writes the frame at `off`, checksums right, and returns its length. */
+export function writeSegment(view: DataView, off: number, link: Link, seg: RawSegment): number {
+  const header = off + ethernet.HEADER_LEN + ipv4.HEADER_LEN
+  for (let i = 0; i < seg.options.length; i++) {
+    view.setUint8(header + tcp.HEADER_LEN + i, seg.options[i])
+  }
+  const body = pad(view, header, header + tcp.HEADER_LEN + seg.options.length)
+  for (let i = 0; i < seg.data.length; i++) view.setUint8(body + i, seg.data[i])
+  const len = body + seg.data.length - header
+  tcp.setSrcPort(view, header, seg.srcPort)
+  tcp.setDstPort(view, header, seg.dstPort)
+  tcp.setSeq(view, header, seg.seq)
+  tcp.setAck(view, header, seg.ack)
+  tcp.setHeaderLen(view, header, body - header)
+  tcp.setFlags(view, header, seg.flags)
+  tcp.setWindow(view, header, seg.win)
+  tcp.setUrgent(view, header, 0)
+  writeIpv4(view, off, link, seg.src, seg.dst, ipv4.PROTO_TCP, len)
+  setTcpChecksum(view, off)
+  return header + len - off
+}
+
+/** Ethernet and IPv4 headers in front of `len` payload bytes. */
+export function writeIpv4(
+  view: DataView,
+  off: number,
+  link: Link,
+  src: number,
+  dst: number,
+  protocol: number,
+  len: number,
+): void {
+  ethernet.setDst(view, off, link.dstHi, link.dstLo)
+  ethernet.setSrc(view, off, link.srcHi, link.srcLo)
+  ethernet.setType(view, off, ethernet.TYPE_IPV4)
+  const ip = off + ethernet.HEADER_LEN
+  ipv4.setHeaderLen(view, ip, ipv4.HEADER_LEN)
+  ipv4.setTos(view, ip, 0)
+  ipv4.setTotalLen(view, ip, ipv4.HEADER_LEN + len)
+  ipv4.setId(view, ip, 0x1234)
+  ipv4.setFragment(view, ip, 0)
+  ipv4.setTtl(view, ip, 63)
+  ipv4.setProtocol(view, ip, protocol)
+  ipv4.setSrc(view, ip, src)
+  ipv4.setDst(view, ip, dst)
+  setIpChecksum(view, off)
+}
+
+export function setIpChecksum(view: DataView, off: number): void {
+  const ip = off + ethernet.HEADER_LEN
+  ipv4.setChecksum(view, ip, 0)
+  ipv4.setChecksum(view, ip, checksum.finish(checksum.sum(view, ip, ipv4.headerLen(view, ip))))
+}
+
+export function setTcpChecksum(view: DataView, off: number): void {
+  const ip = off + ethernet.HEADER_LEN
+  const header = ipv4.payloadOff(view, ip)
+  const len = ipv4.totalLen(view, ip) - ipv4.headerLen(view, ip)
+  tcp.setChecksum(view, header, 0)
+  const pseudo = ipv4.pseudoSum(ipv4.src(view, ip), ipv4.dst(view, ip), ipv4.PROTO_TCP, len)
+  tcp.setChecksum(
+    view,
+    header,
+    checksum.finish(checksum.fold(pseudo + checksum.sum(view, header, len))),
+  )
+}
+
+/** A frame that the stack has sent. */
+export interface SentFrame {
+  /** `formatFrame` of it. */
+  line: string
+  /** A copy of its bytes. */
+  bytes: Uint8Array
+  /** Its TCP segment, if it holds one. */
+  segment: RawSegment | undefined
+}
+
+/** Copies and reads the frame of `len` bytes at `off`. */
+export function readFrame(view: DataView, off: number, len: number): SentFrame {
+  const bytes = new Uint8Array(len)
+  bytes.set(new Uint8Array(view.buffer, off, len))
+  const line = formatFrame(view, off, len)
+  const ip = off + ethernet.HEADER_LEN
+  const isTcp =
+    ethernet.type(view, off) === ethernet.TYPE_IPV4 && ipv4.protocol(view, ip) === ipv4.PROTO_TCP
+  if (!isTcp) return { line, bytes, segment: undefined }
+  const header = ipv4.payloadOff(view, ip)
+  const body = header + tcp.headerLen(view, header)
+  const end = ip + ipv4.totalLen(view, ip)
+  const segment = {
+    src: ipv4.src(view, ip),
+    dst: ipv4.dst(view, ip),
+    srcPort: tcp.srcPort(view, header),
+    dstPort: tcp.dstPort(view, header),
+    seq: tcp.seq(view, header),
+    ack: tcp.ack(view, header),
+    flags: tcp.flags(view, header),
+    win: tcp.window(view, header),
+    options: bytes.slice(header + tcp.HEADER_LEN - off, body - off),
+    data: bytes.slice(body - off, end - off),
+  }
+  return { line, bytes, segment }
+}
+
+export const mssOption = (mss: number): number[] => [2, 4, mss >> 8, mss & 255]
+export const wscaleOption = (shift: number): number[] => [1, 3, 3, shift]
