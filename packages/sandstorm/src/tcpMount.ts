@@ -6,7 +6,7 @@
  * State per connection is a few numbers in flat tables beside the TCBs. Bytes are only kept when a
  * head comes in pieces, or when a client sends requests faster than it takes the answers.
  */
-import type { Region } from '@sandstorm/libnmio'
+import { assert, type Region } from '@sandstorm/libnmio'
 import { type Application, abort, seq, state, type Tcp, tcb } from '@sandstorm/libtcpip'
 import type { Content } from './content/content.ts'
 import { answerBytes } from './content/image.ts'
@@ -233,7 +233,7 @@ export class TcpMount implements Application {
   /** Queues an answer; `mayAnswer` was true, or nothing is queued yet. */
   #answer(c: number, i: number, image: number, headOnly: boolean, close: boolean): void {
     const a = this.answers.alloc()
-    if (a === NO_ANSWER) return abort(this.#tcp, c)
+    assert(a !== NO_ANSWER, 'every connection can have one answer')
     const { records } = this.answers
     const len = answerBytes(this.#content.images, image, headOnly)
     records[a + IMAGE] = image
