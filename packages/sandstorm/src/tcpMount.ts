@@ -278,8 +278,9 @@ export class TcpMount implements Application {
   #startTimer(c: number, i: number): void {
     const limits = this.#limits
     const busy = this.#answerCount[i] > 0 || this.#phase[i] & CLOSING
-    if (busy) this.#tcp.setAppTimer(c, limits.stallTimeoutMs)
-    else if (this.#buffer[i] === NO_BUFFER) this.#tcp.setAppTimer(c, limits.idleTimeoutMs)
+    const hasHead = this.#buffer[i] !== NO_BUFFER
+    const ms = busy ? limits.stallTimeoutMs : hasHead ? limits.headTimeoutMs : limits.idleTimeoutMs
+    this.#tcp.setAppTimer(c, ms)
   }
 
   /** Keeps bytes that cannot be served yet; returns how many it could. */
@@ -302,9 +303,15 @@ export class TcpMount implements Application {
     const end = start + buffers.used[buffer]
     const used = this.#serve(c, i, start, end, buffers.scanned[buffer])
     if (this.#buffer[i] === NO_BUFFER) return // closed meanwhile
-    if (start + used === end) {
+    const isEmpty = start + used === end
+    // Nothing more comes: what is left of a request will never be one.
+    const isLast = isEmpty || this.#answerCount[i] === 0
+    if (this.#phase[i] & PEER_DONE && isLast) {
+      this.#close(c, i)
+      return
+    }
+    if (isEmpty) {
       this.#dropBuffer(c, i)
-      if (this.#phase[i] & PEER_DONE) this.#close(c, i)
       return
     }
     buffers.consume(buffer, used)
