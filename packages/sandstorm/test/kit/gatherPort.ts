@@ -15,7 +15,7 @@ import {
 } from '@sandstorm/libnmio'
 import { buildFrame, FIN, naiveSum, PSH } from '../reference/frame.ts'
 
-const SEGMENTS_MAX = 128
+const SEGMENTS_MAX = 512
 
 export class GatherPort implements Device {
   readonly inner: Device
@@ -49,7 +49,7 @@ export class GatherPort implements Device {
     this.rxOff = inner.rxOff
     this.rxLen = inner.rxLen
     this.rxFlags = inner.rxFlags
-    this.#frames = new FramePool(inner.region, 1024)
+    this.#frames = new FramePool(inner.region, 1024, inner.mtu > 1500 ? 14 : 11)
   }
 
   get down(): string {

@@ -35,8 +35,8 @@ export class Host {
 
   /** A peer that has not yet spoken; `open()` sends its SYN. */
   peer(options: Partial<PeerOptions> = {}): Peer {
-    const peer = new Peer(this, { port: this.#nextPort++, ...options })
-    this.#peers.set(`${peer.addr}:${peer.port}`, peer)
+    const peer = new Peer(this, { port: this.#nextPort++, serverPort: this.serverPort, ...options })
+    this.#peers.set(`${peer.addr}:${peer.port}:${peer.options.serverPort}`, peer)
     return peer
   }
 
@@ -61,9 +61,9 @@ export class Host {
     return next
   }
 
-  send(fields: Omit<FrameFields, 'srcMac' | 'dstMac' | 'dstAddr' | 'dstPort'>): void {
-    const { serverAddr: dstAddr, serverPort: dstPort, serverMac: dstMac } = this
-    this.sendRaw(buildFrame({ ...fields, srcMac: this.device.mac, dstMac, dstAddr, dstPort }))
+  send(fields: Omit<FrameFields, 'srcMac' | 'dstMac' | 'dstAddr'>): void {
+    const { serverAddr: dstAddr, serverMac: dstMac } = this
+    this.sendRaw(buildFrame({ ...fields, srcMac: this.device.mac, dstMac, dstAddr }))
   }
 
   sendRaw(frame: Uint8Array): void {
@@ -80,10 +80,8 @@ export class Host {
     const fields = parseFrame(frame)
     if (Buffer.compare(fields.dstMac, this.device.mac) !== 0) throw new Error('not to our address')
     if (Buffer.compare(fields.srcMac, this.serverMac) !== 0) throw new Error('not from the server')
-    if (fields.srcAddr !== this.serverAddr || fields.srcPort !== this.serverPort) {
-      throw new Error('a segment from somebody else')
-    }
-    this.#peers.get(`${fields.dstAddr}:${fields.dstPort}`)?.receive(fields)
+    if (fields.srcAddr !== this.serverAddr) throw new Error('a segment from somebody else')
+    this.#peers.get(`${fields.dstAddr}:${fields.dstPort}:${fields.srcPort}`)?.receive(fields)
   }
 
   /** RFC 826: whatever address is asked for, it is ours. */

@@ -10,6 +10,8 @@ export interface PeerOptions {
   /** Our address, int32. */
   addr: number
   port: number
+  /** The server's port. */
+  serverPort: number
   /** MSS option of our SYN; 0: none. */
   mss: number
   /** The window field of every segment. */
@@ -58,7 +60,7 @@ export class Peer {
   #unacked = 0
   #gone = false
 
-  constructor(host: Host, options: Partial<PeerOptions> & { port: number }) {
+  constructor(host: Host, options: Partial<PeerOptions> & { port: number; serverPort: number }) {
     this.host = host
     this.options = {
       addr: 0x0a000002,
@@ -223,6 +225,7 @@ export class Peer {
     this.host.send({
       srcAddr: this.addr,
       srcPort: this.port,
+      dstPort: this.options.serverPort,
       seq: this.#iss,
       ack: 0,
       flags: SYN,
@@ -256,6 +259,7 @@ export class Peer {
     this.host.send({
       srcAddr: this.addr,
       srcPort: this.port,
+      dstPort: this.options.serverPort,
       seq: (this.#iss + 1 + at) | 0,
       ack: (this.#irs + 1 + upTo) | 0,
       flags,

@@ -27,7 +27,7 @@ export function body(len: number, salt = 0): Uint8Array {
 /** A site of `files` (path → body, or a length of made-up bytes) in a region of `regionBytes`. */
 export function makeSite(
   files: Record<string, Uint8Array | number>,
-  regionBytes: number = 40 << 20,
+  regionBytes: number = 64 << 20,
 ): Site {
   const builder = new ContentBuilder()
   const planned = Object.entries(files).map(([path, file], i) => {
