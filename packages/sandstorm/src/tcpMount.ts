@@ -6,7 +6,7 @@
  * State per connection is a few numbers in flat tables beside the TCBs. Bytes are only kept when a
  * head comes in pieces, or when a client sends requests faster than it takes the answers.
  */
-import type { Region } from '@sandstorm/libnmio'
+import { assert, type Region } from '@sandstorm/libnmio'
 import { type Application, abort, seq, state, type Tcp, tcb } from '@sandstorm/libtcpip'
 import type { Content } from './content/content.ts'
 import { answerBytes } from './content/image.ts'
@@ -233,10 +233,7 @@ export class TcpMount implements Application {
   /** Queues an answer; `mayAnswer` was true, or nothing is queued yet. */
   #answer(c: number, i: number, image: number, headOnly: boolean, close: boolean): void {
     const a = this.answers.alloc()
-    if (a === NO_ANSWER) {
-      abort(this.#tcp, c)
-      return
-    }
+    assert(a !== NO_ANSWER, 'every connection can have one answer')
     const { records } = this.answers
     const len = answerBytes(this.#content.images, image, headOnly)
     records[a + IMAGE] = image
@@ -281,8 +278,9 @@ export class TcpMount implements Application {
   #startTimer(c: number, i: number): void {
     const limits = this.#limits
     const busy = this.#answerCount[i] > 0 || this.#phase[i] & CLOSING
-    if (busy) this.#tcp.setAppTimer(c, limits.stallTimeoutMs)
-    else if (this.#buffer[i] === NO_BUFFER) this.#tcp.setAppTimer(c, limits.idleTimeoutMs)
+    const hasHead = this.#buffer[i] !== NO_BUFFER
+    const ms = busy ? limits.stallTimeoutMs : hasHead ? limits.headTimeoutMs : limits.idleTimeoutMs
+    this.#tcp.setAppTimer(c, ms)
   }
 
   /** Keeps bytes that cannot be served yet; returns how many it could. */
@@ -305,9 +303,15 @@ export class TcpMount implements Application {
     const end = start + buffers.used[buffer]
     const used = this.#serve(c, i, start, end, buffers.scanned[buffer])
     if (this.#buffer[i] === NO_BUFFER) return // closed meanwhile
-    if (start + used === end) {
+    const isEmpty = start + used === end
+    // Nothing more comes: what is left of a request will never be one.
+    const isLast = isEmpty || this.#answerCount[i] === 0
+    if (this.#phase[i] & PEER_DONE && isLast) {
+      this.#close(c, i)
+      return
+    }
+    if (isEmpty) {
       this.#dropBuffer(c, i)
-      if (this.#phase[i] & PEER_DONE) this.#close(c, i)
       return
     }
     buffers.consume(buffer, used)

@@ -1,0 +1,117 @@
+/**
+ * The other end of the wire: a host with any number of addresses and raw TCP peers. It answers ARP,
+ * takes every frame apart the slow way (reference/frame.ts: a wrong checksum, length or address is
+ * an exception) and hands segments to their peers.
+ */
+import { type Device, FramePool, OFFLOAD_NONE } from '@sandstorm/libnmio'
+import { buildFrame, type FrameFields, parseFrame } from '../reference/frame.ts'
+import { Peer, type PeerOptions } from './peer.ts'
+
+const HEADERS = 54
+const ETHERNET = 14
+
+export class Host {
+  readonly device: Device
+  readonly serverMac: Uint8Array
+  readonly serverAddr: number
+  readonly serverPort: number
+  /** Every frame received, oldest first, while `recording`. */
+  readonly recorded: Uint8Array[] = []
+  recording = false
+  framesReceived = 0
+  nowUs = 0
+  readonly #frames: FramePool
+  readonly #peers = new Map<string, Peer>()
+  readonly #queue: Uint8Array[] = []
+  #nextPort = 20000
+
+  constructor(device: Device, serverMac: Uint8Array, serverAddr: number, serverPort: number) {
+    this.device = device
+    this.serverMac = serverMac
+    this.serverAddr = serverAddr
+    this.serverPort = serverPort
+    this.#frames = new FramePool(device.region, 2048)
+  }
+
+  /** A peer that has not yet spoken; `open()` sends its SYN. */
+  peer(options: Partial<PeerOptions> = {}): Peer {
+    const peer = new Peer(this, { port: this.#nextPort++, serverPort: this.serverPort, ...options })
+    this.#peers.set(`${peer.addr}:${peer.port}:${peer.options.serverPort}`, peer)
+    return peer
+  }
+
+  /** Takes what came, lets peers act; true if anything came or went. */
+  poll(nowUs: number): boolean {
+    this.nowUs = nowUs
+    const { device } = this
+    const count = device.rx()
+    for (let i = 0; i < count; i++) {
+      const off = device.rxOff[i]
+      this.#receive(device.region.bytes.slice(off, off + device.rxLen[i]))
+    }
+    for (const peer of this.#peers.values()) peer.tick()
+    const sent = this.#flush()
+    return count > 0 || sent
+  }
+
+  /** Microseconds of the earliest peer's timer; Infinity if none runs. */
+  get nextUs(): number {
+    let next = Number.POSITIVE_INFINITY
+    for (const peer of this.#peers.values()) next = Math.min(next, peer.timerUs)
+    return next
+  }
+
+  send(fields: Omit<FrameFields, 'srcMac' | 'dstMac' | 'dstAddr'>): void {
+    const { serverAddr: dstAddr, serverMac: dstMac } = this
+    this.sendRaw(buildFrame({ ...fields, srcMac: this.device.mac, dstMac, dstAddr }))
+  }
+
+  sendRaw(frame: Uint8Array): void {
+    this.#queue.push(frame)
+  }
+
+  #receive(frame: Uint8Array): void {
+    this.framesReceived++
+    if (this.recording) this.recorded.push(frame)
+    if (frame[12] === 0x08 && frame[13] === 0x06) {
+      this.#answerArp(frame)
+      return
+    }
+    const fields = parseFrame(frame)
+    if (Buffer.compare(fields.dstMac, this.device.mac) !== 0) throw new Error('not to our address')
+    if (Buffer.compare(fields.srcMac, this.serverMac) !== 0) throw new Error('not from the server')
+    if (fields.srcAddr !== this.serverAddr) throw new Error('a segment from somebody else')
+    this.#peers.get(`${fields.dstAddr}:${fields.dstPort}:${fields.srcPort}`)?.receive(fields)
+  }
+
+  /** RFC 826: whatever address is asked for, it is ours. */
+  #answerArp(frame: Uint8Array): void {
+    const arp = frame.subarray(ETHERNET)
+    if (arp[7] !== 1) return
+    const { mac } = this.device
+    this.sendRaw(
+      Uint8Array.from([
+        ...[...arp.subarray(8, 14), ...mac, 0x08, 0x06, ...arp.subarray(0, 6), 0, 2],
+        ...[...mac, ...arp.subarray(24, 28), ...arp.subarray(8, 18)],
+      ]),
+    )
+  }
+
+  #flush(): boolean {
+    const { device } = this
+    let sent = 0
+    while (this.#queue.length > sent && device.txSpace() > 0) {
+      const bytes = this.#queue[sent++]
+      const frame = this.#frames.alloc()
+      const off = this.#frames.payloadOff(frame) - HEADERS
+      device.region.bytes.set(bytes, off)
+      device.push(off, bytes.length, OFFLOAD_NONE)
+      this.#frames.sent(frame)
+    }
+    this.#queue.splice(0, sent)
+    device.flush()
+    const done = device.reclaim()
+    for (let i = 0; i < done; i++) this.#frames.complete(device.doneOff[i])
+    return sent > 0
+  }
+}

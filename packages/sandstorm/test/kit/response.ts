@@ -1,0 +1,38 @@
+/** Takes a stream of answers apart, strictly: what is left over or missing is an error. */
+
+export interface Answer {
+  readonly status: number
+  readonly head: string
+  /** By name in lower case. */
+  readonly fields: ReadonlyMap<string, string>
+  readonly body: Uint8Array
+}
+
+/** The answers to requests with these methods, in order; all of them, and nothing behind. */
+export function parseAnswers(stream: Uint8Array, methods: readonly string[]): Answer[] {
+  let at = 0
+  const answers = methods.map(method => {
+    const text = Buffer.from(stream.subarray(at, at + 1024)).toString('latin1')
+    const headLen = text.indexOf('\r\n\r\n') + 4
+    if (headLen < 4) throw new Error(`no head at byte ${at}: ${JSON.stringify(text)}`)
+    const head = text.slice(0, headLen)
+    const [first, ...lines] = head.slice(0, -4).split('\r\n')
+    const fields = new Map(
+      lines.map(line => {
+        const colon = line.indexOf(':')
+        return [line.slice(0, colon).toLowerCase(), line.slice(colon + 1).trim()]
+      }),
+    )
+    const match = /^HTTP\/1\.1 (\d{3}) /.exec(first)
+    if (match === null) throw new Error(`not a status line: ${first}`)
+    const status = Number(match[1])
+    const hasBody = method !== 'HEAD' && status !== 304
+    const bodyLen = hasBody ? Number(fields.get('content-length')) : 0
+    const start = at + headLen
+    at = start + bodyLen
+    if (!(at <= stream.length)) throw new Error(`the body ends at ${stream.length}, not at ${at}`)
+    return { status, head, fields, body: stream.slice(start, at) }
+  })
+  if (at !== stream.length) throw new Error(`${stream.length - at} bytes behind the last answer`)
+  return answers
+}

@@ -1,0 +1,168 @@
+/**
+ * A transmit strategy under direct control: connections that are really open, but whose sequence
+ * numbers, windows and flags are set by the test, so that any frame can be asked for. What was asked
+ * is built a second time the slow way (reference/frame.ts); `check` compares all frames that left.
+ */
+import assert from 'node:assert/strict'
+import { state, tcb } from '@sandstorm/libtcpip'
+import {
+  BODY_LEN,
+  CONNECTION_LEN,
+  CONNECTION_OFF,
+  DATE_LEN,
+  DATE_OFF,
+  HEAD_LEN,
+  IMAGE_OFF,
+} from '../../src/content/image.ts'
+import { BASE, CLOSE, DATE_SEC, IMAGE, LEN } from '../../src/packetize/answers.ts'
+import { ACK, buildFrame, FIN, PSH } from '../reference/frame.ts'
+import { lcg, SERVER_ADDR, World, type WorldOptions } from './world.ts'
+
+/** One thing to send: from byte `at` of an answer, on one of the connections. */
+export interface Order {
+  connection: number
+  path: string
+  headOnly?: boolean
+  dateSec: number
+  close: boolean
+  at: number
+  /** Exactly this many bytes; undefined: what the strategy likes. */
+  exactly?: number
+  /** Sequence number of the answer's first byte, int32. */
+  base: number
+  ack: number
+  window: number
+  /** The answer is the last of its connection: a FIN follows. */
+  fin: boolean
+}
+
+const PORTS = [80, 8081]
+const MTU = 9000
+
+export class Sender {
+  readonly world: World
+  readonly #connections: number[] = []
+  readonly #expected: Uint8Array[] = []
+
+  /** `count` connections, spread over the given segment sizes and two local ports. */
+  constructor(
+    files: Record<string, Uint8Array | number>,
+    mssOf: readonly number[],
+    count: number,
+    options: WorldOptions = {},
+  ) {
+    this.world = new World(files, { mtu: MTU, ...options })
+    const { server, host } = this.world
+    const { tcp } = server.stack
+    const random = lcg(7)
+    tcp.listen(PORTS[1])
+    for (let i = 0; i < count; i++) {
+      const addr = 0x0a000000 | (((random() & 0x3f) << 18) + 2 + i)
+      const port = 1 + ((random() >>> 4) % 65535)
+      const serverPort = PORTS[i & 1]
+      const peer = host.peer({ addr, port, serverPort, mss: mssOf[i % mssOf.length] }).open()
+      assert.ok(this.world.runUntil(() => peer.isOpen, 5000))
+      peer.vanish()
+      this.#connections.push(tcp.table.find(addr, SERVER_ADDR, (port << 16) | serverPort))
+    }
+    host.recording = true
+  }
+
+  get count(): number {
+    return this.#connections.length
+  }
+
+  /** Payload bytes of a full segment on a connection. */
+  mssOf(connection: number): number {
+    const c = this.#connections[connection % this.count]
+    return this.world.server.stack.tcp.tcb[c + tcb.MSS]
+  }
+
+  /** The bytes of an answer, Date and Connection filled in by other means than the server's. */
+  answer(order: Order): Buffer {
+    const { content } = this.world.site
+    const { images } = content
+    const image = this.world.site.imageOf(order.path)
+    const from = images[image + IMAGE_OFF]
+    const len = images[image + HEAD_LEN] + (order.headOnly ? 0 : images[image + BODY_LEN])
+    const bytes = Buffer.from(content.region.bytes.slice(from, from + len))
+    const date = new Date((order.dateSec >>> 0) * 1000).toUTCString()
+    assert.equal(date.length, DATE_LEN)
+    bytes.write(date, images[image + DATE_OFF], 'latin1')
+    const connection = (order.close ? 'close' : 'keep-alive').padEnd(CONNECTION_LEN)
+    bytes.write(connection, images[image + CONNECTION_OFF], 'latin1')
+    return bytes
+  }
+
+  /** Sends one frame; returns the bytes in it, or what the strategy returned instead. */
+  send(order: Order): number {
+    const { server } = this.world
+    const { tcp } = server.stack
+    const { answers } = server.mount
+    if (server.device.txSpace() === 0) this.world.settle()
+    const bytes = this.answer(order)
+    const c = this.#connections[order.connection % this.count]
+    const end = (order.base + bytes.length) | 0
+    const t = tcp.tcb
+    assert.equal(t[c + tcb.STATE], state.ESTABLISHED)
+    t[c + tcb.SND_END] = end
+    t[c + tcb.RCV_NXT] = order.ack
+    t[c + tcb.RCV_ADV] = (order.ack + order.window) | 0
+    t[c + tcb.RCV_SPACE] = order.window
+    if (order.fin) t[c + tcb.FLAGS] |= tcb.FIN_QUEUED
+    else t[c + tcb.FLAGS] &= ~tcb.FIN_QUEUED
+    const a = answers.alloc()
+    answers.records[a + IMAGE] = this.world.site.imageOf(order.path)
+    answers.records[a + BASE] = order.base
+    answers.records[a + LEN] = bytes.length
+    answers.records[a + DATE_SEC] = order.dateSec | 0
+    answers.records[a + CLOSE] = order.close ? 1 : 0
+    const { transmitter } = server
+    const left = bytes.length - order.at
+    const sent =
+      order.exactly === undefined
+        ? transmitter.transmit(c, a, order.at, left)
+        : transmitter.transmitExactly(c, a, order.at, order.exactly)
+    answers.free(a)
+    if (sent <= 0) return sent
+    const mss = t[c + tcb.MSS]
+    for (let at = order.at; at < order.at + sent; at += mss) {
+      const payload = bytes.subarray(at, Math.min(at + mss, order.at + sent))
+      this.#expect(c, order, (order.base + at) | 0, end, payload)
+    }
+    return sent
+  }
+
+  /** Lets all frames out, and holds each against the one built from scratch. */
+  check(): void {
+    const { host } = this.world
+    this.world.settle()
+    assert.equal(host.recorded.length, this.#expected.length)
+    host.recorded.forEach((frame, i) => {
+      if (Buffer.compare(frame, this.#expected[i]) !== 0) assert.deepEqual(frame, this.#expected[i])
+    })
+    host.recorded.length = 0
+    this.#expected.length = 0
+  }
+
+  #expect(c: number, order: Order, from: number, end: number, payload: Uint8Array): void {
+    const t = this.world.server.stack.tcp.tcb
+    const isEnd = ((from + payload.length) | 0) === end
+    this.#expected.push(
+      buildFrame({
+        dstMac: this.world.host.device.mac,
+        srcMac: this.world.server.device.mac,
+        srcAddr: SERVER_ADDR,
+        dstAddr: t[c + tcb.REMOTE_ADDR],
+        srcPort: t[c + tcb.PORTS] & 0xffff,
+        dstPort: t[c + tcb.PORTS] >>> 16,
+        seq: from,
+        ack: order.ack,
+        flags: ACK | (isEnd ? PSH : 0) | (isEnd && order.fin ? FIN : 0),
+        window: order.window,
+        options: new Uint8Array(0),
+        payload,
+      }),
+    )
+  }
+}

@@ -1,0 +1,16 @@
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import { World } from './kit/world.ts'
+
+const FILES = { '/a.html': 22_000, '/empty.txt': 0, '/one.txt': 1, '/big.bin': 300_001 }
+
+for (const transmit of ['template', 'gather', 'copy'] as const) {
+  test(`every file arrives byte for byte: ${transmit}`, () => {
+    const world = new World(FILES, { transmit })
+    for (const [path, body] of world.site.bodies) {
+      const answer = world.fetch(path)
+      assert.equal(answer.status, 200)
+      assert.deepEqual(answer.body, body)
+    }
+  })
+}
