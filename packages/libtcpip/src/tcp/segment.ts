@@ -22,12 +22,12 @@ import {
   NEIGHBOUR,
   NEXT_HOP,
   PORTS,
+  PSEUDO_SUM,
   RCV_ADV,
   RCV_NXT,
   RCV_SPACE,
   REMOTE_ADDR,
   SND_END,
-  TCP_SUM,
 } from './tcb.ts'
 import type { Tcp } from './tcp.ts'
 
@@ -49,7 +49,7 @@ export function initHeaderSums(tcp: Tcp, c: number): void {
   const addresses = sum32(tcb[c + REMOTE_ADDR]) + sum32(tcb[c + LOCAL_ADDR])
   const ttlProtocol = (tcp.config.ttl << 8) | ipv4.PROTO_TCP
   tcb[c + IP_SUM] = fold(VERSION_IHL_TOS + DONT_FRAGMENT + ttlProtocol + addresses)
-  tcb[c + TCP_SUM] = fold(addresses + ipv4.PROTO_TCP + sum32(tcb[c + PORTS]))
+  tcb[c + PSEUDO_SUM] = fold(addresses + ipv4.PROTO_TCP)
 }
 
 const sum32 = (n: number): number => (n >>> 16) + (n & 0xffff)
@@ -120,11 +120,11 @@ export function patchHeaders(
   tcpHeader.setAck(view, header, ack)
   tcpHeader.setFlags(view, header, flags)
   tcpHeader.setWindow(view, header, window)
-  const pseudo = tcb[c + TCP_SUM] + tcpLen
+  const pseudo = tcb[c + PSEUDO_SUM] + tcpLen
   if (payloadSum === SUM_BY_DEVICE) {
     tcpHeader.setChecksum(view, header, fold(pseudo))
   } else {
-    const fields = sum32(seq) + sum32(ack) + (DATA_OFF_5 | flags) + window
+    const fields = sum32(tcb[c + PORTS]) + sum32(seq) + sum32(ack) + (DATA_OFF_5 | flags) + window
     tcpHeader.setChecksum(view, header, ~fold(pseudo + fields + payloadSum))
   }
   return off

@@ -17,7 +17,7 @@ export const HASH = 4 // the connection table's hash of the three above
 export const NEXT_HOP = 5 // IPv4 of the first hop
 export const NEIGHBOUR = 6 // its entry in the neighbour table, checked before use
 export const IP_SUM = 7 // checksum share of the constant IPv4 header fields
-export const TCP_SUM = 8 // checksum share of addresses, protocol and ports
+export const PSEUDO_SUM = 8 // checksum share of addresses and protocol
 // Send sequence space: SND_UNA ≤ RTX_NXT ≤ RTX_END ≤ SND_NXT ≤ SND_END + 1
 export const SND_UNA = 9
 export const SND_NXT = 10 // never moves back: retransmission has its own pointer
