@@ -13,30 +13,26 @@ import { startTapInstance } from './tapInstance.ts'
 export async function startInstance(config: ServeConfig, log: Log): Promise<Instance> {
   if (config.device.kind === 'kernel') return startKernelInstance(config, log)
   if (config.device.kind === 'tap') return startTapInstance(config, log)
-  const fallBack = (why: string): void =>
-    log.warn(`no TAP for our own stack, so serving on the kernel's: ${why}`)
-  const reason = whyNoTap()
-  if (reason === '') {
-    try {
-      return await startTapInstance(config, log)
-    } catch (error) {
-      if (!(error instanceof SysError) || !MISSING_RIGHTS.includes(error.code)) throw error
-      fallBack(error.message)
-    }
-  } else {
-    fallBack(reason)
+  const problem = koffiProblem() || tunProblem()
+  if (problem !== '') return fallBack(config, log, problem)
+  try {
+    return await startTapInstance(config, log)
+  } catch (error) {
+    const isRight = error instanceof SysError && MISSING_RIGHTS.includes(error.code)
+    if (!isRight) throw error
+    return fallBack(config, log, error.message)
   }
-  return startKernelInstance(config, log)
 }
 
 /** With these a TAP cannot be had here; anything else (an address taken, say) is an error. */
 const MISSING_RIGHTS = ['EPERM', 'EACCES', 'ENOENT', 'ENODEV', 'ENXIO']
 
-function whyNoTap(): string {
-  const koffi = koffiProblem()
-  if (koffi !== '') return `koffi does not load (${koffi})`
-  const tun = tunProblem()
-  if (tun !== '')
-    return `/dev/net/tun cannot be opened (${tun}); for the real thing: sudo npm start`
-  return ''
+/** Serves on the kernel's TCP, and says why, and what of the flags that leaves without effect. */
+function fallBack(config: ServeConfig, log: Log, why: string): Promise<Instance> {
+  log.warn(`no TAP for our own stack, so serving on the kernel's: ${why}`)
+  const { pcap, trace, fault } = config
+  if (pcap !== '' || trace || fault !== '') {
+    log.warn("--pcap, --trace and --fault have no effect on the kernel's stack")
+  }
+  return startKernelInstance(config, log)
 }
