@@ -155,13 +155,14 @@ describe('start and stop over TAP', { ...needs('root', 'tun', 'ip'), timeout }, 
     })
   }
 
-  it('stops while a client is connected and another is being served', async () => {
+  it('stops cleanly while clients wait for answers', async () => {
     const started = await serve()
     const big = tree.files.filter(file => file.bytes > 1e6)
-    const fetched = fetchTree(URL, big, { namespace })
-    const { wrong } = await Promise.all([fetched, started.stop()]).then(([result]) => result)
-    assert.ok(wrong.length <= big.length, 'the client came to an end, one way or the other')
+    // What the clients make of it is their affair, and they need not wait for it long.
+    const fetched = fetchTree(URL, big, { namespace, limitMs: 20_000 }).catch(() => {})
+    await started.stop()
     assert.deepEqual(namespace.interfaces(), [])
+    await fetched
   })
 
   it('leaves no interface after kill -9, and the next start works', async () => {
@@ -230,7 +231,9 @@ describe('looking inside over TAP', { ...needs('root', 'tun', 'ip', 'curl'), tim
     await server.stop()
     const opened = await countFrames(pcap, `tcp.flags.syn == 1 && ip.src == ${TAP_ADDRESS}`)
     assert.ok(opened > tree.files.length, `${opened} connections in the capture`)
-    assert.deepEqual(causedByServer(await expertFindings(pcap, TAP_ADDRESS)), [])
+    const findings = await expertFindings(pcap, TAP_ADDRESS)
+    assert.ok(findings.length > 0, 'tshark remarks at least on how connections are closed')
+    assert.deepEqual(causedByServer(findings), [])
     rmSync(dir, { recursive: true })
   })
 

@@ -116,12 +116,17 @@ export class Server {
     assert.equal(code, 0, `exit code after ${signal}; stderr:\n${this.stderr}`)
   }
 
+  /** The counters at the end, once it has stopped. */
+  get stats(): Stats {
+    const line = /^stats (\{.*\})$/m.exec(this.stderr)
+    assert.ok(line, `no stats line; stderr:\n${this.stderr}`)
+    return JSON.parse(line[1]) as Stats
+  }
+
   /** As `stop`; then nothing may be left: no connection, timer, send record, frame. */
   async stopDrained(): Promise<Stats> {
     await this.stop()
-    const line = /^stats (\{.*\})$/m.exec(this.stderr)
-    assert.ok(line, `no stats line; stderr:\n${this.stderr}`)
-    const stats = JSON.parse(line[1]) as Stats
+    const { stats } = this
     for (const what of HELD) assert.ok(what in stats.inUse, `the counters tell of ${what}`)
     const held = Object.entries(stats.inUse).filter(([, count]) => count !== 0)
     assert.deepEqual(held, [], 'what the server still holds after the drain')

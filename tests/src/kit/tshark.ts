@@ -5,47 +5,44 @@
  */
 import { run } from './command.ts'
 
-const NAMES = new Map([
-  [0x400000, 'note'],
-  [0x600000, 'warning'],
-  [0x800000, 'error'],
-])
-
-/** One remark on one frame; remarks of level "chat" (SYN, FIN, a request line) are left out. */
+/** One kind of remark; the level "chat" (SYN, FIN, a request line) is left out. */
 export interface Finding {
-  readonly frame: number
   readonly source: 'server' | 'client'
+  /** `Errors`, `Warns` or `Notes`. */
   readonly severity: string
+  readonly protocol: string
   readonly message: string
+  readonly count: number
 }
 
+/** What the server speaks; the bodies (XML, PNG …) are random bytes, whatever a file's name says. */
+const OURS = ['Ethernet', 'ARP', 'IPv4', 'ICMP', 'TCP', 'HTTP']
+
 /**
- * What a well-behaved server cannot prevent, by the frame that tshark pins it on. A client may run
- * out of window, repeat an acknowledgement, reuse a port or reset a connection; the server then
- * fills the window and probes it.
+ * What a well-behaved server cannot prevent, by who sent the frame that tshark pins it on. A client
+ * may run out of window, repeat an acknowledgement, reuse a port or reset a connection; the server
+ * then fills the window and probes it.
  */
 const ALLOWED: readonly (readonly [Finding['source'], RegExp])[] = [
   ['client', /TCP Zero Window segment/],
   ['client', /Duplicate ACK/],
   ['client', /Connection reset \(RST\)/],
   ['client', /new tcp session is started with the same ports/],
+  ['client', /This frame (initiates|undergoes) the connection closing/],
+  ['server', /This frame (initiates|undergoes) the connection closing/],
   ['server', /TCP window specified by the receiver is now completely full/],
   ['server', /TCP Zero Window Probe/],
+  ['server', /HTTP body subdissector failed/],
 ]
 
-/** Everything tshark remarks on, attributed by source address. */
+/** Everything that tshark remarks on in the protocols that the server speaks. */
 export async function expertFindings(pcap: string, serverAddress: string): Promise<Finding[]> {
-  const fields = ['frame.number', 'ip.src', '_ws.expert.severity', '_ws.expert.message']
-  const { code, stdout, stderr } = await run([
-    'tshark',
-    ...['-r', pcap, '-Y', '_ws.expert', '-T', 'fields', '-E', 'occurrence=a', '-E', 'aggregator=|'],
-    ...fields.flatMap(field => ['-e', field]),
-  ])
-  if (code !== 0) throw new Error(`tshark ended with code ${code}: ${stderr}`)
-  return stdout
-    .split('\n')
-    .filter(Boolean)
-    .flatMap(line => parseLine(line, serverAddress))
+  const server = `(ip.src == ${serverAddress} || arp.src.proto_ipv4 == ${serverAddress})`
+  const findings = [
+    ...(await findingsOf(pcap, 'server', server)),
+    ...(await findingsOf(pcap, 'client', `!${server}`)),
+  ]
+  return findings.filter(({ protocol }) => OURS.includes(protocol))
 }
 
 /** The findings that only our own stack can have caused. */
@@ -58,23 +55,30 @@ export function causedByServer(findings: readonly Finding[]): Finding[] {
 
 /** How many frames of a capture a display filter selects; also shows that tshark can open it. */
 export async function countFrames(pcap: string, filter: string): Promise<number> {
-  const argv = ['tshark', '-r', pcap, '-Y', filter, '-T', 'fields', '-e', 'frame.number']
-  const { code, stdout, stderr } = await run(argv)
-  if (code !== 0) throw new Error(`tshark ended with code ${code}: ${stderr}`)
-  return stdout.split('\n').filter(Boolean).length
+  const argv = ['-r', pcap, '-Y', filter, '-T', 'fields', '-e', 'frame.number']
+  return (await tshark(argv)).split('\n').filter(Boolean).length
 }
 
-function parseLine(line: string, serverAddress: string): Finding[] {
-  const [frame, address, severities, messages] = line.split('\t')
-  const levels = severities.split('|').map(Number)
-  const source = address === serverAddress ? 'server' : 'client'
-  return messages
-    .split('|')
-    .map((message, i) => ({
-      frame: Number(frame),
-      source,
-      severity: NAMES.get(levels[i]),
-      message,
-    }))
-    .filter((finding): finding is Finding => finding.severity !== undefined)
+/** `-z expert` prints a heading per severity, then lines of count, group, protocol, message. */
+async function findingsOf(
+  pcap: string,
+  source: Finding['source'],
+  filter: string,
+): Promise<Finding[]> {
+  const findings: Finding[] = []
+  let severity = ''
+  const text = await tshark(['-r', pcap, '-q', '-z', `expert,note,${filter}`])
+  for (const line of text.split('\n')) {
+    severity = /^(\w+) \(\d+\)$/.exec(line)?.[1] ?? severity
+    const [, count, protocol, message] = /^ +(\d+) +\S+ +(\S+) +(.+)$/.exec(line) ?? []
+    if (message !== undefined)
+      findings.push({ source, severity, protocol, message, count: Number(count) })
+  }
+  return findings
+}
+
+async function tshark(argv: readonly string[]): Promise<string> {
+  const { code, stdout, stderr } = await run(['tshark', ...argv])
+  if (code !== 0) throw new Error(`tshark ended with code ${code}: ${stderr}`)
+  return stdout
 }

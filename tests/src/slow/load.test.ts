@@ -42,18 +42,24 @@ describe('under load', { ...needs('root', 'tun', 'ip'), timeout: 300_000 }, () =
     })
   }
 
-  for (const [who, flags] of [
-    ['one client that resets them', []],
-    ['clients that do not exist', ['--rand-source']],
-  ] as const) {
-    it(`outlives a burst of SYNs from ${who}`, needs('hping3'), async () => {
-      server = await Server.serve([tree.dir, '--device', 'tap'], { namespace })
-      const burst = ['--syn', '--destport', '80', '--count', SYN_COUNT, '--interval', 'u100']
-      await run(['hping3', ...burst, ...flags, '--quiet', TAP_ADDRESS], { namespace })
-      assert.ok(server.isRunning, server.stderr)
-      const { wrong } = await fetchTree(server.url, tree.files, { namespace })
-      assert.deepEqual(wrong, [])
-      await server.stopDrained()
-    })
+  const burst = async (...flags: string[]): Promise<void> => {
+    server = await Server.serve([tree.dir, '--device', 'tap'], { namespace })
+    const syns = ['--syn', '--destport', '80', '--count', SYN_COUNT, '--interval', 'u100']
+    await run(['hping3', ...syns, ...flags, '--quiet', TAP_ADDRESS], { namespace })
+    assert.ok(server.isRunning, server.stderr)
+    assert.deepEqual((await fetchTree(server.url, tree.files, { namespace })).wrong, [])
   }
+
+  it('outlives a burst of SYNs whose sender resets the handshakes', needs('hping3'), async () => {
+    await burst()
+    await server.stopDrained()
+  })
+
+  it('outlives a burst of SYNs from senders that do not exist', needs('hping3'), async () => {
+    await burst('--rand-source')
+    // RFC 9293 §3.8.3 keeps a handshake for a minute at least: these are still half open.
+    await server.stop()
+    const { connections } = server.stats.inUse
+    assert.ok(connections <= Number(SYN_COUNT), `${connections} connections`)
+  })
 })
