@@ -183,7 +183,10 @@ const isRepeatedSyn = (tcp: Tcp, c: number): boolean =>
   (tcp.segment.flags & (SYN | ACK | RST)) === SYN &&
   ((tcp.segment.seq + 1) | 0) === tcp.tcb[c + RCV_NXT]
 
-/** First check: is any of the segment in the window (RFC 9293 table 6)? Then it is trimmed to it. */
+/**
+ * First check: is any of the segment in the window (RFC 9293 table 6)? Then it is trimmed to it. An
+ * RST or SYN is not: its own number decides what it may do (RFC 5961 §3, §4).
+ */
 function isAcceptable(tcp: Tcp, c: number): boolean {
   const tcb = tcp.tcb
   const seg = tcp.segment
@@ -192,33 +195,27 @@ function isAcceptable(tcp: Tcp, c: number): boolean {
   const len = segmentLen(tcp)
   if (len === 0) return ahead === 0 || (ahead > 0 && ahead < window)
   // With a shut window an RST or ACK at RCV.NXT still counts (MUST-66); its data does not.
-  if (window === 0) return ahead === 0 && trimTail(tcp, 0)
-  if (ahead >= window || ahead + len <= 0) return false
+  if (window === 0 ? ahead !== 0 : ahead >= window || ahead + len <= 0) return false
+  if (seg.flags & (RST | SYN)) return true
   if (ahead < 0) trimHead(tcp, -ahead)
-  return trimTail(tcp, window - (ahead > 0 ? ahead : 0))
+  trimTail(tcp, window - (ahead > 0 ? ahead : 0))
+  return true
 }
 
 /** Leaves out the first `count` of sequence space, which was received before. */
 function trimHead(tcp: Tcp, count: number): void {
   const seg = tcp.segment
-  if (seg.flags & SYN) {
-    seg.flags &= ~SYN
-    seg.seq = (seg.seq + 1) | 0
-    count--
-  }
   seg.seq = (seg.seq + count) | 0
   seg.payloadOff += count
   seg.payloadLen -= count
 }
 
 /** Leaves out what lies beyond `room`; a FIN behind it comes again later. */
-function trimTail(tcp: Tcp, room: number): boolean {
+function trimTail(tcp: Tcp, room: number): void {
   const seg = tcp.segment
-  if (seg.payloadLen > room) {
-    seg.payloadLen = room
-    seg.flags &= ~FIN
-  }
-  return true
+  if (seg.payloadLen <= room) return
+  seg.payloadLen = room
+  seg.flags &= ~FIN
 }
 
 /** Second check (RFC 5961 §3): only the exact next sequence number resets. */
