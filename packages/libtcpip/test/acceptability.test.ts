@@ -69,6 +69,24 @@ for (const [seq, len, fin, taken, acked] of OPEN) {
   })
 }
 
+test('window 0: nothing is taken, but everything that asks is answered', () => {
+  for (const [seq, len, answer] of [
+    [1, 0, []],
+    [1, 1, ['. 1 ack 1']],
+    [1, 100, ['. 1 ack 1']],
+    [0, 1, ['. 1 ack 1']],
+    [0, 0, ['. 1 ack 1']],
+    [2, 0, ['. 1 ack 1']],
+    [2, 1, ['. 1 ack 1']],
+  ] as [number, number, string[]][]) {
+    const t = windowOf(0)
+    send(t, { flags: ACK, seq, ack: 1, data: len })
+    assert.deepEqual(t.app.received, [], `${len} bytes at ${seq}`)
+    expectSent(t, answer)
+    assert.ok(answer.length === 0 || t.last.win === 0, 'the window is shut')
+  }
+})
+
 test('window 0: the ACK of a probe counts, though its data does not (MUST-66)', () => {
   const t = windowOf(0)
   t.tcp.commit(t.conn(), 100)

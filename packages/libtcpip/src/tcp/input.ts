@@ -198,7 +198,7 @@ function isAcceptable(tcp: Tcp, c: number): boolean {
   if (window === 0 ? ahead !== 0 : ahead >= window || ahead + len <= 0) return false
   if (seg.flags & (RST | SYN)) return true
   if (ahead < 0) trimHead(tcp, -ahead)
-  trimTail(tcp, window - (ahead > 0 ? ahead : 0))
+  trimTail(tcp, c, window - (ahead > 0 ? ahead : 0))
   return true
 }
 
@@ -210,12 +210,16 @@ function trimHead(tcp: Tcp, count: number): void {
   seg.payloadLen -= count
 }
 
-/** Leaves out what lies beyond `room`; a FIN behind it comes again later. */
-function trimTail(tcp: Tcp, room: number): void {
+/**
+ * Leaves out what lies beyond `room`; a FIN behind it comes again later. If nothing remains, it was
+ * a probe of our window, and is answered like any data.
+ */
+function trimTail(tcp: Tcp, c: number, room: number): void {
   const seg = tcp.segment
   if (seg.payloadLen <= room) return
   seg.payloadLen = room
   seg.flags &= ~FIN
+  tcp.addWork(c, NEED_ACK)
 }
 
 /** Second check (RFC 5961 §3): only the exact next sequence number resets. */
