@@ -98,6 +98,14 @@ test('window 0: the ACK of a probe counts, though its data does not (MUST-66)', 
   assert.equal(t.state(), 'none')
 })
 
+test('a FIN is taken even when the window is shut, and the window then is still 0', () => {
+  const t = windowOf(0)
+  send(t, { flags: ACK | FIN, seq: 1, ack: 1 })
+  assert.equal(t.state(), 'CLOSE-WAIT')
+  expectSent(t, ['. 1 ack 2'])
+  assert.equal(t.last.win, 0)
+})
+
 test('the right edge of the window never moves back (SHLD-14)', () => {
   const t = new Host({ tcp: { receiveWindow: 10_000 } })
   established(t)

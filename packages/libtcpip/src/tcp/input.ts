@@ -25,7 +25,7 @@ import { output, stopTimer } from './output.ts'
 import { onDupAck, onNewAck } from './recovery.ts'
 import { resetRto } from './rtt.ts'
 import { sendBare, sendControl } from './segment.ts'
-import { gt, le, lt } from './seq.ts'
+import { gt, le, lt, max } from './seq.ts'
 import * as state from './state.ts'
 import {
   FIN_QUEUED,
@@ -327,6 +327,8 @@ function takePayload(tcp: Tcp, c: number): number {
 function onFin(tcp: Tcp, c: number): void {
   const tcb = tcp.tcb
   tcb[c + RCV_NXT] = (tcb[c + RCV_NXT] + 1) | 0
+  // A FIN needs no buffer: it is taken at the very edge of the window, which is then moved by it.
+  tcb[c + RCV_ADV] = max(tcb[c + RCV_ADV], tcb[c + RCV_NXT])
   tcp.setState(c, state.RCV_FIN)
   if (tcb[c + STATE] === state.TIME_WAIT) {
     sendControl(tcp, c, tcb[c + SND_NXT], ACK)
