@@ -119,6 +119,24 @@ test('the right edge of the window never moves back (SHLD-14)', () => {
   assert.equal(t.last.win, 8000)
 })
 
+test('a window that opens is announced by a step of a segment or half the window, once (MUST-39)', () => {
+  const t = windowOf(0)
+  const c = t.conn()
+  t.tcp.setReceiveSpace(c, 10)
+  t.poll()
+  expectSent(t, [])
+  t.tcp.setReceiveSpace(c, 499)
+  t.poll()
+  expectSent(t, [])
+  t.tcp.setReceiveSpace(c, 500)
+  t.poll()
+  expectSent(t, ['. 1 ack 1'])
+  assert.equal(t.last.win, 500)
+  t.tcp.setReceiveSpace(c, 600)
+  t.poll()
+  expectSent(t, [])
+})
+
 test('what the application does not take is not acknowledged, and comes again', () => {
   const t = windowOf(1000)
   t.app.doData = (_c, len) => Math.min(len, 3)

@@ -21,11 +21,14 @@ import {
   HASH,
   LIST_NEXT,
   LOCAL_ADDR,
+  MSS,
+  NEED_ACK,
   NO_CONN,
   ON_LIST,
   OPENED,
   PASSIVE,
   PORTS,
+  RCV_ADV,
   RCV_NXT,
   RCV_SPACE,
   REMOTE_ADDR,
@@ -209,9 +212,24 @@ export class Tcp {
     this.tcb[c + FLAGS] &= ~APP_ARMED
   }
 
-  /** How many bytes the application can take from now on; the window follows. */
+  /**
+   * How many bytes the application can take from now on, at most 65535; the window follows. If the
+   * peer waits before a shut window, it is told of one that opens (RFC 9293 §3.8.6.2.2).
+   */
   setReceiveSpace(c: number, bytes: number): void {
-    this.tcb[c + RCV_SPACE] = bytes
+    const tcb = this.tcb
+    assert(bytes >= 0 && bytes <= 65535, 'a receive space of 0 to 65535')
+    tcb[c + RCV_SPACE] = bytes
+    const window = (tcb[c + RCV_ADV] - tcb[c + RCV_NXT]) | 0
+    const step = this.windowStep(c)
+    if (window < step && bytes - window >= step) this.addWork(c, NEED_ACK)
+  }
+
+  /** The least by which the window's edge moves on: no silly windows (RFC 9293 §3.8.6.2.2). */
+  windowStep(c: number): number {
+    const half = this.config.receiveWindow >> 1
+    const mss = this.tcb[c + MSS]
+    return half < mss ? half : mss
   }
 
   /** Moves a connection along an arrow of state.ts. */
