@@ -140,6 +140,22 @@ test('the ACK that ends CLOSING may carry nonsense: the freed TCB is not touched
   assert.equal(t.tcp.pool.usedCount, 2)
 })
 
+test('in one batch, the end of one connection and the beginning of the next are kept apart', () => {
+  const t = new Host({ tcp: { maxConnections: 1 } })
+  established(t)
+  close(t)
+  send(t, { flags: ACK | FIN, seq: 1, ack: 1 })
+  t.take()
+  send(t, { flags: ACK | FIN, seq: 2, ack: 2, data: 10, poll: false })
+  send(t, { flags: SYN, port: 2, poll: false })
+  send(t, { flags: ACK, seq: 100_000, port: 2, poll: false })
+  t.poll()
+  assert.equal(t.tcp.workHead, tcb.NO_CONN, 'the work list is sound')
+  assert.equal(t.take()[0].segment?.flags, SYN | ACK)
+  send(t, { flags: RST, seq: 1, port: 2 })
+  expectEmpty(t)
+})
+
 test('our FIN is repeated until it is acknowledged', () => {
   const t = new Host()
   established(t)

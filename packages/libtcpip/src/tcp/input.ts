@@ -169,6 +169,7 @@ function onSegment(tcp: Tcp, c: number): number {
       return tcp.drop(TCP_BAD_ACK)
     }
     establish(tcp, c)
+    if (tcb[c + STATE] === state.CLOSED) return OK
   }
   const reason = acknowledge(tcp, c)
   if (reason !== OK) return reason

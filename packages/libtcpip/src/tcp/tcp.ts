@@ -243,17 +243,19 @@ export class Tcp {
     if (after === state.FIN_WAIT_2) this.setAppTimer(c, this.config.finWait2Ms)
   }
 
-  /** The connection ends here; its state is CLOSED or TIME-WAIT. The TCB goes back to the pool. */
+  /**
+   * The connection ends here; its state is CLOSED or TIME-WAIT, and CLOSED afterwards: whoever
+   * still holds the handle sees by that to leave it alone. The TCB goes back to the pool.
+   */
   release(c: number): void {
     const tcb = this.tcb
     if (tcb[c + STATE] === state.TIME_WAIT) this.#remember(c)
-    else tcb[c + STATE] = state.CLOSED
+    tcb[c + STATE] = state.CLOSED
     this.timers.cancel(c)
     this.table.remove(c)
     if (tcb[c + FLAGS] & OPENED) this.app.onClosed(c)
     // A connection on the work list is freed when the list is walked.
-    if (tcb[c + FLAGS] & ON_LIST) tcb[c + STATE] = state.CLOSED
-    else this.pool.free(c)
+    if ((tcb[c + FLAGS] & ON_LIST) === 0) this.pool.free(c)
   }
 
   /** Puts a connection on the work list: it has something to send when it is walked. */
