@@ -205,6 +205,26 @@ test('FIN-WAIT-2 ends after a minute without the peer’s FIN', () => {
   expectSent(t, ['R 2'])
 })
 
+test('the application cannot undo the end of FIN-WAIT-2 with its own timer', () => {
+  for (const meddle of [
+    (t: Host, c: number) => t.tcp.clearAppTimer(c),
+    (t: Host, c: number) => t.tcp.setAppTimer(c, 1e9),
+  ]) {
+    const t = new Host()
+    t.app.doData = (c, len) => {
+      meddle(t, c)
+      return len
+    }
+    established(t)
+    close(t)
+    send(t, { flags: ACK, seq: 1, ack: 2 })
+    send(t, { flags: ACK, seq: 1, ack: 2, data: 1 })
+    advance(t, 60_000)
+    assert.equal(t.state(), 'none')
+    expectEmpty(t)
+  }
+})
+
 test('TIME-WAIT acknowledges the FIN again, and then waits the whole time again', () => {
   const t = waiting()
   advance(t, 50_000)

@@ -200,16 +200,16 @@ export class Tcp {
     this.setState(c, state.CLOSE)
   }
 
-  /** Asks for `onTimeout` in `ms` milliseconds; a new call replaces the old time-out. */
+  /**
+   * Asks for `onTimeout` in `ms` milliseconds; a new call replaces the old time-out. In FIN-WAIT-2
+   * the timer is TCP's own, and both calls do nothing.
+   */
   setAppTimer(c: number, ms: number): void {
-    const tcb = this.tcb
-    tcb[c + APP_AT] = (this.nowMs + ms) | 0
-    tcb[c + FLAGS] |= APP_ARMED
-    this.timers.schedule(c, tcb[c + APP_AT])
+    if (this.tcb[c + STATE] !== state.FIN_WAIT_2) this.#startAppTimer(c, ms)
   }
 
   clearAppTimer(c: number): void {
-    this.tcb[c + FLAGS] &= ~APP_ARMED
+    if (this.tcb[c + STATE] !== state.FIN_WAIT_2) this.tcb[c + FLAGS] &= ~APP_ARMED
   }
 
   /**
@@ -240,7 +240,7 @@ export class Tcp {
     if (before === after) return
     tcb[c + STATE] = after
     if (before === state.SYN_RCVD && tcb[c + FLAGS] & PASSIVE) this.halfOpen--
-    if (after === state.FIN_WAIT_2) this.setAppTimer(c, this.config.finWait2Ms)
+    if (after === state.FIN_WAIT_2) this.#startAppTimer(c, this.config.finWait2Ms)
   }
 
   /**
@@ -273,6 +273,13 @@ export class Tcp {
   drop(reason: number): number {
     this.drops[reason]++
     return reason
+  }
+
+  #startAppTimer(c: number, ms: number): void {
+    const tcb = this.tcb
+    tcb[c + APP_AT] = (this.nowMs + ms) | 0
+    tcb[c + FLAGS] |= APP_ARMED
+    this.timers.schedule(c, tcb[c + APP_AT])
   }
 
   #remember(c: number): void {
