@@ -236,6 +236,12 @@ test('TIME-WAIT acknowledges the FIN again, and then waits the whole time again'
   assert.equal(t.tcp.timeWait.count, 0)
 })
 
+test('TIME-WAIT: two ends that both wait do not acknowledge each other for ever', () => {
+  const t = waiting()
+  send(t, { flags: ACK, seq: 2, ack: 2 })
+  expectSent(t, [])
+})
+
 test('TIME-WAIT answers data and old segments with an ACK', () => {
   const t = waiting()
   send(t, { flags: ACK, seq: 2, ack: 2, data: 5 })

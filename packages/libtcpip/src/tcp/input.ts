@@ -143,6 +143,8 @@ function onTimeWait(tcp: Tcp, e: number, hash: number): number {
     const { remoteAddr, localAddr, ports } = seg
     tcp.timeWait.add(hash, remoteAddr, localAddr, ports, sndNxt, rcvNxt, tcp.nowMs)
   }
+  // Nothing new and nothing wrong: no answer, or two ends in TIME-WAIT would answer each other for ever.
+  if (segmentLen(tcp) === 0 && seg.seq === rcvNxt) return OK
   sendBare(tcp, sndNxt, rcvNxt, ACK, 0)
   return OK
 }
