@@ -69,6 +69,24 @@ for (const [seq, len, fin, taken, acked] of OPEN) {
   })
 }
 
+test('window 0: nothing is taken, but everything that asks is answered', () => {
+  for (const [seq, len, answer] of [
+    [1, 0, []],
+    [1, 1, ['. 1 ack 1']],
+    [1, 100, ['. 1 ack 1']],
+    [0, 1, ['. 1 ack 1']],
+    [0, 0, ['. 1 ack 1']],
+    [2, 0, ['. 1 ack 1']],
+    [2, 1, ['. 1 ack 1']],
+  ] as [number, number, string[]][]) {
+    const t = windowOf(0)
+    send(t, { flags: ACK, seq, ack: 1, data: len })
+    assert.deepEqual(t.app.received, [], `${len} bytes at ${seq}`)
+    expectSent(t, answer)
+    assert.ok(answer.length === 0 || t.last.win === 0, 'the window is shut')
+  }
+})
+
 test('window 0: the ACK of a probe counts, though its data does not (MUST-66)', () => {
   const t = windowOf(0)
   t.tcp.commit(t.conn(), 100)
@@ -78,6 +96,14 @@ test('window 0: the ACK of a probe counts, though its data does not (MUST-66)', 
   assert.ok(t.app.events.includes('acked 100'))
   send(t, { flags: RST, seq: 1 })
   assert.equal(t.state(), 'none')
+})
+
+test('a FIN is taken even when the window is shut, and the window then is still 0', () => {
+  const t = windowOf(0)
+  send(t, { flags: ACK | FIN, seq: 1, ack: 1 })
+  assert.equal(t.state(), 'CLOSE-WAIT')
+  expectSent(t, ['. 1 ack 2'])
+  assert.equal(t.last.win, 0)
 })
 
 test('the right edge of the window never moves back (SHLD-14)', () => {
@@ -91,6 +117,24 @@ test('the right edge of the window never moves back (SHLD-14)', () => {
   assert.equal(t.last.win, 9000, 'less space, same edge')
   send(t, { flags: ACK, seq: 1001, ack: 1, data: 1000 })
   assert.equal(t.last.win, 8000)
+})
+
+test('a window that opens is announced by a step of a segment or half the window, once (MUST-39)', () => {
+  const t = windowOf(0)
+  const c = t.conn()
+  t.tcp.setReceiveSpace(c, 10)
+  t.poll()
+  expectSent(t, [])
+  t.tcp.setReceiveSpace(c, 499)
+  t.poll()
+  expectSent(t, [])
+  t.tcp.setReceiveSpace(c, 500)
+  t.poll()
+  expectSent(t, ['. 1 ack 1'])
+  assert.equal(t.last.win, 500)
+  t.tcp.setReceiveSpace(c, 600)
+  t.poll()
+  expectSent(t, [])
 })
 
 test('what the application does not take is not acknowledged, and comes again', () => {

@@ -25,7 +25,7 @@ import { output, stopTimer } from './output.ts'
 import { onDupAck, onNewAck } from './recovery.ts'
 import { resetRto } from './rtt.ts'
 import { sendBare, sendControl } from './segment.ts'
-import { gt, le, lt } from './seq.ts'
+import { gt, le, lt, max } from './seq.ts'
 import * as state from './state.ts'
 import {
   FIN_QUEUED,
@@ -144,6 +144,8 @@ function onTimeWait(tcp: Tcp, e: number, hash: number): number {
     const { remoteAddr, localAddr, ports } = seg
     tcp.timeWait.add(hash, remoteAddr, localAddr, ports, sndNxt, rcvNxt, tcp.nowMs)
   }
+  // Nothing new and nothing wrong: no answer, or two ends in TIME-WAIT would answer each other for ever.
+  if (segmentLen(tcp) === 0 && seg.seq === rcvNxt) return OK
   sendBare(tcp, sndNxt, rcvNxt, ACK, 0)
   return OK
 }
@@ -170,6 +172,7 @@ function onSegment(tcp: Tcp, c: number): number {
       return tcp.drop(TCP_BAD_ACK)
     }
     establish(tcp, c)
+    if (tcb[c + STATE] === state.CLOSED) return OK
   }
   const reason = acknowledge(tcp, c)
   if (reason !== OK) return reason
@@ -184,7 +187,10 @@ const isRepeatedSyn = (tcp: Tcp, c: number): boolean =>
   (tcp.segment.flags & (SYN | ACK | RST)) === SYN &&
   ((tcp.segment.seq + 1) | 0) === tcp.tcb[c + RCV_NXT]
 
-/** First check: is any of the segment in the window (RFC 9293 table 6)? Then it is trimmed to it. */
+/**
+ * First check: is any of the segment in the window (RFC 9293 table 6)? Then it is trimmed to it. An
+ * RST or SYN is not: its own number decides what it may do (RFC 5961 §3, §4).
+ */
 function isAcceptable(tcp: Tcp, c: number): boolean {
   const tcb = tcp.tcb
   const seg = tcp.segment
@@ -193,33 +199,31 @@ function isAcceptable(tcp: Tcp, c: number): boolean {
   const len = segmentLen(tcp)
   if (len === 0) return ahead === 0 || (ahead > 0 && ahead < window)
   // With a shut window an RST or ACK at RCV.NXT still counts (MUST-66); its data does not.
-  if (window === 0) return ahead === 0 && trimTail(tcp, 0)
-  if (ahead >= window || ahead + len <= 0) return false
+  if (window === 0 ? ahead !== 0 : ahead >= window || ahead + len <= 0) return false
+  if (seg.flags & (RST | SYN)) return true
   if (ahead < 0) trimHead(tcp, -ahead)
-  return trimTail(tcp, window - (ahead > 0 ? ahead : 0))
+  trimTail(tcp, c, window - (ahead > 0 ? ahead : 0))
+  return true
 }
 
 /** Leaves out the first `count` of sequence space, which was received before. */
 function trimHead(tcp: Tcp, count: number): void {
   const seg = tcp.segment
-  if (seg.flags & SYN) {
-    seg.flags &= ~SYN
-    seg.seq = (seg.seq + 1) | 0
-    count--
-  }
   seg.seq = (seg.seq + count) | 0
   seg.payloadOff += count
   seg.payloadLen -= count
 }
 
-/** Leaves out what lies beyond `room`; a FIN behind it comes again later. */
-function trimTail(tcp: Tcp, room: number): boolean {
+/**
+ * Leaves out what lies beyond `room`; a FIN behind it comes again later. If nothing remains, it was
+ * a probe of our window, and is answered like any data.
+ */
+function trimTail(tcp: Tcp, c: number, room: number): void {
   const seg = tcp.segment
-  if (seg.payloadLen > room) {
-    seg.payloadLen = room
-    seg.flags &= ~FIN
-  }
-  return true
+  if (seg.payloadLen <= room) return
+  seg.payloadLen = room
+  seg.flags &= ~FIN
+  tcp.addWork(c, NEED_ACK)
 }
 
 /** Second check (RFC 5961 §3): only the exact next sequence number resets. */
@@ -328,6 +332,8 @@ function takePayload(tcp: Tcp, c: number): number {
 function onFin(tcp: Tcp, c: number): void {
   const tcb = tcp.tcb
   tcb[c + RCV_NXT] = (tcb[c + RCV_NXT] + 1) | 0
+  // A FIN needs no buffer: it is taken at the very edge of the window, which is then moved by it.
+  tcb[c + RCV_ADV] = max(tcb[c + RCV_ADV], tcb[c + RCV_NXT])
   tcp.setState(c, state.RCV_FIN)
   if (tcb[c + STATE] === state.TIME_WAIT) {
     sendControl(tcp, c, tcb[c + SND_NXT], ACK)

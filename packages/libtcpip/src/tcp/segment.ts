@@ -17,7 +17,6 @@ import {
   FLAGS,
   IP_SUM,
   LOCAL_ADDR,
-  MSS,
   NEED_ACK,
   NEIGHBOUR,
   NEXT_HOP,
@@ -164,7 +163,7 @@ function advertise(tcp: Tcp, c: number): number {
   tcb[c + FLAGS] &= ~NEED_ACK
   const edge = (tcb[c + RCV_NXT] + tcb[c + RCV_SPACE]) | 0
   const step = (edge - tcb[c + RCV_ADV]) | 0
-  if (step >= tcb[c + MSS] || step >= tcp.config.receiveWindow >> 1) tcb[c + RCV_ADV] = edge
+  if (step >= tcp.windowStep(c)) tcb[c + RCV_ADV] = edge
   return (tcb[c + RCV_ADV] - tcb[c + RCV_NXT]) | 0
 }
 

@@ -21,11 +21,14 @@ import {
   HASH,
   LIST_NEXT,
   LOCAL_ADDR,
+  MSS,
+  NEED_ACK,
   NO_CONN,
   ON_LIST,
   OPENED,
   PASSIVE,
   PORTS,
+  RCV_ADV,
   RCV_NXT,
   RCV_SPACE,
   REMOTE_ADDR,
@@ -197,21 +200,36 @@ export class Tcp {
     this.setState(c, state.CLOSE)
   }
 
-  /** Asks for `onTimeout` in `ms` milliseconds; a new call replaces the old time-out. */
+  /**
+   * Asks for `onTimeout` in `ms` milliseconds; a new call replaces the old time-out. In FIN-WAIT-2
+   * the timer is TCP's own, and both calls do nothing.
+   */
   setAppTimer(c: number, ms: number): void {
-    const tcb = this.tcb
-    tcb[c + APP_AT] = (this.nowMs + ms) | 0
-    tcb[c + FLAGS] |= APP_ARMED
-    this.timers.schedule(c, tcb[c + APP_AT])
+    if (this.tcb[c + STATE] !== state.FIN_WAIT_2) this.#startAppTimer(c, ms)
   }
 
   clearAppTimer(c: number): void {
-    this.tcb[c + FLAGS] &= ~APP_ARMED
+    if (this.tcb[c + STATE] !== state.FIN_WAIT_2) this.tcb[c + FLAGS] &= ~APP_ARMED
   }
 
-  /** How many bytes the application can take from now on; the window follows. */
+  /**
+   * How many bytes the application can take from now on, at most 65535; the window follows. If the
+   * peer waits before a shut window, it is told of one that opens (RFC 9293 §3.8.6.2.2).
+   */
   setReceiveSpace(c: number, bytes: number): void {
-    this.tcb[c + RCV_SPACE] = bytes
+    const tcb = this.tcb
+    assert(bytes >= 0 && bytes <= 65535, 'a receive space of 0 to 65535')
+    tcb[c + RCV_SPACE] = bytes
+    const window = (tcb[c + RCV_ADV] - tcb[c + RCV_NXT]) | 0
+    const step = this.windowStep(c)
+    if (window < step && bytes - window >= step) this.addWork(c, NEED_ACK)
+  }
+
+  /** The least by which the window's edge moves on: no silly windows (RFC 9293 §3.8.6.2.2). */
+  windowStep(c: number): number {
+    const half = this.config.receiveWindow >> 1
+    const mss = this.tcb[c + MSS]
+    return half < mss ? half : mss
   }
 
   /** Moves a connection along an arrow of state.ts. */
@@ -222,20 +240,22 @@ export class Tcp {
     if (before === after) return
     tcb[c + STATE] = after
     if (before === state.SYN_RCVD && tcb[c + FLAGS] & PASSIVE) this.halfOpen--
-    if (after === state.FIN_WAIT_2) this.setAppTimer(c, this.config.finWait2Ms)
+    if (after === state.FIN_WAIT_2) this.#startAppTimer(c, this.config.finWait2Ms)
   }
 
-  /** The connection ends here; its state is CLOSED or TIME-WAIT. The TCB goes back to the pool. */
+  /**
+   * The connection ends here; its state is CLOSED or TIME-WAIT, and CLOSED afterwards: whoever
+   * still holds the handle sees by that to leave it alone. The TCB goes back to the pool.
+   */
   release(c: number): void {
     const tcb = this.tcb
     if (tcb[c + STATE] === state.TIME_WAIT) this.#remember(c)
-    else tcb[c + STATE] = state.CLOSED
+    tcb[c + STATE] = state.CLOSED
     this.timers.cancel(c)
     this.table.remove(c)
     if (tcb[c + FLAGS] & OPENED) this.app.onClosed(c)
     // A connection on the work list is freed when the list is walked.
-    if (tcb[c + FLAGS] & ON_LIST) tcb[c + STATE] = state.CLOSED
-    else this.pool.free(c)
+    if ((tcb[c + FLAGS] & ON_LIST) === 0) this.pool.free(c)
   }
 
   /** Puts a connection on the work list: it has something to send when it is walked. */
@@ -253,6 +273,13 @@ export class Tcp {
   drop(reason: number): number {
     this.drops[reason]++
     return reason
+  }
+
+  #startAppTimer(c: number, ms: number): void {
+    const tcb = this.tcb
+    tcb[c + APP_AT] = (this.nowMs + ms) | 0
+    tcb[c + FLAGS] |= APP_ARMED
+    this.timers.schedule(c, tcb[c + APP_AT])
   }
 
   #remember(c: number): void {

@@ -371,6 +371,7 @@ export function expectEmpty(t: Host): void {
   assert.equal(t.tcp.table.count, 0, 'the table is empty')
   assert.equal(t.tcp.pool.usedCount, 0, 'all TCBs are back')
   assert.equal(t.tcp.timers.count, 0, 'no timer is left')
+  assert.equal(t.tcp.workHead, tcb.NO_CONN, 'no work is left')
   assert.equal(t.tcp.halfOpen, 0, 'nothing is half open')
   assert.equal(t.stack.frames.inFlightCount, 0, 'no frame is in flight')
   assert.equal(t.stack.frames.freeCount, t.stack.frames.capacity, 'all frames are back')
