@@ -37,6 +37,10 @@ export class Layout {
   readonly sums: Uint16Array
   /** By segment, the ready frame that was sent last; NO_FRAME where there is none (template.ts). */
   readonly newestFrame: Int32Array
+  /** Ready frames of all segments. */
+  frameCount = 0
+  /** The segment at which eviction goes on. */
+  evictAt = 0
   /** Neighbours in the order of last use. */
   newer: Layout | null = null
   older: Layout | null = null
