@@ -15,7 +15,7 @@ export class CopyTransmitter implements Transmitter {
 
   constructor(context: TransmitContext) {
     this.#builder = new FrameBuilder(context)
-    this.#layouts = new Layouts(context.content)
+    this.#layouts = new Layouts(context.content, this.#builder.ledger)
   }
 
   get ledger(): Ledger {

@@ -40,7 +40,7 @@ export class TemplateTransmitter implements Transmitter {
   /** `replicas`: copies of each frame made at once (the paper's own version); 1 is on demand. */
   constructor(context: TransmitContext, replicas: number) {
     this.#builder = new FrameBuilder(context)
-    this.#layouts = new Layouts(context.content)
+    this.#layouts = new Layouts(context.content, this.#builder.ledger)
     this.#replicasAhead = replicas
     const { capacity } = context.tcp.frames
     this.#nextReplica = new Int32Array(capacity)
