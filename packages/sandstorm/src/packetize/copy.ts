@@ -3,8 +3,7 @@
  * known beforehand, but each frame's payload is copied when it is sent. It suits devices that copy
  * anyway, and shows what finished packets are worth on those that do not.
  */
-import { NO_FRAME } from '@sandstorm/libnmio'
-import { BUSY, tcb } from '@sandstorm/libtcpip'
+import { tcb } from '@sandstorm/libtcpip'
 import { IMAGE, LEN } from './answers.ts'
 import { Layouts, segmentBytes } from './layouts.ts'
 import type { Ledger } from './ledger.ts'
@@ -16,7 +15,7 @@ export class CopyTransmitter implements Transmitter {
 
   constructor(context: TransmitContext) {
     this.#builder = new FrameBuilder(context)
-    this.#layouts = new Layouts(context.content)
+    this.#layouts = new Layouts(context.content, this.#builder.ledger)
   }
 
   get ledger(): Ledger {
@@ -40,21 +39,10 @@ export class CopyTransmitter implements Transmitter {
     const len = layout.endOf(k) - at
     if (len > room) return 0
     if (at !== layout.startOf(k)) return builder.sendCopy(c, a, at, len)
-    return this.#sendSegment(c, a, at, len, layout.sums[k])
+    return builder.sendSegment(c, a, at, len, layout.sums[k])
   }
 
   transmitExactly(c: number, a: number, at: number, len: number): number {
     return this.#builder.sendCopy(c, a, at, len)
-  }
-
-  #sendSegment(c: number, a: number, at: number, len: number, sum: number): number {
-    const builder = this.#builder
-    const frame = builder.frames.alloc()
-    if (frame === NO_FRAME) return BUSY
-    builder.fields.copy(a, at, len, builder.frames.payloadOff(frame))
-    builder.ledger.payloadBytesCopied += len
-    builder.ledger.copyFrames++
-    const total = at === 0 ? sum + builder.fields.sum(a) : sum
-    return builder.pushFresh(c, a, at, len, frame, total)
   }
 }

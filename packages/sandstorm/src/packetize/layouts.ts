@@ -11,6 +11,7 @@ import { assert, NO_FRAME, type Region } from '@sandstorm/libnmio'
 import { checksum } from '@sandstorm/libtcpip'
 import type { Content } from '../content/content.ts'
 import { BODY_LEN, HEAD_LEN, HEAD_LEN_MAX, IMAGE_OFF, IMAGE_STRIDE } from '../content/image.ts'
+import type { Ledger } from './ledger.ts'
 
 /**
  * Segment payloads: each fits a common MTU (9000, 1500, 1280, 576) with IPv4 or IPv6 headers and
@@ -37,6 +38,10 @@ export class Layout {
   readonly sums: Uint16Array
   /** By segment, the ready frame that was sent last; NO_FRAME where there is none (template.ts). */
   readonly newestFrame: Int32Array
+  /** Ready frames of all segments. */
+  frameCount = 0
+  /** The segment at which eviction goes on. */
+  evictAt = 0
   /** Neighbours in the order of last use. */
   newer: Layout | null = null
   older: Layout | null = null
@@ -82,10 +87,12 @@ export class Layout {
 /** All layouts made so far, by image and ladder step. */
 export class Layouts {
   readonly #content: Content
+  readonly #ledger: Ledger
   readonly #byImage: (Layout | undefined)[]
 
-  constructor(content: Content) {
+  constructor(content: Content, ledger: Ledger) {
     this.#content = content
+    this.#ledger = ledger
     const count = (content.images.length / IMAGE_STRIDE) * LADDER.length
     this.#byImage = new Array<Layout | undefined>(count).fill(undefined)
   }
@@ -101,6 +108,7 @@ export class Layouts {
   #make(i: number, image: number, mss: number): Layout {
     const layout = new Layout(this.#content, image, mss)
     this.#byImage[i] = layout
+    this.#ledger.payloadBytesSummed += layout.totalLen
     return layout
   }
 }

@@ -5,11 +5,12 @@
  * demand at the high-water mark and retained: what the paper proposes as its future work.
  *
  * Replicas of a segment form a ring in the order of sending. Frames complete in that order, so if the
- * oldest is still in flight, all are, and a new replica is due. When the pool runs low the frames of the least recently used layout are given up; the
- * content itself stays, so any frame can be made again.
+ * oldest is still in flight, all are, and a new replica is due. When the pool runs low, frames of
+ * the least recently used layouts are given up; the content itself stays, so any frame can be made
+ * again. If none can be given up, the segment is copied into a frame that is sent once (copy.ts).
  */
 import { NO_FRAME, OFFLOAD_NONE } from '@sandstorm/libnmio'
-import { BUSY, dataFlags, HEADERS_LEN, patchHeaders, tcb, writeHeaders } from '@sandstorm/libtcpip'
+import { dataFlags, HEADERS_LEN, patchHeaders, tcb, writeHeaders } from '@sandstorm/libtcpip'
 import { IMAGE_OFF } from '../content/image.ts'
 import { CLOSE, DATE_SEC, IMAGE, LEN } from './answers.ts'
 import { type Layout, Layouts, segmentBytes } from './layouts.ts'
@@ -19,8 +20,8 @@ import { FrameBuilder, type TransmitContext, type Transmitter } from './transmit
 
 /** Frames that templates leave to ACKs, SYN-ACKs and copies. */
 const RESERVED_FRAMES = 256
-/** Layouts that are looked at, oldest first, for one whose frames are all idle. */
-const EVICTION_TRIES = 8
+/** Segments that are looked at, least recently used first, for one whose frames are all idle. */
+const EVICTION_TRIES = 64
 /** What a frame carries is not known: both fields must be written. */
 const CARRIES_NOTHING = -1
 
@@ -39,7 +40,7 @@ export class TemplateTransmitter implements Transmitter {
   /** `replicas`: copies of each frame made at once (the paper's own version); 1 is on demand. */
   constructor(context: TransmitContext, replicas: number) {
     this.#builder = new FrameBuilder(context)
-    this.#layouts = new Layouts(context.content)
+    this.#layouts = new Layouts(context.content, this.#builder.ledger)
     this.#replicasAhead = replicas
     const { capacity } = context.tcp.frames
     this.#nextReplica = new Int32Array(capacity)
@@ -79,9 +80,9 @@ export class TemplateTransmitter implements Transmitter {
   }
 
   #sendTemplate(c: number, a: number, at: number, len: number, layout: Layout, k: number): number {
-    if (k === 0) this.#recency.touch(layout)
+    if (k === 0 && layout.frameCount > 0) this.#recency.touch(layout)
     const frame = this.#idleFrame(layout, k)
-    if (frame === NO_FRAME) return BUSY
+    if (frame === NO_FRAME) return this.#builder.sendSegment(c, a, at, len, layout.sums[k])
     const { tcp, frames, ledger } = this.#builder
     const payloadOff = frames.payloadOff(frame)
     const sum = layout.sums[k] + (k === 0 ? this.#patchHead(a, frame, payloadOff) : 0)
@@ -163,48 +164,46 @@ export class TemplateTransmitter implements Transmitter {
     region.bytes.copyWithin(frames.payloadOff(frame), from, from + len)
     this.#localPort[frame] = CARRIES_NOTHING
     this.#dateSec[frame] = CARRIES_NOTHING
+    layout.frameCount++
+    this.#recency.touch(layout)
     ledger.templatesBuilt++
     ledger.payloadBytesCopied += len
     return frame
   }
 
-  /** Frees the frames of layouts that were not used for longest; true if a frame can be had. */
+  /** Gives up frames of other layouts, those first that were not used for longest; true if one can be had. */
   #evict(keep: Layout): boolean {
     const { frames } = this.#builder
-    let layout = this.#recency.oldest
-    for (let i = 0; i < EVICTION_TRIES && layout !== null; i++) {
-      const newer: Layout | null = layout.newer
-      if (layout !== keep && this.#isIdle(layout)) this.#giveUp(layout)
-      if (frames.freeCount > RESERVED_FRAMES) return true
-      layout = newer
+    for (let i = 0; i < EVICTION_TRIES && frames.freeCount <= RESERVED_FRAMES; i++) {
+      const layout = this.#recency.oldest
+      if (layout === null || layout === keep) break
+      if (layout.evictAt < layout.segmentCount) {
+        this.#giveUp(layout, layout.evictAt++)
+      } else {
+        // What is left of it is in flight, so it is in use after all.
+        layout.evictAt = 0
+        this.#recency.touch(layout)
+      }
     }
-    return false
+    return frames.freeCount > RESERVED_FRAMES
   }
 
-  #isIdle(layout: Layout): boolean {
-    const { frames } = this.#builder
-    for (let k = 0; k < layout.segmentCount; k++) {
-      const newest = layout.newestFrame[k]
-      // The newest was sent last: if it is back, so are all before it.
-      if (newest !== NO_FRAME && frames.isInFlight(newest)) return false
-    }
-    return true
-  }
-
-  #giveUp(layout: Layout): void {
+  /** Frees the frames of segment `k` if all are idle: the newest was sent last, so it tells. */
+  #giveUp(layout: Layout, k: number): void {
     const { frames, ledger } = this.#builder
-    for (let k = 0; k < layout.segmentCount; k++) {
-      const newest = layout.newestFrame[k]
-      if (newest === NO_FRAME) continue
-      let frame = newest
-      do {
-        const next = this.#nextReplica[frame]
-        frames.free(frame)
-        ledger.templatesEvicted++
-        frame = next
-      } while (frame !== newest)
-      layout.newestFrame[k] = NO_FRAME
-    }
+    const newest = layout.newestFrame[k]
+    if (newest === NO_FRAME || frames.isInFlight(newest)) return
+    let frame = newest
+    do {
+      const next = this.#nextReplica[frame]
+      frames.free(frame)
+      layout.frameCount--
+      ledger.templatesEvicted++
+      frame = next
+    } while (frame !== newest)
+    layout.newestFrame[k] = NO_FRAME
+    if (layout.frameCount > 0) return
+    layout.evictAt = 0
     this.#recency.remove(layout)
   }
 }

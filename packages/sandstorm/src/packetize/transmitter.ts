@@ -64,6 +64,16 @@ export class FrameBuilder {
     return this.pushFresh(c, a, at, len, frame, sum)
   }
 
+  /** Likewise for a whole segment of a layout, whose `sum` is known (layouts.ts). */
+  sendSegment(c: number, a: number, at: number, len: number, sum: number): number {
+    const frame = this.frames.alloc()
+    if (frame === NO_FRAME) return BUSY
+    this.fields.copy(a, at, len, this.frames.payloadOff(frame))
+    this.ledger.payloadBytesCopied += len
+    this.ledger.copyFrames++
+    return this.pushFresh(c, a, at, len, frame, at === 0 ? sum + this.fields.sum(a) : sum)
+  }
+
   /** Writes all headers of a frame whose payload is ready, and pushes it. */
   pushFresh(c: number, a: number, at: number, len: number, frame: number, sum: number): number {
     const tcp = this.tcp

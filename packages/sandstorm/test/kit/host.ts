@@ -18,6 +18,8 @@ export class Host {
   /** Every frame received, oldest first, while `recording`. */
   readonly recorded: Uint8Array[] = []
   recording = false
+  /** The network damages frames: one with a wrong checksum is dropped, as a kernel does. */
+  dropsDamaged = false
   framesReceived = 0
   nowUs = 0
   readonly #frames: FramePool
@@ -77,11 +79,21 @@ export class Host {
       this.#answerArp(frame)
       return
     }
-    const fields = parseFrame(frame)
+    const fields = this.#parse(frame)
+    if (fields === undefined) return
     if (Buffer.compare(fields.dstMac, this.device.mac) !== 0) throw new Error('not to our address')
     if (Buffer.compare(fields.srcMac, this.serverMac) !== 0) throw new Error('not from the server')
     if (fields.srcAddr !== this.serverAddr) throw new Error('a segment from somebody else')
     this.#peers.get(`${fields.dstAddr}:${fields.dstPort}:${fields.srcPort}`)?.receive(fields)
+  }
+
+  #parse(frame: Uint8Array): FrameFields | undefined {
+    try {
+      return parseFrame(frame)
+    } catch (error) {
+      if (this.dropsDamaged) return undefined
+      throw error
+    }
   }
 
   /** RFC 826: whatever address is asked for, it is ours. */

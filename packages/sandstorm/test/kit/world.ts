@@ -56,6 +56,7 @@ export class World {
       device = new GatherPort(near, options.offloads ?? false)
     }
     if (options.faults !== undefined) {
+      this.host.dropsDamaged = options.faults.corrupt > 0
       this.#faults = new FaultDevice(device, options.faults, {
         clock: this.clock.read,
         content: this.region,
