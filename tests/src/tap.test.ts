@@ -3,8 +3,7 @@
  * traces they leave, and what is left when the server is gone.
  */
 import assert from 'node:assert/strict'
-import { mkdtempSync, readdirSync, rmSync } from 'node:fs'
-import { tmpdir } from 'node:os'
+import { readdirSync } from 'node:fs'
 import { join } from 'node:path'
 import { after, afterEach, before, describe, it } from 'node:test'
 import { itAnswersLikeAWebServer } from './kit/answers.ts'
@@ -24,6 +23,7 @@ import {
   SITE,
   TAP_ADDRESS,
 } from './kit/server.ts'
+import { temporaryFolder } from './kit/temporary.ts'
 import { makeTree, readTree, type Tree } from './kit/tree.ts'
 import { causedByServer, countFrames, expertFindings } from './kit/tshark.ts'
 
@@ -140,7 +140,7 @@ describe('start and stop over TAP', { ...needs('root', 'tun', 'ip'), timeout }, 
 
   for (const signal of ['SIGINT', 'SIGTERM'] as const) {
     it(`leaves no interface, process or file after ${signal}`, async () => {
-      const dir = mkdtempSync(join(tmpdir(), 'sand-empty-'))
+      const { path: dir } = temporaryFolder('empty')
       const { pid, stop } = await serve([], { env: { TMPDIR: dir, HOME: dir } }).then(started => ({
         pid: started.pid,
         stop: () => started.stop(signal),
@@ -151,7 +151,6 @@ describe('start and stop over TAP', { ...needs('root', 'tun', 'ip'), timeout }, 
       assert.throws(() => process.kill(pid, 0), { code: 'ESRCH' })
       assert.deepEqual(namespace.pids(), [])
       assert.deepEqual(readdirSync(dir), [])
-      rmSync(dir, { recursive: true })
     })
   }
 
@@ -222,8 +221,7 @@ describe('looking inside over TAP', { ...needs('root', 'tun', 'ip', 'curl'), tim
   })
 
   it('writes a capture in which tshark finds nothing wrong', needs('tshark'), async () => {
-    const dir = mkdtempSync(join(tmpdir(), 'sand-pcap-'))
-    const pcap = join(dir, 'run.pcapng')
+    const pcap = join(temporaryFolder('pcap').path, 'run.pcapng')
     server = await Server.serve([tree.dir, ...TAP, '--pcap', pcap], { namespace })
     for (const close of [false, true]) {
       assert.deepEqual((await curlTree(URL, tree.files, { namespace, close })).wrong, [])
@@ -234,7 +232,6 @@ describe('looking inside over TAP', { ...needs('root', 'tun', 'ip', 'curl'), tim
     const findings = await expertFindings(pcap, TAP_ADDRESS)
     assert.ok(findings.length > 0, 'tshark remarks at least on how connections are closed')
     assert.deepEqual(causedByServer(findings), [])
-    rmSync(dir, { recursive: true })
   })
 
   it('prints a line per frame that reads like tcpdump', async () => {

@@ -2,13 +2,12 @@
  * Fetches every file of a tree with one curl(1), 64 transfers at a time, and compares status,
  * length and the SHA-256 of what it wrote: a second client that shares no code with the first.
  */
-import { existsSync, mkdtempSync, readFileSync, rmSync } from 'node:fs'
-import { tmpdir } from 'node:os'
+import { existsSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
-import { atExit } from './cleanup.ts'
 import { run } from './command.ts'
 import type { Fetched } from './fetchTree.ts'
 import type { Namespace } from './namespace.ts'
+import { temporaryFolder } from './temporary.ts'
 import { sha256, type TreeFile } from './tree.ts'
 
 export interface CurlOptions {
@@ -25,8 +24,7 @@ export async function curlTree(
   options: CurlOptions = {},
 ): Promise<Fetched> {
   const { namespace, close = false, limitMs = 300_000 } = options
-  const dir = mkdtempSync(join(tmpdir(), 'sand-curl-'))
-  const forget = atExit(() => rmSync(dir, { recursive: true, force: true }))
+  const { path: dir, remove } = temporaryFolder('curl')
   const input = files
     .map((file, i) => `url = "${url}${file.path}"\noutput = "${join(dir, String(i))}"\n`)
     .join('')
@@ -45,8 +43,7 @@ export async function curlTree(
     .filter(([, what]) => what !== '')
     .map(([path, what]) => `${path}: ${what}`)
   if (code !== 0) wrong.push(`curl ended with code ${code}: ${stderr.trim()}`)
-  forget()
-  rmSync(dir, { recursive: true, force: true })
+  remove()
   return { wrong, connections: lines.reduce((sum, line) => sum + line.connects, 0) }
 }
 

@@ -3,11 +3,10 @@
  * private mount namespace the clone and the node binary are bound to a folder that everybody may
  * enter (a clone below /root could not be read otherwise). The mounts end with the process.
  */
-import { chmodSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
-import { tmpdir } from 'node:os'
+import { chmodSync, mkdirSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
-import { atExit } from './cleanup.ts'
 import { ROOT } from './server.ts'
+import { temporaryFolder } from './temporary.ts'
 
 /** Called as `sh DIR ROOT NODE ARGUMENT…`. */
 const SCRIPT = `
@@ -32,14 +31,9 @@ export interface Nobody {
 
 /** Needs root, `unshare`, `mount` and `setpriv` (util-linux). */
 export function becomeNobody(): Nobody {
-  const dir = mkdtempSync(join(tmpdir(), 'sand-nobody-'))
-  const forget = atExit(() => rmSync(dir, { recursive: true, force: true }))
+  const { path: dir, remove } = temporaryFolder('nobody')
   chmodSync(dir, 0o755)
   mkdirSync(join(dir, 'clone'))
   writeFileSync(join(dir, 'node'), '')
-  const remove = (): void => {
-    forget()
-    rmSync(dir, { recursive: true, force: true })
-  }
   return { prefix: ['unshare', '--mount', 'sh', '-c', SCRIPT, 'sh', dir, ROOT], remove }
 }

@@ -7,10 +7,9 @@
  * comes from the wrong place is seen. The names have spaces, UTF-8 and characters that a URL escapes.
  */
 import { createCipheriv, createHash } from 'node:crypto'
-import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
-import { tmpdir } from 'node:os'
+import { mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { dirname, join, relative, sep } from 'node:path'
-import { atExit } from './cleanup.ts'
+import { temporaryFolder } from './temporary.ts'
 
 const KB = 1024
 const MB = 1024 * KB
@@ -56,8 +55,7 @@ export interface Tree {
 
 /** Writes `count` files to a new folder below the system's temporary one. */
 export function makeTree(count: number): Tree {
-  const dir = mkdtempSync(join(tmpdir(), 'sand-tree-'))
-  const forget = atExit(() => rmSync(dir, { recursive: true, force: true }))
+  const { path: dir, remove } = temporaryFolder('tree')
   const files = sizes(count).map((bytes, index) => {
     const name = fileName(index)
     const body = content(index, bytes)
@@ -67,10 +65,6 @@ export function makeTree(count: number): Tree {
   })
   mkdirSync(join(dir, dirname(HIDDEN_PATH)))
   writeFileSync(join(dir, HIDDEN_PATH), 'nobody may see this')
-  const remove = (): void => {
-    forget()
-    rmSync(dir, { recursive: true, force: true })
-  }
   return { dir, files, remove }
 }
 

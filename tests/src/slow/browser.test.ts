@@ -4,14 +4,14 @@
  * the document. A screenshot stays in `artifacts/`, which git ignores.
  */
 import assert from 'node:assert/strict'
-import { mkdirSync, mkdtempSync, rmSync, statSync } from 'node:fs'
-import { tmpdir } from 'node:os'
+import { mkdirSync, rmSync, statSync } from 'node:fs'
 import { join } from 'node:path'
 import { after, before, describe, it } from 'node:test'
 import { run } from '../kit/command.ts'
 import { Namespace } from '../kit/namespace.ts'
 import { needs } from '../kit/privileges.ts'
 import { ROOT, Server, SITE } from '../kit/server.ts'
+import { temporaryFolder } from '../kit/temporary.ts'
 import { readTree } from '../kit/tree.ts'
 
 const ARTIFACTS = `${ROOT}artifacts`
@@ -24,14 +24,13 @@ describe('Chromium', { ...needs('root', 'tun', 'ip', 'chromium'), timeout: 300_0
   let profile: string
 
   before(async () => {
-    profile = mkdtempSync(join(tmpdir(), 'sand-chromium-'))
+    profile = temporaryFolder('chromium').path
     namespace = new Namespace()
     server = await Server.serve([SITE, '--device', 'tap'], { namespace })
   })
   after(async () => {
     await server?.kill()
     namespace?.remove()
-    rmSync(profile, { recursive: true, force: true })
   })
 
   const browse = async (...flags: string[]): Promise<string> => {
