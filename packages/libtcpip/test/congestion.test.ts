@@ -69,6 +69,16 @@ test('congestion avoidance: one segment a round trip', () => {
   }
 })
 
+test('slow start ends at ssthresh, even when one ACK covers a whole window', () => {
+  const t = open()
+  t.tcp.tcb[t.conn() + tcb.SSTHRESH] = 12 * MSS
+  write(t, 1_000_000)
+  t.take()
+  ack(t, 10_001)
+  assert.equal(t.field(tcb.CWND), 12 * MSS)
+  assert.equal(t.take().length, 12)
+})
+
 test('a divided ACK gains nothing (RFC 3465)', () => {
   const whole = open()
   write(whole, 1_000_000)
