@@ -140,3 +140,9 @@ test('the peer’s window limits too', () => {
   ackUpTo(t, 1461, 5000)
   assert.equal(t.take().length, 1)
 })
+
+test('more than the sequence space cannot be committed', () => {
+  const t = open()
+  t.tcp.commit(t.conn(), 2 ** 30)
+  assert.throws(() => t.tcp.commit(t.conn(), 2 ** 30), /2\^31/)
+})
