@@ -98,6 +98,18 @@ test('what looks like a duplicate but is none: data, FIN, another window, nothin
   assert.equal(closing.field(tcb.DUP_ACKS), 0)
 })
 
+test('a million duplicate ACKs inflate the window by no more than what is out', () => {
+  const t = flying(12_000)
+  t.app.recording = false
+  repeat(t, 1, 3)
+  for (let i = 0; i < 5000; i++) ack(t, 1)
+  assert.ok(t.field(tcb.CWND) <= 13 * MSS)
+  t.tcp.commit(t.conn(), 1_000_000)
+  t.take()
+  ack(t, 1)
+  assert.ok(t.take().length <= 2, 'no burst when data comes')
+})
+
 test('a lost FIN is found by a duplicate ACK’s retransmission or the timer', () => {
   const t = new Host()
   established(t, { mss: MSS, rttMs: 50 })

@@ -78,7 +78,8 @@ export function onDupAck(tcp: Tcp, c: number): void {
   const tcb = tcp.tcb
   tcb[c + DUP_ACKS]++
   if (tcb[c + FLAGS] & IN_RECOVERY) {
-    tcb[c + CWND] += tcb[c + MSS]
+    // Forged duplicates must not inflate it beyond what could have left the network (RFC 5681 §3.2).
+    if (tcb[c + CWND] <= ((tcb[c + SND_NXT] - tcb[c + SND_UNA]) | 0)) tcb[c + CWND] += tcb[c + MSS]
     return
   }
   // RFC 6582 §3.2 step 1: not again for a loss that was already acted on.
