@@ -110,6 +110,24 @@ test('a million duplicate ACKs inflate the window by no more than what is out', 
   assert.ok(t.take().length <= 2, 'no burst when data comes')
 })
 
+test('fast retransmit still works after more than 2^31 bytes without a loss', () => {
+  const t = new Host()
+  established(t, { mss: MSS, rttMs: 50, wscale: 14, win: 2 ** 29 })
+  t.app.recording = false
+  // 3 GiB, acknowledged in large steps: what was in flight is made up, as if it had been sent.
+  const c = t.conn()
+  for (let i = 0; i < 12; i++) {
+    for (const field of [tcb.SND_NXT, tcb.SND_END]) t.tcp.tcb[c + field] += 2 ** 28
+    send(t, { flags: ACK, seq: 1, ack: (t.field(tcb.SND_NXT) - t.iss()) | 0, win: 32768 })
+  }
+  t.tcp.tcb[c + tcb.CWND] = 10 * MSS
+  write(t, 10 * MSS)
+  t.take()
+  const una = (t.field(tcb.SND_UNA) - t.iss()) | 0
+  for (let i = 0; i < 3; i++) send(t, { flags: ACK, seq: 1, ack: una, win: 32768 })
+  assert.equal(t.tcp.stats.fastRetransmits, 1)
+})
+
 test('a lost FIN is found by a duplicate ACK’s retransmission or the timer', () => {
   const t = new Host()
   established(t, { mss: MSS, rttMs: 50 })

@@ -49,6 +49,8 @@ export function onNewAck(tcp: Tcp, c: number, ack: number): void {
     else onPartialAck(tcp, c, acked)
   } else {
     tcb[c + DUP_ACKS] = 0
+    // A recovery point left behind would lie in the future after 2^31 bytes.
+    tcb[c + RECOVER] = max(tcb[c + RECOVER], (ack - 1) | 0)
     tcp.cc.onAck(tcb, c, acked, flight)
   }
   if (ack === tcb[c + SND_NXT]) stopTimer(tcp, c)
