@@ -150,6 +150,16 @@ function repeatWith(t: Host, upTo: number, count: number, win: number): void {
   for (let i = 0; i < count; i++) ack(t, upTo, win)
 }
 
+test('a fast retransmit looks up its neighbour again if the entry is gone', () => {
+  const t = flying()
+  repeat(t, 1, 2)
+  t.take()
+  t.tcp.tcb[t.conn() + tcb.NEIGHBOUR] = -1
+  ack(t, 1)
+  // The kit checks the hardware address of every frame.
+  expectSent(t, segments(1, 1, MSS))
+})
+
 test('with the ring full, a fast retransmit goes out when there is room', () => {
   const t = new Host({ ringSize: 16 })
   established(t, { mss: MSS, rttMs: 50 })

@@ -8,7 +8,7 @@ import { ACK, FIN } from '../wire/tcp.ts'
 import { BUSY } from './application.ts'
 import { advance, output, startTimer, stopTimer } from './output.ts'
 import { backOffRto, cancelRtt, sampleRtt } from './rtt.ts'
-import { sendControl } from './segment.ts'
+import { isReachable, sendControl } from './segment.ts'
 import { ge, gt, max } from './seq.ts'
 import {
   CWND,
@@ -101,7 +101,7 @@ function retransmitFirst(tcp: Tcp, c: number): void {
   const left = (tcb[c + SND_END] - una) | 0
   let sent = BUSY
   if (left <= 0) sent = sendControl(tcp, c, una, ACK | FIN) ? 1 : BUSY
-  else if (tcp.device.txSpace() > 0) {
+  else if (tcp.device.txSpace() > 0 && isReachable(tcp, c)) {
     sent = tcp.app.transmit(c, una, left < tcb[c + MSS] ? left : tcb[c + MSS])
   }
   // It is what is lost now: `advance` counts it as retransmitted, a full ring leaves it to output.
