@@ -73,6 +73,36 @@ test('when the peer took the probe’s byte, sending goes on behind it', () => {
   expectSent(t, ['. 14602:16061 ack 1', ...segments(16_061, 2), 'P. 18981:20001 ack 1'])
 })
 
+test('each ACK of a probe is the end of it: no second probe before its time', () => {
+  for (const total of [20_000, 14_601, 14_600]) {
+    const t = new Host()
+    established(t, { rttMs: 10 })
+    write(t, total)
+    if (total === 14_600) close(t)
+    ackUpTo(t, 14_601, 0)
+    advance(t, 250)
+    t.take()
+    for (let i = 0; i < 20; i++) ackUpTo(t, 14_601, 0)
+    expectSent(t, [])
+  }
+})
+
+test('a peer that never opened its window at all gets probes at their times', () => {
+  const t = new Host()
+  established(t, { win: 0, rttMs: 10 })
+  write(t, 5000)
+  let probes = 0
+  for (let i = 0; i < 100; i++) {
+    advance(t, 100)
+    for (const frame of t.take()) {
+      assert.equal(frame.segment?.data.length, 1)
+      probes++
+      ackUpTo(t, 1, 0)
+    }
+  }
+  assert.ok(probes >= 4 && probes <= 6, `${probes} probes in 10 s`)
+})
+
 test('a shut window does not hold back the ACKs', () => {
   const t = shut()
   send(t, { flags: ACK, seq: 1, ack: 14_601, data: 10, win: 0 })

@@ -99,8 +99,9 @@ function roomFor(tcb: Int32Array, c: number, seq: number, lost: number): number 
   const byCwnd = cwnd - pipe
   const byWindow = (tcb[c + SND_UNA] + tcb[c + SND_WND] - seq) | 0
   const room = byCwnd < byWindow ? byCwnd : byWindow
-  if (lost > 0 && pipe === 0) {
-    // What was sent once may be sent again, even if the peer shrank its window (MUST-34).
+  if (lost > 0 && pipe === 0 && (tcb[c + FLAGS] & PERSIST) === 0) {
+    // What was sent once may be sent again, even if the peer shrank its window (MUST-34); a probe
+    // of a shut window waits for its timer, or each ACK of one would send the next.
     const again = lost < tcb[c + MSS] ? lost : tcb[c + MSS]
     return room > again ? room : again
   }
