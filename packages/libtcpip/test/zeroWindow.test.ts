@@ -52,6 +52,15 @@ test('a peer that answers may keep its window shut for ever (MUST-37)', () => {
   assert.equal(t.take().length, 4)
 })
 
+test('a peer that answers no probe is given up', () => {
+  const t = shut()
+  advance(t, 1_000_000)
+  const sent = t.take()
+  assert.equal(sent.length, 11, 'ten probes and an RST')
+  assert.equal(t.last.flags, RST | ACK)
+  expectEmpty(t)
+})
+
 test('when the window opens, sending goes on at the old segment boundary', () => {
   const t = shut()
   advance(t, 700)

@@ -130,8 +130,9 @@ export function onRto(tcp: Tcp, c: number): void {
 
 /**
  * The peer's window is shut: one byte of new data makes it say whether it still is (RFC 9293
- * §3.8.6.1), at growing intervals, for as long as it answers. The byte is at once counted as lost,
- * so that it goes out again with its segment when the window opens.
+ * §3.8.6.1), at growing intervals, for as long as it answers (its silence is counted as with any
+ * retransmission). The byte is at once counted as lost, so that it goes out again with its segment
+ * when the window opens.
  */
 export function onPersist(tcp: Tcp, c: number): void {
   const tcb = tcp.tcb
@@ -139,10 +140,11 @@ export function onPersist(tcp: Tcp, c: number): void {
   const left = (tcb[c + SND_END] - una) | 0
   const fin = left === 0 && (tcb[c + FLAGS] & FIN_QUEUED) !== 0
   tcp.stats.zeroWindowProbes++
+  tcb[c + RETRIES]++
   backOffRto(tcb, c)
   startTimer(tcp, c, PERSIST)
   if (left <= 0 && !fin) return
-  if (tcp.device.txSpace() === 0) return
+  if (tcp.device.txSpace() === 0 || !isReachable(tcp, c)) return
   const open = tcb[c + SND_WND] < tcb[c + MSS] ? tcb[c + SND_WND] : tcb[c + MSS]
   const len = open < 1 ? 1 : open < left ? open : left
   const sent = fin
