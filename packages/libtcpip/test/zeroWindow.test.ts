@@ -176,6 +176,30 @@ test('a window that shrinks below what is out stops new data, not repetitions (M
   assert.ok(t.take().length > 0)
 })
 
+test('data that found no room at first is guarded by the retransmission timer, not by probes', () => {
+  const t = new Host({ ringSize: 2 })
+  established(t, { rttMs: 10 })
+  t.poll()
+  t.draining = false
+  // The ring holds two ACKs; the data that is written now must wait.
+  send(t, { flags: ACK, seq: 1, ack: 1, data: 1 })
+  send(t, { flags: ACK, seq: 2, ack: 1, data: 1 })
+  t.app.doData = (c, len) => {
+    t.tcp.commit(c, 1460)
+    return len
+  }
+  send(t, { flags: ACK, seq: 3, ack: 1, data: 1 })
+  t.draining = true
+  t.drain()
+  t.poll()
+  t.poll()
+  assert.equal(t.last.data.length, 1460)
+  t.take()
+  advance(t, 1_000_000)
+  assert.equal(t.tcp.stats.zeroWindowProbes, 0)
+  assert.equal(t.state(), 'none', 'a dead peer is given up')
+})
+
 test('a stale segment does not change the window (RFC 9293 §3.10.7.4, SND.WL1 and SND.WL2)', () => {
   const t = shut()
   send(t, { flags: ACK, seq: 1, ack: 14_601, data: 10, win: 5000 })

@@ -45,9 +45,8 @@ export function output(tcp: Tcp, c: number): void {
     tcp.addWork(c, NEED_OUTPUT)
   } else {
     restartAfterIdle(tcp, c)
-    while (sendNext(tcp, c)) {
-      // one frame a turn
-    }
+    // One frame a turn; once one is out, it is not the peer's window that is waited for.
+    while (sendNext(tcp, c)) if (tcb[c + FLAGS] & PERSIST) stopTimer(tcp, c)
   }
   armRetransmission(tcp, c)
 }
