@@ -88,6 +88,20 @@ test('with few frames, everything is sent as they come back, without a time-out'
   assert.equal(t.tcp.stats.timeouts, 0)
 })
 
+test('a device that sends at once: nobody is left waiting when poll returns, though frames are few', () => {
+  const t = new Host({ frames: 3 })
+  established(t)
+  // As a TAP does: what is flushed is sent, and the frames are back at once.
+  const flush = t.device.flush.bind(t.device)
+  t.device.flush = () => {
+    flush()
+    t.drain()
+    t.wire.rx()
+  }
+  write(t, 14_600)
+  assert.equal(t.take().length, 10)
+})
+
 test('an unknown neighbour is asked for, and answered when it is known', () => {
   const t = new Host({ resolved: false })
   send(t, { flags: SYN })
