@@ -61,15 +61,14 @@ export class Stack implements IpHost {
       this.input(device.rxOff[i], device.rxLen[i], device.rxFlags[i])
     }
     runTimers(this.tcp)
+    let cutShort = runWork(this.tcp)
+    // Last, since all of the above may have asked for an address.
     this.#arpDueMs = this.arp.tick(this.tcp.clockMs)
-    let ringFull = runWork(this.tcp)
     device.flush()
-    this.#reclaim()
     // A device that sends at once has room again: go on, so that nobody waits with work to do.
-    while (ringFull && device.txSpace() > 0) {
-      ringFull = runWork(this.tcp)
+    while (this.#reclaim() > 0 && cutShort) {
+      cutShort = runWork(this.tcp)
       device.flush()
-      this.#reclaim()
     }
     return count
   }
@@ -109,8 +108,9 @@ export class Stack implements IpHost {
     return this.tcp.drop(reason)
   }
 
-  #reclaim(): void {
+  #reclaim(): number {
     const count = this.device.reclaim()
     for (let i = 0; i < count; i++) this.frames.complete(this.device.doneOff[i])
+    return count
   }
 }

@@ -296,6 +296,7 @@ function updateWindow(tcp: Tcp, c: number): void {
 
 /** The window opened: the persist timer's work is done, and its back-off forgotten. */
 function reopenWindow(tcp: Tcp, c: number): void {
+  tcp.tcb[c + RETRIES] = 0
   resetRto(tcp.tcb, c)
   stopTimer(tcp, c)
 }

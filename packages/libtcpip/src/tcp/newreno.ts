@@ -23,10 +23,11 @@ export class NewReno implements CongestionControl {
     const cwnd = tcb[c + CWND]
     if (flightBytes * 2 < cwnd || cwnd >= CWND_MAX) return
     const mss = tcb[c + MSS]
-    if (cwnd < tcb[c + SSTHRESH]) {
+    const ssthresh = tcb[c + SSTHRESH]
+    if (cwnd < ssthresh) {
       // RFC 3465 with L = 2 would add at most 2 MSS an ACK; stretch ACKs of GRO receivers cover
-      // dozens of segments, so, like Linux, every byte counts, bounded by what was in flight.
-      tcb[c + CWND] = cwnd + (ackedBytes < flightBytes ? ackedBytes : flightBytes)
+      // dozens of segments, so, like Linux, every byte counts, up to ssthresh.
+      tcb[c + CWND] = ackedBytes < ssthresh - cwnd ? cwnd + ackedBytes : ssthresh
       return
     }
     const acked = tcb[c + BYTES_ACKED] + ackedBytes

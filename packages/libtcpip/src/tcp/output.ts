@@ -45,9 +45,8 @@ export function output(tcp: Tcp, c: number): void {
     tcp.addWork(c, NEED_OUTPUT)
   } else {
     restartAfterIdle(tcp, c)
-    while (sendNext(tcp, c)) {
-      // one frame a turn
-    }
+    // One frame a turn; once one is out, it is not the peer's window that is waited for.
+    while (sendNext(tcp, c)) if (tcb[c + FLAGS] & PERSIST) stopTimer(tcp, c)
   }
   armRetransmission(tcp, c)
 }
@@ -99,8 +98,9 @@ function roomFor(tcb: Int32Array, c: number, seq: number, lost: number): number 
   const byCwnd = cwnd - pipe
   const byWindow = (tcb[c + SND_UNA] + tcb[c + SND_WND] - seq) | 0
   const room = byCwnd < byWindow ? byCwnd : byWindow
-  if (lost > 0 && pipe === 0) {
-    // What was sent once may be sent again, even if the peer shrank its window (MUST-34).
+  if (lost > 0 && pipe === 0 && (tcb[c + FLAGS] & PERSIST) === 0) {
+    // What was sent once may be sent again, even if the peer shrank its window (MUST-34); a probe
+    // of a shut window waits for its timer, or each ACK of one would send the next.
     const again = lost < tcb[c + MSS] ? lost : tcb[c + MSS]
     return room > again ? room : again
   }

@@ -8,7 +8,7 @@ import { ACK, FIN } from '../wire/tcp.ts'
 import { BUSY } from './application.ts'
 import { advance, output, startTimer, stopTimer } from './output.ts'
 import { backOffRto, cancelRtt, sampleRtt } from './rtt.ts'
-import { sendControl } from './segment.ts'
+import { isReachable, sendControl } from './segment.ts'
 import { ge, gt, max } from './seq.ts'
 import {
   CWND,
@@ -49,6 +49,8 @@ export function onNewAck(tcp: Tcp, c: number, ack: number): void {
     else onPartialAck(tcp, c, acked)
   } else {
     tcb[c + DUP_ACKS] = 0
+    // A recovery point left behind would lie in the future after 2^31 bytes.
+    tcb[c + RECOVER] = max(tcb[c + RECOVER], (ack - 1) | 0)
     tcp.cc.onAck(tcb, c, acked, flight)
   }
   if (ack === tcb[c + SND_NXT]) stopTimer(tcp, c)
@@ -78,7 +80,8 @@ export function onDupAck(tcp: Tcp, c: number): void {
   const tcb = tcp.tcb
   tcb[c + DUP_ACKS]++
   if (tcb[c + FLAGS] & IN_RECOVERY) {
-    tcb[c + CWND] += tcb[c + MSS]
+    // Forged duplicates must not inflate it beyond what could have left the network (RFC 5681 §3.2).
+    if (tcb[c + CWND] <= ((tcb[c + SND_NXT] - tcb[c + SND_UNA]) | 0)) tcb[c + CWND] += tcb[c + MSS]
     return
   }
   // RFC 6582 §3.2 step 1: not again for a loss that was already acted on.
@@ -98,7 +101,7 @@ function retransmitFirst(tcp: Tcp, c: number): void {
   const left = (tcb[c + SND_END] - una) | 0
   let sent = BUSY
   if (left <= 0) sent = sendControl(tcp, c, una, ACK | FIN) ? 1 : BUSY
-  else if (tcp.device.txSpace() > 0) {
+  else if (tcp.device.txSpace() > 0 && isReachable(tcp, c)) {
     sent = tcp.app.transmit(c, una, left < tcb[c + MSS] ? left : tcb[c + MSS])
   }
   // It is what is lost now: `advance` counts it as retransmitted, a full ring leaves it to output.
@@ -127,8 +130,9 @@ export function onRto(tcp: Tcp, c: number): void {
 
 /**
  * The peer's window is shut: one byte of new data makes it say whether it still is (RFC 9293
- * §3.8.6.1), at growing intervals, for as long as it answers. The byte is at once counted as lost,
- * so that it goes out again with its segment when the window opens.
+ * §3.8.6.1), at growing intervals, for as long as it answers (its silence is counted as with any
+ * retransmission). The byte is at once counted as lost, so that it goes out again with its segment
+ * when the window opens.
  */
 export function onPersist(tcp: Tcp, c: number): void {
   const tcb = tcp.tcb
@@ -136,10 +140,11 @@ export function onPersist(tcp: Tcp, c: number): void {
   const left = (tcb[c + SND_END] - una) | 0
   const fin = left === 0 && (tcb[c + FLAGS] & FIN_QUEUED) !== 0
   tcp.stats.zeroWindowProbes++
+  tcb[c + RETRIES]++
   backOffRto(tcb, c)
   startTimer(tcp, c, PERSIST)
   if (left <= 0 && !fin) return
-  if (tcp.device.txSpace() === 0) return
+  if (tcp.device.txSpace() === 0 || !isReachable(tcp, c)) return
   const open = tcb[c + SND_WND] < tcb[c + MSS] ? tcb[c + SND_WND] : tcb[c + MSS]
   const len = open < 1 ? 1 : open < left ? open : left
   const sent = fin

@@ -34,6 +34,7 @@ import {
   REMOTE_ADDR,
   SND_END,
   SND_NXT,
+  SND_UNA,
   STATE,
   TcbPool,
 } from './tcb.ts'
@@ -185,11 +186,16 @@ export class Tcp {
     return this.#listening[port] === 1
   }
 
-  /** Adds `bytes` to the stream: from now on `transmit` is asked for them. */
+  /**
+   * Adds `bytes` to the stream: from now on `transmit` is asked for them. All that is not yet
+   * acknowledged stays below 2^31 bytes, the reach of sequence numbers.
+   */
   commit(c: number, bytes: number): void {
     const tcb = this.tcb
     assert(state.canSend(tcb[c + STATE]), 'only an open connection takes more data')
     assert((tcb[c + FLAGS] & FIN_QUEUED) === 0, 'nothing can be sent after close')
+    const unacknowledged = (tcb[c + SND_END] - tcb[c + SND_UNA]) | 0
+    assert(bytes >= 0 && unacknowledged + bytes < 2 ** 31, 'a stream reaches less than 2^31 ahead')
     tcb[c + SND_END] = (tcb[c + SND_END] + bytes) | 0
   }
 

@@ -8,7 +8,6 @@ import { repeatSynAck } from './listen.ts'
 import { output, startTimer } from './output.ts'
 import { onPersist, onRto } from './recovery.ts'
 import { backOffRto } from './rtt.ts'
-import { isReachable } from './segment.ts'
 import * as state from './state.ts'
 import {
   APP_ARMED,
@@ -55,17 +54,13 @@ function onTimer(tcp: Tcp, c: number): boolean {
 function onRetransmission(tcp: Tcp, c: number): boolean {
   const tcb = tcp.tcb
   if (tcb[c + STATE] === state.SYN_RCVD) return onSynAckTimer(tcp, c)
-  if (tcb[c + FLAGS] & PERSIST) {
-    if (isReachable(tcp, c)) onPersist(tcp, c)
-    else startTimer(tcp, c, PERSIST)
-    return true
-  }
   if (tcb[c + RETRIES] >= tcp.config.maxRetries) {
     tcp.stats.abortsOnTimeout++
     abort(tcp, c)
     return false
   }
-  onRto(tcp, c)
+  if (tcb[c + FLAGS] & PERSIST) onPersist(tcp, c)
+  else onRto(tcp, c)
   return true
 }
 

@@ -13,7 +13,7 @@ import type { Tcp } from './tcp.ts'
 
 /**
  * Serves everybody who was on the list when the call began, for as long as the ring has space. True
- * if somebody is left because it has none.
+ * if somebody is left because the ring or the frames ran out: worth another call when some are back.
  */
 export function runWork(tcp: Tcp): boolean {
   const last = tcp.workTail
@@ -24,7 +24,8 @@ export function runWork(tcp: Tcp): boolean {
     if (tcp.workHead === NO_CONN) tcp.workTail = NO_CONN
     serve(tcp, c)
   }
-  return tcp.workHead !== NO_CONN && tcp.device.txSpace() === 0
+  const exhausted = tcp.device.txSpace() === 0 || tcp.frames.freeCount === 0
+  return tcp.workHead !== NO_CONN && exhausted
 }
 
 function serve(tcp: Tcp, c: number): void {

@@ -1,0 +1,221 @@
+/** The retransmission timer (RFC 6298), Karn's rule, and giving up (RFC 9293 §3.8.3). */
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import { tcb } from '../src/index.ts'
+import {
+  ackUpTo,
+  advance,
+  close,
+  established,
+  expectEmpty,
+  expectSent,
+  Host,
+  segments,
+  send,
+  write,
+} from './kit/host.ts'
+import { ACK, RST } from './kit/segment.ts'
+
+test('RTO 200 ms at least, doubled each time; only the first segment is repeated', () => {
+  const t = new Host()
+  established(t, { rttMs: 10 })
+  write(t, 5000)
+  t.take()
+  const times: number[] = []
+  for (let ms = 1; ms <= 6300; ms++) {
+    advance(t, 1)
+    for (const frame of t.take()) {
+      times.push(ms)
+      assert.equal(frame.segment?.data.length, 1460)
+      assert.equal(frame.segment?.seq, (t.iss() + 1) | 0)
+    }
+  }
+  assert.deepEqual(times, [200, 600, 1400, 3000, 6200])
+  assert.equal(t.tcp.stats.timeouts, 5)
+  assert.equal(t.tcp.stats.retransSegs, 5)
+})
+
+test('without a round trip measured the RTO is 1 s', () => {
+  const t = new Host()
+  t.app.doOpen = c => t.tcp.commit(c, 100)
+  established(t, { rttMs: 0 })
+  t.tcp.tcb[t.conn() + tcb.SRTT_US] = 0
+  assert.ok(t.field(tcb.RTO_US) >= 200_000)
+})
+
+test('SRTT and RTTVAR as in RFC 6298 §2', () => {
+  const t = new Host()
+  established(t, { rttMs: 400 })
+  assert.equal(t.field(tcb.SRTT_US), 400_000)
+  assert.equal(t.field(tcb.RTTVAR_US), 200_000)
+  assert.equal(t.field(tcb.RTO_US), 1_200_000)
+  write(t, 100)
+  advance(t, 600)
+  ackUpTo(t, 101)
+  assert.equal(t.field(tcb.SRTT_US), 425_000)
+  assert.equal(t.field(tcb.RTTVAR_US), 200_000)
+  assert.equal(t.field(tcb.RTO_US), 1_225_000)
+})
+
+test('an ACK restarts the timer for what is left (§5.3)', () => {
+  const t = new Host()
+  established(t, { rttMs: 10 })
+  write(t, 2920)
+  advance(t, 150)
+  ackUpTo(t, 1461)
+  t.take()
+  advance(t, t.field(tcb.RTO_US) / 1000 - 1)
+  expectSent(t, [])
+  advance(t, 2)
+  expectSent(t, ['P. 1461:2921 ack 1'])
+})
+
+test('when all is acknowledged, no timer runs (§5.2)', () => {
+  const t = new Host()
+  established(t, { rttMs: 10 })
+  write(t, 2920)
+  ackUpTo(t, 2921)
+  t.take()
+  advance(t, 10_000)
+  expectSent(t, [])
+  assert.equal(t.tcp.stats.timeouts, 0)
+})
+
+test('no round trip is taken from a repeated segment, and the back-off stays until there is one (Karn)', () => {
+  const t = new Host()
+  established(t, { rttMs: 100 })
+  write(t, 1460)
+  advance(t, 1000)
+  t.take()
+  const rto = t.field(tcb.RTO_US)
+  assert.ok(rto >= 1_200_000, 'backed off twice')
+  ackUpTo(t, 1461)
+  assert.equal(t.field(tcb.SRTT_US), 100_000)
+  assert.equal(t.field(tcb.RTO_US), rto)
+  write(t, 1460)
+  advance(t, 100)
+  ackUpTo(t, 2921)
+  assert.ok(t.field(tcb.RTO_US) < rto, 'a new sample forgets the back-off')
+})
+
+test('after a time-out: one segment, then slow start over what was lost, then new data', () => {
+  const t = new Host()
+  established(t, { rttMs: 10 })
+  write(t, 20_000)
+  expectSent(t, segments(1, 10))
+  advance(t, 200)
+  expectSent(t, segments(1, 1))
+  assert.equal(t.field(tcb.CWND), 1460)
+  ackUpTo(t, 1461)
+  expectSent(t, segments(1461, 2))
+  ackUpTo(t, 4381)
+  expectSent(t, segments(4381, 4))
+  ackUpTo(t, 10_221)
+  expectSent(t, segments(10_221, 5))
+  assert.equal(t.field(tcb.CWND), t.field(tcb.SSTHRESH))
+})
+
+test('after a time-out an ACK of everything ends the repeating at once', () => {
+  const t = new Host()
+  established(t, { rttMs: 10 })
+  write(t, 20_000)
+  advance(t, 200)
+  t.take()
+  ackUpTo(t, 14_601)
+  const sent = t.take()
+  assert.equal(sent[0].segment?.seq, (t.iss() + 14_601) | 0, 'new data')
+})
+
+test('back-off ends at 60 s, and after ten repetitions the connection is aborted', () => {
+  const t = new Host()
+  established(t, { rttMs: 10 })
+  write(t, 5000)
+  t.take()
+  const times: number[] = []
+  let ms = 0
+  for (; t.state() !== 'none' && ms < 1_000_000; ms += 100) {
+    advance(t, 100)
+    for (const frame of t.take())
+      if ((frame.segment?.flags ?? 0) !== (RST | ACK)) times.push(ms + 100)
+  }
+  assert.equal(times.length, 10)
+  assert.equal(times[9] - times[8], 60_000)
+  assert.ok(ms >= 100_000, 'R2 is at least 100 s (RFC 9293 §3.8.3)')
+  assert.equal(t.tcp.stats.abortsOnTimeout, 1)
+  assert.equal(t.last.flags, RST | ACK)
+  assert.deepEqual(t.app.events, ['open', 'closed'])
+  expectEmpty(t)
+})
+
+test('an ACK that advances gives a dying connection all its repetitions again', () => {
+  const t = new Host()
+  established(t, { rttMs: 10 })
+  write(t, 5000)
+  advance(t, 100_000)
+  ackUpTo(t, 1461)
+  advance(t, 100_000)
+  assert.equal(t.state(), 'ESTABLISHED')
+})
+
+test('a repeated segment carries the newest ACK and window, and a FIN that came meanwhile', () => {
+  const t = new Host()
+  established(t, { rttMs: 10 })
+  write(t, 100)
+  expectSent(t, ['P. 1:101 ack 1'])
+  send(t, { flags: ACK, seq: 1, ack: 1, data: 7 })
+  expectSent(t, ['. 101 ack 8'])
+  close(t)
+  expectSent(t, ['F. 101 ack 8'])
+  advance(t, 250)
+  expectSent(t, ['FP. 1:101 ack 8'])
+  send(t, { flags: ACK, seq: 8, ack: 102 })
+  assert.equal(t.state(), 'FIN-WAIT-2')
+})
+
+test('an ACK in the middle of a segment: the rest of it is repeated', () => {
+  const t = new Host()
+  established(t, { rttMs: 10 })
+  write(t, 2920)
+  t.take()
+  ackUpTo(t, 501)
+  advance(t, 1000)
+  assert.equal(t.sent[0].segment?.data.length, 960)
+  ackUpTo(t, 2921)
+  assert.equal(t.field(tcb.SND_UNA), t.field(tcb.SND_NXT))
+})
+
+test('sending works across 2^31 and 2^32', () => {
+  for (const edge of [0x7fffffff, -1]) {
+    const probe = new Host()
+    send(probe, { flags: 2 })
+    // The ISN moves with the 4 µs clock: choose the time at which it lies before the edge.
+    const ticks = (edge - 40_000 - probe.iss()) >>> 0
+    const t = new Host({ nowUs: probe.nowUs + ticks * 4 })
+    established(t)
+    assert.equal((edge - t.iss()) | 0, 40_000)
+    t.app.recording = false
+    write(t, 100_000)
+    for (let turn = 0; turn < 500 && t.field(tcb.SND_UNA) !== t.field(tcb.SND_END); turn++) {
+      const sent = t.take()
+      const last = sent.at(-1)?.segment
+      // The third flight is lost; it is the one across the edge.
+      if (turn === 2 || last === undefined) advance(t, 1000)
+      else ackUpTo(t, ((last.seq - t.iss()) | 0) + last.data.length)
+    }
+    assert.equal((t.field(tcb.SND_UNA) - t.iss()) | 0, 100_001)
+  }
+})
+
+test('a time-out with the neighbour gone asks for it again, and goes on when it is back', () => {
+  const t = new Host()
+  established(t, { rttMs: 10 })
+  write(t, 3000)
+  t.answersArp = false
+  advance(t, 100_000)
+  const arps = t.take().filter(frame => frame.line.startsWith('ARP, Request'))
+  assert.ok(arps.length >= 3)
+  t.answersArp = true
+  advance(t, 5000)
+  assert.ok(t.take().some(frame => frame.segment?.data.length === 1460))
+  assert.equal(t.state(), 'ESTABLISHED')
+})
