@@ -3,7 +3,7 @@
  * takes every frame apart the slow way (reference/frame.ts: a wrong checksum, length or address is
  * an exception) and hands segments to their peers.
  */
-import { type Device, FramePool, OFFLOAD_NONE } from '@sandstorm/libnmio'
+import { type Clock, type Device, FramePool, OFFLOAD_NONE } from '@sandstorm/libnmio'
 import { buildFrame, type FrameFields, parseFrame } from '../reference/frame.ts'
 import { Peer, type PeerOptions } from './peer.ts'
 
@@ -21,18 +21,29 @@ export class Host {
   /** The network damages frames: one with a wrong checksum is dropped, as a kernel does. */
   dropsDamaged = false
   framesReceived = 0
-  nowUs = 0
+  readonly #clock: Clock
   readonly #frames: FramePool
   readonly #peers = new Map<string, Peer>()
   readonly #queue: Uint8Array[] = []
   #nextPort = 20000
 
-  constructor(device: Device, serverMac: Uint8Array, serverAddr: number, serverPort: number) {
+  constructor(
+    device: Device,
+    clock: Clock,
+    serverMac: Uint8Array,
+    serverAddr: number,
+    serverPort: number,
+  ) {
+    this.#clock = clock
     this.device = device
     this.serverMac = serverMac
     this.serverAddr = serverAddr
     this.serverPort = serverPort
     this.#frames = new FramePool(device.region, 2048)
+  }
+
+  get nowUs(): number {
+    return this.#clock()
   }
 
   /** A peer that has not yet spoken; `open()` sends its SYN. */
@@ -43,8 +54,7 @@ export class Host {
   }
 
   /** Takes what came, lets peers act; true if anything came or went. */
-  poll(nowUs: number): boolean {
-    this.nowUs = nowUs
+  poll(): boolean {
     const { device } = this
     const count = device.rx()
     for (let i = 0; i < count; i++) {

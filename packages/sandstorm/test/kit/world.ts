@@ -50,7 +50,7 @@ export class World {
     this.#startUs = this.clock.nowUs
     const { mtu = 1500, ringSize = 1024 } = options
     const [near, far] = memoryLink({ region: this.region, mtu, ringSize })
-    this.host = new Host(far, near.mac, SERVER_ADDR, SERVER_PORT)
+    this.host = new Host(far, this.clock.read, near.mac, SERVER_ADDR, SERVER_PORT)
     let device: Device = near
     if (options.transmit === 'gather') {
       device = new GatherPort(near, options.offloads ?? false)
@@ -88,7 +88,7 @@ export class World {
     const epoch = this.epochSec + Math.floor((nowUs - this.#startUs) / 1e6)
     const before = this.server.device.stats.txFrames
     const received = this.server.poll(nowUs, epoch)
-    const moved = this.host.poll(nowUs)
+    const moved = this.host.poll()
     return moved || received > 0 || this.server.device.stats.txFrames !== before
   }
 
