@@ -7,7 +7,15 @@
  * Read on in libtcpip's tcp/input.ts and tcp/output.ts, then packetize/template.ts.
  */
 import { assert, type Device, FramePool } from '@sandstorm/libnmio'
-import { NewReno, Stack, TCP_DEFAULTS, type TcpConfig } from '@sandstorm/libtcpip'
+import {
+  abort,
+  NewReno,
+  Stack,
+  state,
+  TCP_DEFAULTS,
+  type TcpConfig,
+  tcb,
+} from '@sandstorm/libtcpip'
 import type { Content } from './content/content.ts'
 import { CopyTransmitter } from './packetize/copy.ts'
 import { GatherTransmitter } from './packetize/gather.ts'
@@ -94,6 +102,14 @@ export class Server {
   drain(): void {
     this.stack.tcp.unlisten(this.#port)
     this.mount.drain()
+  }
+
+  /** Ends what a drain left, with RSTs: for clients that do not answer. */
+  end(): void {
+    const { tcp } = this.stack
+    for (let c = 0; c < tcp.tcb.length; c += tcb.TCB_STRIDE) {
+      if (state.isSynchronized(tcp.tcb[c + tcb.STATE])) abort(tcp, c)
+    }
   }
 
   get isDrained(): boolean {

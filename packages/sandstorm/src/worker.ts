@@ -82,10 +82,13 @@ function drain(server: Server, control: Int32Array): void {
   server.drain()
   while (control[0] === DRAIN && device.down === '') {
     const count = server.poll(nowUs(), epochSec())
-    if (server.isDrained || nowUs() > endUs) return
+    if (server.isDrained) return
+    if (nowUs() > endUs) break
     const idle = server.idleUs()
     if (count === 0) device.wait(idle < 0 ? DRAIN_STEP_US : Math.min(idle, DRAIN_STEP_US))
   }
+  server.end()
+  server.poll(nowUs(), epochSec())
 }
 
 const setup = workerData as WorkerSetup

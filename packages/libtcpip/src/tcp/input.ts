@@ -146,7 +146,7 @@ function onTimeWait(tcp: Tcp, e: number, hash: number): number {
   }
   // Nothing new and nothing wrong: no answer, or two ends in TIME-WAIT would answer each other for ever.
   if (segmentLen(tcp) === 0 && seg.seq === rcvNxt) return OK
-  sendBare(tcp, sndNxt, rcvNxt, ACK, 0)
+  sendBare(tcp, sndNxt, rcvNxt, ACK, tcp.config.receiveWindow)
   return OK
 }
 

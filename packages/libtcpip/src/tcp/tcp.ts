@@ -36,6 +36,7 @@ import {
   SND_NXT,
   SND_UNA,
   STATE,
+  TCB_STRIDE,
   TcbPool,
 } from './tcb.ts'
 import { TimerWheel } from './timerWheel.ts'
@@ -177,9 +178,15 @@ export class Tcp {
     this.#listening[port] = 1
   }
 
-  /** Stops accepting; connections that are open go on. */
+  /** Stops accepting: what is half-open is forgotten (RFC 9293 §3.10.4), what is open goes on. */
   unlisten(port: number): void {
     this.#listening[port] = 0
+    const tcb = this.tcb
+    for (let c = 0; c < tcb.length && this.halfOpen > 0; c += TCB_STRIDE) {
+      if (tcb[c + STATE] !== state.SYN_RCVD || (tcb[c + PORTS] & 0xffff) !== port) continue
+      this.setState(c, state.ABORT)
+      this.release(c)
+    }
   }
 
   isListening(port: number): boolean {
