@@ -173,3 +173,27 @@ test('with the ring full, a fast retransmit goes out when there is room', () => 
   t.poll()
   assert.ok(t.take().some(f => (((f.segment?.seq ?? 0) - t.iss()) | 0) === 1))
 })
+
+test('what is lost is repeated, and no more, even by a frame that could hold more segments', () => {
+  const t = new Host({ mtu: 9000, ringSize: 2 })
+  established(t, { mss: MSS, rttMs: 50 })
+  t.app.segmentsPerFrame = 8
+  t.poll()
+  write(t, 20 * MSS)
+  t.poll()
+  assert.equal(t.take().length, 2)
+  repeat(t, 1, 2)
+  t.poll()
+  t.take()
+  t.draining = false
+  // Two ACKs fill the ring, so the repetition has to wait.
+  send(t, { flags: ACK, seq: 1, ack: 1, data: 1 })
+  send(t, { flags: ACK, seq: 2, ack: 1, data: 1 })
+  send(t, { flags: ACK, seq: 3, ack: 1 })
+  assert.equal(t.tcp.stats.fastRetransmits, 1)
+  t.draining = true
+  t.drain()
+  t.take()
+  t.poll()
+  assert.equal(t.take()[0].segment?.data.length, MSS)
+})

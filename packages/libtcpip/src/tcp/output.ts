@@ -89,22 +89,28 @@ function sendNext(tcp: Tcp, c: number): boolean {
 
 /** Bytes that may be sent from `seq` on: the congestion window's room and the peer's. */
 function roomFor(tcb: Int32Array, c: number, seq: number, lost: number): number {
+  const flags = tcb[c + FLAGS]
   const pipe = ((tcb[c + SND_NXT] - tcb[c + SND_UNA]) | 0) - lost
   let cwnd = tcb[c + CWND]
   // Limited transmit (RFC 3042): each of the first two duplicate ACKs lets one new segment out.
-  if (tcb[c + DUP_ACKS] > 0 && tcb[c + DUP_ACKS] < 3 && (tcb[c + FLAGS] & IN_RECOVERY) === 0) {
+  if (tcb[c + DUP_ACKS] > 0 && tcb[c + DUP_ACKS] < 3 && (flags & IN_RECOVERY) === 0) {
     cwnd += tcb[c + DUP_ACKS] * tcb[c + MSS]
   }
   const byCwnd = cwnd - pipe
   const byWindow = (tcb[c + SND_UNA] + tcb[c + SND_WND] - seq) | 0
   const room = byCwnd < byWindow ? byCwnd : byWindow
-  if (lost > 0 && pipe === 0 && (tcb[c + FLAGS] & PERSIST) === 0) {
-    // What was sent once may be sent again, even if the peer shrank its window (MUST-34); a probe
-    // of a shut window waits for its timer, or each ACK of one would send the next.
-    const again = lost < tcb[c + MSS] ? lost : tcb[c + MSS]
-    return room > again ? room : again
-  }
-  return room
+  return lost > 0 ? roomForLost(tcb, c, room, lost, pipe) : room
+}
+
+/** Of `room`, what lost bytes need to go out in whole segments; new data is not repeated with them. */
+function roomForLost(tcb: Int32Array, c: number, room: number, lost: number, pipe: number): number {
+  const mss = tcb[c + MSS]
+  const most = lost + mss - 1
+  // A fast retransmit, or all there is, goes out against the windows: what was sent once may be
+  // sent again (MUST-34). A probe of a shut window does not, or each ACK of one would send the next.
+  const owed = pipe === 0 || (tcb[c + FLAGS] & IN_RECOVERY) !== 0
+  if (owed && (tcb[c + FLAGS] & PERSIST) === 0 && room < mss) return mss
+  return room < most ? room : most
 }
 
 /** One frame of data. Silly windows wait, unless half of the largest window is open (SHLD-30). */

@@ -49,7 +49,7 @@ export function updateRto(tcb: Int32Array, c: number, sampleUs: number): void {
   resetRto(tcb, c)
 }
 
-/** The RTO without back-off: after a sample, and when new data is acknowledged. */
+/** The RTO without back-off: after a sample (RFC 6298 §5), and when a shut window opens. */
 export function resetRto(tcb: Int32Array, c: number): void {
   if (tcb[c + SRTT_US] === 0) return
   const variance = tcb[c + RTTVAR_US] << 2

@@ -32,6 +32,8 @@ export class PatternApp implements Application {
   openCount = 0
   /** Segments are cut at multiples of this, or of the MSS if it is smaller. */
   segmentMax = 65535
+  /** Segments that one frame may hold, as a device that cuts them would take. */
+  segmentsPerFrame = 1
   /** How often `transmit` was refused for want of a frame. */
   busyCount = 0
   // What to do in a callback.
@@ -91,8 +93,14 @@ export class PatternApp implements Application {
     const mss = this.tcp.tcb[c + tcb.MSS]
     const whole = mss - (this.#offset(c, seq) % mss)
     const left = seqs.span(seq, this.tcp.tcb[c + tcb.SND_END])
-    const len = whole < left ? whole : left
-    return len > room ? 0 : this.transmitExactly(c, seq, len)
+    let len = whole < left ? whole : left
+    if (len > room) return 0
+    for (let count = 1; count < this.segmentsPerFrame && len < left; count++) {
+      const longer = Math.min(len + mss, left)
+      if (longer > room) break
+      len = longer
+    }
+    return this.transmitExactly(c, seq, len)
   }
 
   transmitExactly(c: number, seq: number, len: number): number {
