@@ -29,9 +29,10 @@ export interface MemoryRun {
   heapGrowthBytes: number
   /** Bytes of flat tables per connection that a server can have. */
   connectionBytes: number
-  /** Bytes of content and of ready frames for the object. */
+  /** Bytes of the body, of its ready frames with all replicas, and of one set of them. */
   contentBytes: number
   templateBytes: number
+  singleBytes: number
   payloadBytesCopied: number
   payloadBytesSummed: number
 }
@@ -71,7 +72,7 @@ export class Pair {
   serverMs = 0
   clientMs = 0
 
-  constructor(content: Content, kind: TransmitKind, close: boolean) {
+  constructor(content: Content, kind: TransmitKind, close: boolean, maxConnections = 65536) {
     const [near, far] = memoryLink({ region: content.region, mtu: 1500, ringSize: 4096 })
     const path = new TextEncoder().encode('/object')
     const image = content.imageOf(content.find(path, 0, path.length))
@@ -96,6 +97,7 @@ export class Pair {
       prefixLen: 24,
       port: PORT,
       transmit: kind,
+      tcp: { maxConnections },
       random: () => (Math.random() * 2 ** 32) | 0,
       nowUs: performance.now() * 1000,
     })
@@ -156,6 +158,7 @@ async function run(
     connectionBytes: await connectionBytes(),
     contentBytes: bytes,
     templateBytes: ledger.templatesBuilt * server.frames.frameSize,
+    singleBytes: (ledger.templatesBuilt - ledger.replicasBuilt) * server.frames.frameSize,
     payloadBytesCopied: (ledger.payloadBytesCopied - before.ledger.payloadBytesCopied) / responses,
     payloadBytesSummed: (ledger.payloadBytesSummed - before.ledger.payloadBytesSummed) / responses,
   }

@@ -139,8 +139,8 @@ function makeTransmitter(
   return new GatherTransmitter(context)
 }
 
-/** Frames are a power of two that holds all headers and an MTU's payload. */
-function frameShift(mtu: number): number {
+/** Frames are a power of two that holds all headers and an MTU's payload: its exponent. */
+export function frameShift(mtu: number): number {
   let shift = 11
   while (1 << shift < mtu + 256) shift++
   return shift

@@ -1,6 +1,12 @@
 /** `sandstorm explain FILE`: the ready-made frames of a file. */
+import { explainFile } from '../explain.ts'
+import { StartError } from '../startError.ts'
 
 /** Prints them; returns the exit code. */
-export function explain(_file: string): Promise<number> {
-  return Promise.reject(new Error('not built yet'))
+export async function explain(file: string): Promise<number> {
+  const text = await explainFile(file).catch((error: Error) => {
+    throw new StartError(error.message)
+  })
+  process.stdout.write(`${text}\n`)
+  return 0
 }

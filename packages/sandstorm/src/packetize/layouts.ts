@@ -1,8 +1,9 @@
 /**
- * Layouts: how an image is cut into segments of one size, and what each segment sums to. Frame 0
- * holds the head and a fixed number of body bytes, so later frames depend on the body alone. The
- * segment size is taken from a short ladder, always below what the peer allows: a few layouts
- * serve every client, and memory per image is bounded whatever clients ask for.
+ * Layouts: how an image is cut into segments of one size, and what each segment sums to. An answer
+ * that fits into one segment is one; of others frame 0 holds the head and a fixed number of body
+ * bytes, so later frames depend on the body alone. The segment size is taken from a short ladder,
+ * always below what the peer allows: a few layouts serve every client, and memory per image is
+ * bounded whatever clients ask for.
  *
  * A layout is made when a client first needs it, and its payload is summed then, once
  * (paper §2: after the first client no work is repeated).
@@ -49,11 +50,11 @@ export class Layout {
   constructor(content: Content, image: number, mss: number) {
     const { images, region } = content
     const bodyLen = images[image + BODY_LEN]
-    const inFirst = mss - HEAD_LEN_MAX
     this.image = image
     this.mss = mss
-    this.firstLen = images[image + HEAD_LEN] + (bodyLen < inFirst ? bodyLen : inFirst)
     this.totalLen = images[image + HEAD_LEN] + bodyLen
+    const isOne = this.totalLen <= mss
+    this.firstLen = isOne ? this.totalLen : images[image + HEAD_LEN] + mss - HEAD_LEN_MAX
     this.segmentCount = 1 + Math.ceil((this.totalLen - this.firstLen) / mss)
     this.sums = new Uint16Array(this.segmentCount)
     this.newestFrame = new Int32Array(this.segmentCount).fill(NO_FRAME)
@@ -99,8 +100,8 @@ export class Layouts {
 
   /** The layout of an image for a ladder segment size; undefined for a size below the ladder. */
   find(image: number, mss: number): Layout | undefined {
-    const step = LADDER.indexOf(mss)
-    if (step < 0) return undefined
+    let step = 0
+    while (LADDER[step] !== mss) if (++step === LADDER.length) return undefined
     const i = (image / IMAGE_STRIDE) * LADDER.length + step
     return this.#byImage[i] ?? this.#make(i, image, mss)
   }

@@ -1,0 +1,161 @@
+/**
+ * The parts by themselves, in nanoseconds per operation: for judging a change, not for comparing
+ * systems (a call in a tight loop is flattered by caches and branch prediction). Each case runs in
+ * rounds of at least a fifth of `--seconds`; the median round counts.
+ */
+import { FramePool, memoryLink, Region } from '@sandstorm/libnmio'
+import {
+  checksum,
+  patchHeaders,
+  SipHash,
+  type Tcp,
+  tcb,
+  tcp as tcpHeader,
+  writeHeaders,
+} from '@sandstorm/libtcpip'
+import { HttpMachine } from 'sandstorm'
+import { oneObject, Pair } from './memoryRun.ts'
+import type { Options } from './options.ts'
+import { markdownTable, median, report, spreadPercent } from './report.ts'
+
+/** Does the operation `ops` times; what it returns keeps the compiler from leaving it out. */
+type Run = (ops: number) => number
+const ROUNDS = 5
+
+const CASES: Readonly<Record<string, () => Run | Promise<Run>>> = {
+  'checksum/20': () => sumOf(20),
+  'checksum/1460': () => sumOf(1460),
+  'siphash/16': () => {
+    const hash = new SipHash(Int32Array.of(1, 2, 3, 4))
+    return ops => repeat(ops, i => hash.hash(i, 2, 3, 4))
+  },
+  'patch/full': async () => headers(await openConnection(), patchHeaders),
+  'write/full': async () => headers(await openConnection(), writeHeaders),
+  'table/lookup/10': async () => lookUp(await tableOf(10)),
+  'table/lookup/10k': async () => lookUp(await tableOf(10_000)),
+  'table/lookup/1M': async () => lookUp(await tableOf(1_000_000)),
+  'http/next': nextRequest,
+  'frames/send': sendFrames,
+}
+
+/** Runs all cases, each for about `--seconds`. */
+export async function benchMicro(options: Options): Promise<void> {
+  const results: { name: string; ns: number[] }[] = []
+  for (const [name, prepare] of Object.entries(CASES)) {
+    results.push({ name, ns: measure(await prepare(), options.seconds * 1000) })
+  }
+  const rows = results.map(({ name, ns }) => [
+    name,
+    median(ns).toFixed(1),
+    `${Math.round(spreadPercent(ns))} %`,
+  ])
+  report('micro', markdownTable(['case', 'ns/op', 'spread'], rows), { results }, options)
+}
+
+/** Nanoseconds per operation in each round; the first, for the compiler, is left out. */
+function measure(run: Run, ms: number): number[] {
+  const ns: number[] = []
+  let ops = 1000
+  for (let round = 0; round <= ROUNDS; round++) {
+    let spent = 0
+    for (; ; ops *= 2) {
+      const start = performance.now()
+      sink = run(ops)
+      spent = performance.now() - start
+      if (spent >= ms / ROUNDS) break
+    }
+    if (round > 0) ns.push((spent * 1e6) / ops)
+  }
+  return ns
+}
+
+/** Where results go, so that they count as used. */
+export let sink = 0
+
+function repeat(ops: number, operation: (i: number) => number): number {
+  let result = 0
+  for (let i = 0; i < ops; i++) result ^= operation(i)
+  return result
+}
+
+function sumOf(len: number): Run {
+  const { view, bytes } = new Region(65536)
+  for (let i = 0; i < bytes.length; i++) bytes[i] = (i * 31) & 255
+  return ops => repeat(ops, i => checksum.sum(view, (i & 15) * 2048, len))
+}
+
+/** A server with an open connection on a memory link. */
+async function openConnection(): Promise<{ tcp: Tcp; c: number }> {
+  const pair = new Pair(await oneObject(1000), 'template', false)
+  pair.take(10)
+  const { tcp } = pair.server.stack
+  const c = tcp.tcb.findIndex((_, i) => i % tcb.TCB_STRIDE === 0 && tcp.tcb[i + tcb.STATE] !== 0)
+  return { tcp, c }
+}
+
+function headers({ tcp, c }: { tcp: Tcp; c: number }, write: typeof patchHeaders): Run {
+  // As many frames as 64 clients have under way: the headers do not all lie in the first cache.
+  const offs = Int32Array.from({ length: 1024 }, () => tcp.frames.payloadOff(tcp.frames.alloc()))
+  return ops => repeat(ops, i => write(tcp, c, offs[i & 1023], i, 1428, tcpHeader.ACK, 0x1234))
+}
+
+/** A table with `count` connections, and their addresses and ports in another order. */
+async function tableOf(count: number): Promise<{ tcp: Tcp; handles: Int32Array }> {
+  const pair = new Pair(await oneObject(0), 'copy', false, Math.max(1024, count))
+  const { tcp } = pair.server.stack
+  const handles = Int32Array.from({ length: count }, (_, i) => {
+    const c = tcp.pool.alloc()
+    tcp.tcb[c + tcb.REMOTE_ADDR] = 0x0a010000 + (i >> 6)
+    tcp.tcb[c + tcb.LOCAL_ADDR] = 0x0a000001
+    tcp.tcb[c + tcb.PORTS] = ((1024 + (i & 63)) << 16) | 80
+    tcp.table.insert(c)
+    return c
+  })
+  // A walk through all of them that no prefetcher foresees: the step is prime.
+  return { tcp, handles: handles.map((_, i) => handles[(i * 7919) % count]) }
+}
+
+function lookUp({ tcp, handles }: { tcp: Tcp; handles: Int32Array }): Run {
+  const { table, tcb: fields } = tcp
+  const mask = handles.length
+  let at = 0
+  return ops =>
+    repeat(ops, () => {
+      at = at + 1 === mask ? 0 : at + 1
+      const c = handles[at]
+      return table.find(fields[c + tcb.REMOTE_ADDR], 0x0a000001, fields[c + tcb.PORTS])
+    })
+}
+
+async function nextRequest(): Promise<Run> {
+  const machine = new HttpMachine(await oneObject(1000))
+  const request = new TextEncoder().encode(
+    'GET /object HTTP/1.1\r\nHost: 10.77.0.2\r\nUser-Agent: Mozilla/5.0 (X11; Linux x86_64)\r\n' +
+      'Accept: */*\r\nAccept-Encoding: gzip, br\r\nConnection: keep-alive\r\n\r\n',
+  )
+  const bytes = new Region(4096).bytes
+  bytes.set(request)
+  return ops => repeat(ops, () => machine.next(bytes, 0, request.length, 0) ^ machine.image)
+}
+
+/** A frame from the pool into the ring, out at the other end, and back. */
+function sendFrames(): Run {
+  const region = new Region(8 << 20)
+  const [a, b] = memoryLink({ region })
+  const frames = new FramePool(region, 1024)
+  return ops => {
+    for (let i = 0; i < ops; i += 32) {
+      for (let n = 0; n < 32; n++) {
+        const frame = frames.alloc()
+        frames.sent(frame)
+        a.push(frames.payloadOff(frame), 1500, 0)
+      }
+      a.flush()
+      b.rx()
+      b.rx()
+      const done = a.reclaim()
+      for (let n = 0; n < done; n++) frames.complete(a.doneOff[n])
+    }
+    return frames.freeCount
+  }
+}

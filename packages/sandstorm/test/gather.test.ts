@@ -1,0 +1,52 @@
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import { Sender } from './kit/sender.ts'
+import { request, World } from './kit/world.ts'
+
+const ORDER = {
+  connection: 0,
+  path: '/a',
+  dateSec: 784111777,
+  close: false,
+  at: 0,
+  base: 1,
+  ack: 1,
+  window: 1000,
+  fin: false,
+}
+
+test('with GSO one frame carries as many whole segments as the windows allow', () => {
+  const sender = new Sender({ '/a': 100_000 }, [1428], 1, { transmit: 'gather', offloads: true })
+  const total = sender.answer(ORDER).length
+  const first = sender.send(ORDER)
+  assert.equal(first, 65495 - (65495 % 1428))
+  assert.equal(sender.send({ ...ORDER, at: first }), total - first)
+  assert.equal(sender.world.server.transmitter.ledger.gatherFrames, 2)
+  sender.check()
+})
+
+test('without GSO each frame is one segment', () => {
+  const sender = new Sender({ '/a': 10_000 }, [1428], 1, { transmit: 'gather' })
+  assert.equal(sender.send(ORDER), 1428)
+  sender.check()
+})
+
+test('with GSO a transfer keeps to the congestion window', () => {
+  const world = new World({ '/a': 200_000 }, { transmit: 'gather', offloads: true })
+  const peer = world.connect({ autoAck: false }).send(request('/a'))
+  world.settle()
+  const whole = 10 * 1460 // RFC 6928
+  assert.ok(peer.stream.length <= whole && peer.stream.length > whole - 1460)
+  peer.ack()
+  world.settle()
+  assert.ok(peer.stream.length <= 3 * whole && peer.stream.length > 3 * whole - 1460)
+})
+
+test('what is not whole waits, unless it is the last', () => {
+  const sender = new Sender({ '/a': 3000 }, [1428], 1, { transmit: 'gather', offloads: true })
+  const { server } = sender.world
+  const total = sender.answer(ORDER).length
+  assert.equal(sender.send({ ...ORDER, at: total - 10 }), 10)
+  sender.check()
+  assert.equal(server.transmitter.segmentBytes(1428), 1428)
+})
