@@ -101,6 +101,7 @@ export class Server {
   /** Stops accepting and closes what is idle. Go on polling until `isDrained`, or for long enough. */
   drain(): void {
     this.stack.tcp.unlisten(this.#port)
+    this.stack.tcp.forgetHalfOpen()
     this.mount.drain()
   }
 

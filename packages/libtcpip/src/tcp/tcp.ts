@@ -178,12 +178,16 @@ export class Tcp {
     this.#listening[port] = 1
   }
 
-  /** Stops accepting: what is half-open is forgotten (RFC 9293 §3.10.4), what is open goes on. */
+  /** Stops accepting; what is open, or about to be, goes on. */
   unlisten(port: number): void {
     this.#listening[port] = 0
+  }
+
+  /** Forgets every connection whose handshake is not complete: for the end of service. */
+  forgetHalfOpen(): void {
     const tcb = this.tcb
     for (let c = 0; c < tcb.length && this.halfOpen > 0; c += TCB_STRIDE) {
-      if (tcb[c + STATE] !== state.SYN_RCVD || (tcb[c + PORTS] & 0xffff) !== port) continue
+      if (tcb[c + STATE] !== state.SYN_RCVD) continue
       this.setState(c, state.ABORT)
       this.release(c)
     }
