@@ -153,3 +153,18 @@ test('the table of neighbours moves with the peer: its new hardware address is u
   assert.equal(t.tcp.drops[drops.TCP_RST_IGNORED], 0)
   expectEmpty(t)
 })
+
+test('progress shows that the neighbour is alive: a busy connection asks nothing of ARP', () => {
+  const t = new Host()
+  established(t)
+  t.answersArp = false
+  for (let second = 0; second < 300; second += 10) {
+    write(t, 100)
+    advance(t, 10)
+    ackUpTo(t, second * 10 + 101)
+    advance(t, 9990)
+  }
+  assert.ok(t.take().every(frame => frame.segment !== undefined))
+  advance(t, 61_000)
+  assert.match(t.take()[0].line, /^ARP, Request who-has 10.0.0.1/, 'silence does')
+})
