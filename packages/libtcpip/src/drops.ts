@@ -78,6 +78,9 @@ export const NO_NEIGHBOUR_YET = 67
 /** Header length beyond the bytes at hand (a device cut the frame). */
 export const FRAME_CUT = 68
 
+/** From beyond our subnet, and there is no gateway to answer through. */
+export const IP_NO_ROUTE = 69
+
 const NAMES: readonly string[] = [
   'ip-truncated',
   'ip-version',
@@ -116,6 +119,7 @@ const NAMES: readonly string[] = [
   'no-frame-left',
   'no-neighbour-yet',
   'frame-cut',
+  'ip-no-route',
 ]
 
 /** Names by reason, libeth's included; '' where a number is not in use. */

@@ -90,7 +90,7 @@ export class Stack implements IpHost {
     return this.drop(ETH_TYPE)
   }
 
-  /** Microseconds until `poll` has something to do without a frame; -1: nothing is planned. */
+  /** Microseconds from the last `poll` until the next has something to do without a frame; -1: nothing is planned. */
   idleUs(): number {
     const timers = idleMs(this.tcp)
     const arp = this.#arpDueMs < 0 ? -1 : this.#arpDueMs

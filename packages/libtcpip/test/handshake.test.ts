@@ -1,7 +1,9 @@
 /** Passive open (RFC 9293 §3.5, §3.7.1, §3.10.7.2 and .4; RFC 6298 §5 for the SYN-ACK's timer). */
+
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { drops, tcb } from '../src/index.ts'
+import * as ipv4 from '../src/wire/ipv4.ts'
 import { advance, established, expectEmpty, expectSent, Host, OUR_ADDR, send } from './kit/host.ts'
 import { ACK, FIN, mssOption, RST, SYN, wscaleOption } from './kit/segment.ts'
 
@@ -190,6 +192,14 @@ test('a SYN from our own address is dropped (LAND)', () => {
   send(t, { flags: SYN, src: OUR_ADDR, port: 80 })
   expectSent(t, [])
   assert.equal(t.tcp.drops[drops.TCP_LAND], 1)
+  assert.equal(t.tcp.pool.usedCount, 0)
+})
+
+test('a SYN from beyond the subnet takes no place, since there is no way back', () => {
+  const t = new Host()
+  send(t, { flags: SYN, src: ipv4.parse('192.0.2.1') })
+  expectSent(t, [])
+  assert.equal(t.tcp.drops[drops.IP_NO_ROUTE], 1)
   assert.equal(t.tcp.pool.usedCount, 0)
 })
 

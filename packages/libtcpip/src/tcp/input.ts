@@ -135,9 +135,11 @@ function onTimeWait(tcp: Tcp, e: number, hash: number): number {
   if (seg.flags & RST) return tcp.drop(TCP_RST_IGNORED)
   const fresh = (seg.flags & (SYN | ACK | FIN)) === SYN && gt(seg.seq, rcvNxt)
   if (fresh && tcp.isListening(seg.ports & 0xffff)) {
+    const reason = onSyn(tcp, sndNxt)
+    if (reason !== OK) return reason
     tcp.timeWait.remove(e)
     tcp.stats.timeWaitReuses++
-    return onSyn(tcp, sndNxt)
+    return OK
   }
   if (seg.flags & FIN) {
     tcp.timeWait.remove(e)

@@ -6,7 +6,7 @@
  */
 import { OK } from '@sandstorm/libeth'
 import { NO_FRAME, OFFLOAD_NONE } from '@sandstorm/libnmio'
-import { TCP_BACKLOG_FULL, TCP_LAND, TCP_TABLE_FULL } from '../drops.ts'
+import { IP_NO_ROUTE, TCP_BACKLOG_FULL, TCP_LAND, TCP_TABLE_FULL } from '../drops.ts'
 import { fold, sum } from '../wire/checksum.ts'
 import * as ipv4 from '../wire/ipv4.ts'
 import * as tcpHeader from '../wire/tcp.ts'
@@ -62,6 +62,7 @@ const OUR_WINDOW_SCALE = 0
 export function onSyn(tcp: Tcp, issMin: number): number {
   const seg = tcp.segment
   if (seg.remoteAddr === seg.localAddr) return tcp.drop(TCP_LAND)
+  if (tcp.ports.nextHop(seg.remoteAddr) === 0) return tcp.drop(IP_NO_ROUTE)
   if (tcp.halfOpen >= tcp.config.backlog) return tcp.drop(TCP_BACKLOG_FULL)
   const c = tcp.pool.alloc()
   if (c === NO_CONN) return tcp.drop(TCP_TABLE_FULL)
