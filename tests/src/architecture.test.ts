@@ -36,7 +36,8 @@ const FS_FILES: readonly RegExp[] = [
   /^packages\/sandstorm\/src\/content\/(fileSystem|read|scan)\.ts$/,
   /^packages\/sandstorm\/src\/cli\/(program|checks)\.ts$/,
   /^packages\/sandstorm\/src\/config\.ts$/, // is there such a folder?
-  /^packages\/sandstorm\/src\/worker\.ts$/, // --trace writes past the event loop
+  /^packages\/sandstorm\/src\/instance\/worker\.ts$/, // --trace writes past the event loop
+  /^packages\/sandstorm\/src\/explain\/explain\.ts$/,
   /^packages\/libnmio\/src\/wrap\/pcap\.ts$/,
   /^packages\/libnmio\/src\/sys\//,
   /^packages\/bench\/src\//,

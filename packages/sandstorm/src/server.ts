@@ -17,13 +17,13 @@ import {
   tcb,
 } from '@sandstorm/libtcpip'
 import type { Content } from './content/content.ts'
+import { REQUEST_BUFFER_BYTES } from './mount/requestBuffers.ts'
+import { type MountLimits, TcpMount } from './mount/tcpMount.ts'
 import { CopyTransmitter } from './packetize/copy.ts'
 import { GatherTransmitter } from './packetize/gather.ts'
 import { TemplateTransmitter } from './packetize/template.ts'
 import type { TransmitContext, Transmitter } from './packetize/transmitter.ts'
-import { REQUEST_BUFFER_BYTES } from './requestBuffers.ts'
 import { readStats, type ServerStats } from './stats.ts'
-import { type MountLimits, TcpMount } from './tcpMount.ts'
 
 export type TransmitKind = 'template' | 'gather' | 'copy'
 

@@ -4,9 +4,9 @@
  */
 import type { Device, DeviceStats, FramePool } from '@sandstorm/libnmio'
 import { DROP_COUNT, DROP_NAMES, type Stack, type TcpStats } from '@sandstorm/libtcpip'
+import type { MountStats, TcpMount } from './mount/tcpMount.ts'
 import type { Ledger } from './packetize/ledger.ts'
 import type { Transmitter } from './packetize/transmitter.ts'
-import type { MountStats, TcpMount } from './tcpMount.ts'
 
 export interface InUse {
   connections: number

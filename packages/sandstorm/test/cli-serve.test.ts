@@ -4,7 +4,7 @@ import { spawn } from 'node:child_process'
 import { after, before, describe, test } from 'node:test'
 import { type ServeParts, serve } from '../src/cli/serve.ts'
 import { checkConfig } from '../src/config.ts'
-import type { Instance } from '../src/instance.ts'
+import type { Instance } from '../src/instance/instance.ts'
 
 const config = checkConfig({ root: '.' })
 const forever = new Promise<never>(() => {})

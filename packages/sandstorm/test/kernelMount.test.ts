@@ -7,7 +7,7 @@ import {
   type KernelMount,
   listenFailure,
   mountOnKernel,
-} from '../src/kernelMount.ts'
+} from '../src/mount/kernelMount.ts'
 import { load, makeTree } from './contentTree.ts'
 import { RawClient } from './rawClient.ts'
 

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { REQUEST_BUFFER_COUNT } from '../src/requestBuffers.ts'
+import { REQUEST_BUFFER_COUNT } from '../src/mount/requestBuffers.ts'
 import { parseAnswers } from './kit/response.ts'
 import { request, World } from './kit/world.ts'
 

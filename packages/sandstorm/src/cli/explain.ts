@@ -1,5 +1,5 @@
 /** `sandstorm explain FILE`: the ready-made frames of a file. */
-import { explainFile } from '../explain.ts'
+import { explainFile } from '../explain/explain.ts'
 import { StartError } from '../startError.ts'
 
 /** Prints them; returns the exit code. */

@@ -3,8 +3,8 @@
  * on stdout is a contract that scripts wait for; everything else goes to stderr.
  */
 import type { ServeConfig } from '../config.ts'
-import type { Instance, Log } from '../instance.ts'
-import { startInstance } from '../startInstance.ts'
+import type { Instance, Log } from '../instance/instance.ts'
+import { startInstance } from '../instance/start.ts'
 
 /** What serve needs from outside; tests bring their own. */
 export interface ServeParts {

@@ -4,11 +4,11 @@
  * and what is TCP.
  */
 import { type AddressInfo, createServer, type Server } from 'node:net'
-import type { Content } from './content/content.ts'
-import type { HttpLimits } from './http/limits.ts'
-import { HttpMachine } from './http/machine.ts'
+import type { Content } from '../content/content.ts'
+import type { HttpLimits } from '../http/limits.ts'
+import { HttpMachine } from '../http/machine.ts'
+import { StartError } from '../startError.ts'
 import { KernelConnection, type KernelContext, type KernelStats } from './kernelConnection.ts'
-import { StartError } from './startError.ts'
 
 export interface KernelLimits {
   /** Time for a whole request head, and for a body that is dropped; then 408 and closed. */

@@ -9,10 +9,10 @@
  * Invariant: besides what node:net holds, a connection keeps at most one head and one chunk.
  */
 import type { Socket } from 'node:net'
-import type { Content } from './content/content.ts'
-import { CONNECTION_CLOSE, CONNECTION_KEEP_ALIVE, writeDate } from './content/date.ts'
-import * as image from './content/image.ts'
-import type { HttpMachine } from './http/machine.ts'
+import type { Content } from '../content/content.ts'
+import { CONNECTION_CLOSE, CONNECTION_KEEP_ALIVE, writeDate } from '../content/date.ts'
+import * as image from '../content/image.ts'
+import type { HttpMachine } from '../http/machine.ts'
 
 /** After the last answer: how long, and how many bytes, a client may go on sending. */
 const LINGER_MS = 2000

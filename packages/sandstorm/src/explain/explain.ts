@@ -7,11 +7,11 @@ import { realpath, stat } from 'node:fs/promises'
 import { basename } from 'node:path'
 import type { Region } from '@sandstorm/libnmio'
 import { HEADERS_LEN, ipv4, tcp } from '@sandstorm/libtcpip'
-import { ContentBuilder } from './content/builder.ts'
-import type { Content } from './content/content.ts'
-import { writeDate } from './content/date.ts'
-import { REAL_FS } from './content/fileSystem.ts'
-import { contentType, fileHead, notModifiedHead } from './content/head.ts'
+import { ContentBuilder } from '../content/builder.ts'
+import type { Content } from '../content/content.ts'
+import { writeDate } from '../content/date.ts'
+import { REAL_FS } from '../content/fileSystem.ts'
+import { contentType, fileHead, notModifiedHead } from '../content/head.ts'
 import {
   CONNECTION_LEN,
   CONNECTION_OFF,
@@ -19,12 +19,12 @@ import {
   DATE_OFF,
   HEAD_LEN,
   IMAGE_OFF,
-} from './content/image.ts'
-import { readInto } from './content/read.ts'
-import { attachContent } from './content/table.ts'
-import { formatExample, PATCHED_BYTES, PATCHED_NAMES, writeExample } from './explainFrame.ts'
-import { LADDER, Layout, segmentBytes } from './packetize/layouts.ts'
-import { frameShift } from './server.ts'
+} from '../content/image.ts'
+import { readInto } from '../content/read.ts'
+import { attachContent } from '../content/table.ts'
+import { LADDER, Layout, segmentBytes } from '../packetize/layouts.ts'
+import { frameShift } from '../server.ts'
+import { formatExample, PATCHED_BYTES, PATCHED_NAMES, writeExample } from './frame.ts'
 
 export interface ExplainOptions {
   /** The MTU of the link that the frames are for; default 1500. */

@@ -1,9 +1,9 @@
 /** An instance on the kernel's TCP (node:net): the same HTTP and content without our stack. */
-import type { ServeConfig } from './config.ts'
-import { loadContent } from './content/load.ts'
-import { attachContent } from './content/table.ts'
+import type { ServeConfig } from '../config.ts'
+import { loadContent } from '../content/load.ts'
+import { attachContent } from '../content/table.ts'
+import { mountOnKernel } from '../mount/kernelMount.ts'
 import type { Instance, Log } from './instance.ts'
-import { mountOnKernel } from './kernelMount.ts'
 
 /** Loads the content and listens. Throws errors that are one clear line. */
 export async function startKernelInstance(config: ServeConfig, log: Log): Promise<Instance> {

@@ -5,9 +5,9 @@
  */
 import { Worker } from 'node:worker_threads'
 import { closeTap, openTap, type TapHandle, wakeTap } from '@sandstorm/libnmio'
-import type { ServeConfig } from './config.ts'
-import { loadContent } from './content/load.ts'
-import type { ContentShared } from './content/table.ts'
+import type { ServeConfig } from '../config.ts'
+import { loadContent } from '../content/load.ts'
+import type { ContentShared } from '../content/table.ts'
 import type { Instance, Log } from './instance.ts'
 import { DRAIN, STOP, type WorkerMessage, type WorkerSetup } from './workerSetup.ts'
 

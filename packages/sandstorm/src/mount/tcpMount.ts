@@ -8,11 +8,20 @@
  */
 import { assert, type Region } from '@sandstorm/libnmio'
 import { type Application, abort, seq, state, type Tcp, tcb } from '@sandstorm/libtcpip'
-import type { Content } from './content/content.ts'
-import { answerBytes } from './content/image.ts'
-import { HttpMachine } from './http/machine.ts'
-import { Answers, BASE, CLOSE, DATE_SEC, IMAGE, LEN, NEXT, NO_ANSWER } from './packetize/answers.ts'
-import type { Transmitter } from './packetize/transmitter.ts'
+import type { Content } from '../content/content.ts'
+import { answerBytes } from '../content/image.ts'
+import { HttpMachine } from '../http/machine.ts'
+import {
+  Answers,
+  BASE,
+  CLOSE,
+  DATE_SEC,
+  IMAGE,
+  LEN,
+  NEXT,
+  NO_ANSWER,
+} from '../packetize/answers.ts'
+import type { Transmitter } from '../packetize/transmitter.ts'
 import { NO_BUFFER, REQUEST_BUFFER_BYTES, RequestBuffers } from './requestBuffers.ts'
 
 export interface MountLimits {

@@ -1,8 +1,8 @@
 /** What main thread and packet thread say to each other: plain data and one shared word. */
 import type { TapHandle } from '@sandstorm/libnmio'
-import type { ContentShared } from './content/table.ts'
-import type { TransmitKind } from './server.ts'
-import type { ServerStats } from './stats.ts'
+import type { ContentShared } from '../content/table.ts'
+import type { TransmitKind } from '../server.ts'
+import type { ServerStats } from '../stats.ts'
 
 /** What a packet thread is started with. */
 export interface WorkerSetup {

@@ -16,8 +16,8 @@ import {
   TraceDevice,
 } from '@sandstorm/libnmio'
 import { formatFrame, ipv4 } from '@sandstorm/libtcpip'
-import { attachContent } from './content/table.ts'
-import { Server } from './server.ts'
+import { attachContent } from '../content/table.ts'
+import { Server } from '../server.ts'
 import { DRAIN, RUN, type WorkerMessage, type WorkerSetup } from './workerSetup.ts'
 
 /** After this long a drain gives up on clients that do not answer. */

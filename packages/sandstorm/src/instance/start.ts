@@ -4,10 +4,10 @@
  * owns their descriptors, so that they are closed whatever becomes of the worker.
  */
 import { koffiProblem, SysError, tunProblem } from '@sandstorm/libnmio'
-import type { ServeConfig } from './config.ts'
+import type { ServeConfig } from '../config.ts'
 import type { Instance, Log } from './instance.ts'
-import { startKernelInstance } from './kernelInstance.ts'
-import { startTapInstance } from './tapInstance.ts'
+import { startKernelInstance } from './kernel.ts'
+import { startTapInstance } from './tap.ts'
 
 /** Starts serving; settles when requests are answered. Throws errors that are one clear line. */
 export async function startInstance(config: ServeConfig, log: Log): Promise<Instance> {
