@@ -9,8 +9,6 @@ import {
   TCP_BAD_ACK,
   TCP_BAD_FLAGS,
   TCP_CHECKSUM,
-  TCP_NO_CONNECTION,
-  TCP_NO_LISTENER,
   TCP_OUT_OF_ORDER,
   TCP_OUT_OF_WINDOW,
   TCP_RST_IGNORED,
@@ -20,7 +18,8 @@ import { fold, sum } from '../wire/checksum.ts'
 import * as ipv4 from '../wire/ipv4.ts'
 import * as header from '../wire/tcp.ts'
 import { ACK, check, FIN, RST, SYN } from '../wire/tcp.ts'
-import { establish, onSyn, repeatSynAck } from './listen.ts'
+import { isAcceptable } from './acceptance.ts'
+import { establish, repeatSynAck } from './listen.ts'
 import { output, stopTimer } from './output.ts'
 import { onDupAck, onNewAck } from './recovery.ts'
 import { resetRto } from './rtt.ts'
@@ -49,7 +48,7 @@ import {
   STATE,
 } from './tcb.ts'
 import type { Tcp } from './tcp.ts'
-import { NOT_WAITING, TW_RCV_NXT, TW_SND_NXT } from './timeWait.ts'
+import { onUnknown } from './unknown.ts'
 
 const SEND_SCALE_MASK = 0xff
 
@@ -89,69 +88,6 @@ function reject(tcp: Tcp, reason: number): number {
   return tcp.drop(reason)
 }
 
-/** No connection: TIME-WAIT, a listener, or nobody (RFC 9293 §3.10.7.1, §3.10.7.2). */
-function onUnknown(tcp: Tcp): number {
-  const seg = tcp.segment
-  if (tcp.timeWait.count > 0) {
-    const hash = tcp.table.hash(seg.remoteAddr, seg.localAddr, seg.ports)
-    const e = tcp.timeWait.find(hash, seg.remoteAddr, seg.localAddr, seg.ports)
-    if (e !== NOT_WAITING) return onTimeWait(tcp, e, hash)
-  }
-  if (seg.flags & RST) return tcp.drop(TCP_NO_CONNECTION)
-  if (tcp.isListening(seg.ports & 0xffff)) {
-    if ((seg.flags & (SYN | ACK)) === SYN) {
-      return seg.flags & FIN ? tcp.drop(TCP_BAD_FLAGS) : onSyn(tcp, 0)
-    }
-    if ((seg.flags & ACK) === 0) return tcp.drop(TCP_BAD_FLAGS)
-    reset(tcp)
-    return tcp.drop(TCP_NO_CONNECTION)
-  }
-  reset(tcp)
-  return tcp.drop(TCP_NO_LISTENER)
-}
-
-/** Answers `tcp.segment` with the RST of RFC 9293 §3.10.7.1. */
-function reset(tcp: Tcp): void {
-  const seg = tcp.segment
-  tcp.stats.outRsts++
-  if (seg.flags & ACK) sendBare(tcp, seg.ack, 0, RST, 0)
-  else sendBare(tcp, 0, (seg.seq + segmentLen(tcp)) | 0, RST | ACK, 0)
-}
-
-/** Sequence space that the segment takes: payload, SYN and FIN. */
-function segmentLen(tcp: Tcp): number {
-  const { flags, payloadLen } = tcp.segment
-  return payloadLen + (flags & SYN ? 1 : 0) + (flags & FIN ? 1 : 0)
-}
-
-/**
- * TIME-WAIT: a new SYN beyond the old sequence numbers reopens the connection (RFC 9293 §3.6.1), an
- * RST does not end the wait (RFC 1337), a FIN that came again is acknowledged and the wait begins anew.
- */
-function onTimeWait(tcp: Tcp, e: number, hash: number): number {
-  const seg = tcp.segment
-  const sndNxt = tcp.timeWait.entries[e + TW_SND_NXT]
-  const rcvNxt = tcp.timeWait.entries[e + TW_RCV_NXT]
-  if (seg.flags & RST) return tcp.drop(TCP_RST_IGNORED)
-  const fresh = (seg.flags & (SYN | ACK | FIN)) === SYN && gt(seg.seq, rcvNxt)
-  if (fresh && tcp.isListening(seg.ports & 0xffff)) {
-    const reason = onSyn(tcp, sndNxt)
-    if (reason !== OK) return reason
-    tcp.timeWait.remove(e)
-    tcp.stats.timeWaitReuses++
-    return OK
-  }
-  if (seg.flags & FIN) {
-    tcp.timeWait.remove(e)
-    const { remoteAddr, localAddr, ports } = seg
-    tcp.timeWait.add(hash, remoteAddr, localAddr, ports, sndNxt, rcvNxt, tcp.nowMs)
-  }
-  // Nothing new and nothing wrong: no answer, or two ends in TIME-WAIT would answer each other for ever.
-  if (segmentLen(tcp) === 0 && seg.seq === rcvNxt) return OK
-  sendBare(tcp, sndNxt, rcvNxt, ACK, tcp.config.receiveWindow)
-  return OK
-}
-
 /** RFC 9293 §3.10.7.4: a connection of ours, SYN-RECEIVED or later. */
 function onSegment(tcp: Tcp, c: number): number {
   const tcb = tcp.tcb
@@ -188,45 +124,6 @@ function onSegment(tcp: Tcp, c: number): number {
 const isRepeatedSyn = (tcp: Tcp, c: number): boolean =>
   (tcp.segment.flags & (SYN | ACK | RST)) === SYN &&
   ((tcp.segment.seq + 1) | 0) === tcp.tcb[c + RCV_NXT]
-
-/**
- * First check: is any of the segment in the window (RFC 9293 table 6)? Then it is trimmed to it. An
- * RST or SYN is not: its own number decides what it may do (RFC 5961 §3, §4).
- */
-function isAcceptable(tcp: Tcp, c: number): boolean {
-  const tcb = tcp.tcb
-  const seg = tcp.segment
-  const window = (tcb[c + RCV_ADV] - tcb[c + RCV_NXT]) | 0
-  const ahead = (seg.seq - tcb[c + RCV_NXT]) | 0
-  const len = segmentLen(tcp)
-  if (len === 0) return ahead === 0 || (ahead > 0 && ahead < window)
-  // With a shut window an RST or ACK at RCV.NXT still counts (MUST-66); its data does not.
-  if (window === 0 ? ahead !== 0 : ahead >= window || ahead + len <= 0) return false
-  if (seg.flags & (RST | SYN)) return true
-  if (ahead < 0) trimHead(tcp, -ahead)
-  trimTail(tcp, c, window - (ahead > 0 ? ahead : 0))
-  return true
-}
-
-/** Leaves out the first `count` of sequence space, which was received before. */
-function trimHead(tcp: Tcp, count: number): void {
-  const seg = tcp.segment
-  seg.seq = (seg.seq + count) | 0
-  seg.payloadOff += count
-  seg.payloadLen -= count
-}
-
-/**
- * Leaves out what lies beyond `room`; a FIN behind it comes again later. If nothing remains, it was
- * a probe of our window, and is answered like any data.
- */
-function trimTail(tcp: Tcp, c: number, room: number): void {
-  const seg = tcp.segment
-  if (seg.payloadLen <= room) return
-  seg.payloadLen = room
-  seg.flags &= ~FIN
-  tcp.addWork(c, NEED_ACK)
-}
 
 /** Second check (RFC 5961 §3): only the exact next sequence number resets. */
 function onReset(tcp: Tcp, c: number): number {
