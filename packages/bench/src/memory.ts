@@ -83,7 +83,8 @@ function speed(results: readonly Result[]): string {
 }
 
 function memory(results: readonly Result[]): string {
-  const [{ template }] = results
+  // The collector may free other tables while these are measured: one run may be wrong, not most.
+  const perConnection = median(results.flatMap(({ copy }) => copy.map(run => run.connectionBytes)))
   const rows = results
     .filter(({ connection }) => connection === 'close')
     .map(({ object, template: [run] }) => [
@@ -96,7 +97,7 @@ function memory(results: readonly Result[]): string {
     ['object', 'body, bytes', 'ready frames with replicas, bytes', 'without'],
     rows,
   )
-  return `${table}\n\nEach connection that a server can have: ${Math.round(template[0].connectionBytes)} bytes.`
+  return `${table}\n\nEach connection that a server can have: ${Math.round(perConnection)} bytes.`
 }
 
 const figure = (values: readonly number[], digits: number): string =>

@@ -3,7 +3,6 @@
  * The file goes through the same store and the same layouts as in a server, so what is printed is
  * what would be sent.
  */
-import { realpath, stat } from 'node:fs/promises'
 import { basename } from 'node:path'
 import type { Region } from '@sandstorm/libnmio'
 import { HEADERS_LEN, ipv4, tcp } from '@sandstorm/libtcpip'
@@ -86,7 +85,7 @@ interface Loaded {
 /** A store with this one file, and room for one frame. */
 async function loadOne(path: string, frameBytes: number): Promise<Loaded> {
   const fail = (why: string): Error => new Error(`cannot explain ${path}: ${why}`)
-  const found = await stat(path).catch((error: NodeJS.ErrnoException) => {
+  const found = await REAL_FS.stat(path).catch((error: NodeJS.ErrnoException) => {
     throw fail(error.code === 'ENOENT' ? 'no such file' : String(error.code))
   })
   if (!found.isFile()) throw fail('not a file')
@@ -96,7 +95,7 @@ async function loadOne(path: string, frameBytes: number): Promise<Loaded> {
   const resource = builder.addPath('/file', image, notModified)
   if (!builder.fitsRegion) throw fail('larger than what can be held in memory')
   builder.allocate(builder.neededBytes + frameBytes)
-  const file = await realpath(path)
+  const file = await REAL_FS.realpath(path)
   const read = await readInto(builder.bytes, builder.bodyOff(image), found.size, file, REAL_FS)
   if (read.kind !== 'loaded') {
     throw fail(read.kind === 'failed' ? read.code : 'it changed while it was read')
