@@ -3,6 +3,8 @@
  * prints a table for people and writes a record for machines; it throws when it cannot measure
  * honestly. One case failing does not keep the others from running, but the exit code tells.
  */
+import { benchMemory } from './memory.ts'
+import { benchMicro } from './micro.ts'
 import { type Options, parseOptions, USAGE } from './options.ts'
 import { benchTap } from './tap.ts'
 
@@ -10,6 +12,8 @@ type Case = (options: Options) => Promise<void> | void
 
 const CASES: Readonly<Record<string, Case>> = {
   tap: benchTap,
+  memory: benchMemory,
+  micro: benchMicro,
 }
 
 async function main(argv: readonly string[]): Promise<number> {
