@@ -17,14 +17,14 @@ const ORDER: Order = {
   window: 1000,
   fin: false,
 }
-/** A body that fills frame 0 and one more at 1428. */
-const TWO_FRAMES = { '/a': 2000 }
+/** A body that fits into one frame with its head. */
+const ONE_FRAME = { '/a': 900 }
 
 /** Few frames for templates: the least pool that a server takes. */
 const TIGHT = { frameBytes: 1030 * 2048 }
 
 test('a frame that has come back is sent again as it is', () => {
-  const sender = new Sender(TWO_FRAMES, [1428], 4)
+  const sender = new Sender(ONE_FRAME, [1428], 4)
   const { ledger } = sender.world.server.transmitter
   for (let connection = 0; connection < 4; connection++) {
     sender.send({ ...ORDER, connection })
@@ -36,7 +36,7 @@ test('a frame that has come back is sent again as it is', () => {
 })
 
 test('a frame in flight gets a replica, which is retained', () => {
-  const sender = new Sender(TWO_FRAMES, [1428], 4)
+  const sender = new Sender(ONE_FRAME, [1428], 4)
   const { ledger } = sender.world.server.transmitter
   for (let round = 0; round < 5; round++) {
     for (let connection = 0; connection < 4; connection++) sender.send({ ...ORDER, connection })
@@ -48,7 +48,7 @@ test('a frame in flight gets a replica, which is retained', () => {
 })
 
 test('replicas made ahead are enough for that many clients at once', () => {
-  const sender = new Sender(TWO_FRAMES, [1428], 8, { replicas: 4 })
+  const sender = new Sender(ONE_FRAME, [1428], 8, { replicas: 4 })
   const { ledger } = sender.world.server.transmitter
   for (let connection = 0; connection < 4; connection++) sender.send({ ...ORDER, connection })
   assert.equal(ledger.templatesBuilt, 4)
@@ -58,7 +58,7 @@ test('replicas made ahead are enough for that many clients at once', () => {
 })
 
 test('each of the two head fields is written only when it changes', () => {
-  const sender = new Sender(TWO_FRAMES, [1428], 2)
+  const sender = new Sender(ONE_FRAME, [1428], 2)
   const { ledger } = sender.world.server.transmitter
   const patches = [{}, {}, { dateSec: 784111778 }, {}, { close: true }, {}, ORDER].map(change => {
     sender.send({ ...ORDER, dateSec: 784111778, close: 'close' in change, ...change })

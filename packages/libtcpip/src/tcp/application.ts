@@ -25,9 +25,10 @@ export interface Application {
   /** The connection is gone; `c` means nothing after this call. Called once per onOpen. */
   onClosed(c: number): void
   /**
-   * Pushes one frame with stream bytes from `seq` on, whole segments only, at most `room` bytes;
-   * its headers come from `writeHeaders`. Returns the payload bytes in it; 0 if no whole segment
-   * fits in `room`; BUSY if there is no frame to be had now. Needs txSpace() > 0.
+   * Pushes frames with stream bytes from `seq` on, whole segments only, at most `room` bytes and no
+   * more than the ring takes; their headers come from `writeHeaders`. Returns the payload bytes in
+   * them; 0 if no whole segment fits in `room`; BUSY if there is no frame to be had now. Needs
+   * txSpace() > 0. TCP asks again for what is left.
    */
   transmit(c: number, seq: number, room: number): number
   /** Likewise, for exactly `len` bytes, whatever the segment boundaries (`len` ≤ MSS). */

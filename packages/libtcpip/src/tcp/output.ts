@@ -10,7 +10,7 @@ import { ACK, FIN } from '../wire/tcp.ts'
 import { BUSY } from './application.ts'
 import { cancelRtt, startRtt } from './rtt.ts'
 import { dataFlags, isReachable, sendControl } from './segment.ts'
-import { gt } from './seq.ts'
+import { gt, min } from './seq.ts'
 import * as state from './state.ts'
 import {
   CWND,
@@ -45,7 +45,7 @@ export function output(tcp: Tcp, c: number): void {
     tcp.addWork(c, NEED_OUTPUT)
   } else {
     restartAfterIdle(tcp, c)
-    // One frame a turn; once one is out, it is not the peer's window that is waited for.
+    // Once anything is out, it is not the peer's window that is waited for.
     while (sendNext(tcp, c)) if (tcb[c + FLAGS] & PERSIST) stopTimer(tcp, c)
   }
   armRetransmission(tcp, c)
@@ -65,7 +65,7 @@ function restartAfterIdle(tcp: Tcp, c: number): void {
   if (((tcp.nowMs - tcb[c + SENT_AT]) | 0) * 1000 > tcb[c + RTO_US]) tcp.cc.onIdle(tcb, c)
 }
 
-/** Sends one frame if there is one to send and room for it; false when it is time to stop. */
+/** Sends what the application frames in one go, if there is room for any; false when it is time to stop. */
 function sendNext(tcp: Tcp, c: number): boolean {
   const tcb = tcp.tcb
   if (!hasUnsent(tcb, c)) return false
@@ -113,7 +113,7 @@ function roomForLost(tcb: Int32Array, c: number, room: number, lost: number, pip
   return room < most ? room : most
 }
 
-/** One frame of data. Silly windows wait, unless half of the largest window is open (SHLD-30). */
+/** Frames of data. Silly windows wait, unless half of the largest window is open (SHLD-30). */
 function sendData(tcp: Tcp, c: number, seq: number, room: number): number {
   if (room <= 0) return 0
   const sent = tcp.app.transmit(c, seq, room)
@@ -137,11 +137,12 @@ export function advance(tcp: Tcp, c: number, seq: number, sent: number): void {
   if (end === tcb[c + SND_END] && dataFlags(tcp, c, end) & FIN) end = (end + 1) | 0
   tcb[c + SENT_AT] = tcp.nowMs
   if (tcb[c + RTX_NXT] !== tcb[c + RTX_END]) {
-    tcp.stats.retransSegs++
+    tcp.stats.retransSegs += Math.ceil(sent / tcb[c + MSS])
     cancelRtt(tcb, c)
     tcb[c + RTX_NXT] = gt(end, tcb[c + RTX_END]) ? tcb[c + RTX_END] : end
   } else {
-    startRtt(tcb, c, end, tcp.nowUs)
+    // The first segment is timed: the last of a long run waits for the ones before it.
+    startRtt(tcb, c, min(end, (seq + tcb[c + MSS]) | 0), tcp.nowUs)
   }
   if (gt(end, tcb[c + SND_NXT])) tcb[c + SND_NXT] = end
 }

@@ -12,11 +12,11 @@
 import { NO_FRAME, OFFLOAD_NONE } from '@sandstorm/libnmio'
 import { dataFlags, HEADERS_LEN, patchHeaders, tcb, writeHeaders } from '@sandstorm/libtcpip'
 import { IMAGE_OFF } from '../content/image.ts'
-import { CLOSE, DATE_SEC, IMAGE, LEN } from './answers.ts'
-import { type Layout, Layouts, segmentBytes } from './layouts.ts'
-import type { Ledger } from './ledger.ts'
+import { CLOSE, DATE_SEC } from './answers.ts'
+import type { Layout } from './layouts.ts'
 import { Recency } from './recency.ts'
-import { FrameBuilder, type TransmitContext, type Transmitter } from './transmitter.ts'
+import { SegmentTransmitter } from './segmented.ts'
+import type { TransmitContext } from './transmitter.ts'
 
 /** Frames that templates leave to ACKs, SYN-ACKs and copies. */
 const RESERVED_FRAMES = 256
@@ -25,9 +25,7 @@ const EVICTION_TRIES = 64
 /** What a frame carries is not known: both fields must be written. */
 const CARRIES_NOTHING = -1
 
-export class TemplateTransmitter implements Transmitter {
-  readonly #builder: FrameBuilder
-  readonly #layouts: Layouts
+export class TemplateTransmitter extends SegmentTransmitter {
   readonly #recency = new Recency()
   readonly #replicasAhead: number
   // By frame: the next replica, and what its headers and head fields were last written for.
@@ -39,8 +37,7 @@ export class TemplateTransmitter implements Transmitter {
 
   /** `replicas`: copies of each frame made at once (the paper's own version); 1 is on demand. */
   constructor(context: TransmitContext, replicas: number) {
-    this.#builder = new FrameBuilder(context)
-    this.#layouts = new Layouts(context.content, this.#builder.ledger)
+    super(context)
     this.#replicasAhead = replicas
     const { capacity } = context.tcp.frames
     this.#nextReplica = new Int32Array(capacity)
@@ -50,43 +47,21 @@ export class TemplateTransmitter implements Transmitter {
     this.#close = new Int32Array(capacity)
   }
 
-  get ledger(): Ledger {
-    return this.#builder.ledger
-  }
-
-  segmentBytes(mss: number): number {
-    return segmentBytes(mss)
-  }
-
-  transmit(c: number, a: number, at: number, room: number): number {
-    const builder = this.#builder
-    const mss = builder.tcp.tcb[c + tcb.MSS]
-    const layout = this.#layouts.find(builder.records[a + IMAGE], mss)
-    if (layout === undefined || layout.totalLen !== builder.records[a + LEN]) {
-      // A peer below the ladder, or HEAD of an image with a body: no segment of the layout fits.
-      const left = builder.records[a + LEN] - at
-      const len = left < mss ? left : mss
-      return len > room ? 0 : builder.sendCopy(c, a, at, len)
-    }
-    const k = layout.segmentAt(at)
-    const len = layout.endOf(k) - at
-    if (len > room) return 0
-    if (at !== layout.startOf(k)) return builder.sendCopy(c, a, at, len)
-    return this.#sendTemplate(c, a, at, len, layout, k)
-  }
-
-  transmitExactly(c: number, a: number, at: number, len: number): number {
-    return this.#builder.sendCopy(c, a, at, len)
-  }
-
-  #sendTemplate(c: number, a: number, at: number, len: number, layout: Layout, k: number): number {
+  protected override sendSegment(
+    c: number,
+    a: number,
+    at: number,
+    len: number,
+    layout: Layout,
+    k: number,
+  ): number {
     if (k === 0 && layout.frameCount > 0) this.#recency.touch(layout)
     const frame = this.#idleFrame(layout, k)
-    if (frame === NO_FRAME) return this.#builder.sendSegment(c, a, at, len, layout.sums[k])
-    const { tcp, frames, ledger } = this.#builder
+    if (frame === NO_FRAME) return this.builder.sendSegment(c, a, at, len, layout.sums[k])
+    const { tcp, frames, ledger } = this.builder
     const payloadOff = frames.payloadOff(frame)
     const sum = layout.sums[k] + (k === 0 ? this.#patchHead(a, frame, payloadOff) : 0)
-    const seq = this.#builder.seqOf(a, at)
+    const seq = this.builder.seqOf(a, at)
     const flags = dataFlags(tcp, c, (seq + len) | 0)
     const off = this.#fits(c, frame)
       ? patchHeaders(tcp, c, payloadOff, seq, len, flags, sum)
@@ -100,7 +75,7 @@ export class TemplateTransmitter implements Transmitter {
 
   /** Were the frame's headers last written for the same local address and port? Notes them. */
   #fits(c: number, frame: number): boolean {
-    const fields = this.#builder.tcp.tcb
+    const fields = this.builder.tcp.tcb
     const addr = fields[c + tcb.LOCAL_ADDR]
     const port = fields[c + tcb.PORTS] & 0xffff
     if (this.#localAddr[frame] === addr && this.#localPort[frame] === port) return true
@@ -111,7 +86,7 @@ export class TemplateTransmitter implements Transmitter {
 
   /** Makes frame 0 carry the answer's Date and Connection; returns what they add to the sum. */
   #patchHead(a: number, frame: number, payloadOff: number): number {
-    const { records, fields, ledger } = this.#builder
+    const { records, fields, ledger } = this.builder
     const second = records[a + DATE_SEC]
     const close = records[a + CLOSE]
     if (this.#dateSec[frame] !== second || this.#close[frame] !== close) {
@@ -128,7 +103,7 @@ export class TemplateTransmitter implements Transmitter {
     const newest = layout.newestFrame[k]
     if (newest === NO_FRAME) return this.#firstFrame(layout, k)
     const oldest = this.#nextReplica[newest]
-    const frame = this.#builder.frames.isInFlight(oldest) ? this.#replica(layout, k) : oldest
+    const frame = this.builder.frames.isInFlight(oldest) ? this.#replica(layout, k) : oldest
     if (frame !== NO_FRAME) layout.newestFrame[k] = frame
     return frame
   }
@@ -149,12 +124,12 @@ export class TemplateTransmitter implements Transmitter {
     const newest = layout.newestFrame[k]
     this.#nextReplica[frame] = this.#nextReplica[newest]
     this.#nextReplica[newest] = frame
-    this.#builder.ledger.replicasBuilt++
+    this.builder.ledger.replicasBuilt++
     return frame
   }
 
   #build(layout: Layout, k: number): number {
-    const { frames, region, content, ledger } = this.#builder
+    const { frames, region, content, ledger } = this.builder
     if (frames.freeCount <= RESERVED_FRAMES && !this.#evict(layout)) return NO_FRAME
     const frame = frames.alloc()
     if (frame === NO_FRAME) return NO_FRAME
@@ -173,7 +148,7 @@ export class TemplateTransmitter implements Transmitter {
 
   /** Gives up frames of other layouts, those first that were not used for longest; true if one can be had. */
   #evict(keep: Layout): boolean {
-    const { frames } = this.#builder
+    const { frames } = this.builder
     for (let i = 0; i < EVICTION_TRIES && frames.freeCount <= RESERVED_FRAMES; i++) {
       const layout = this.#recency.oldest
       if (layout === null || layout === keep) break
@@ -190,7 +165,7 @@ export class TemplateTransmitter implements Transmitter {
 
   /** Frees the frames of segment `k` if all are idle: the newest was sent last, so it tells. */
   #giveUp(layout: Layout, k: number): void {
-    const { frames, ledger } = this.#builder
+    const { frames, ledger } = this.builder
     const newest = layout.newestFrame[k]
     if (newest === NO_FRAME || frames.isInFlight(newest)) return
     let frame = newest

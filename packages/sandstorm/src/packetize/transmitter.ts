@@ -14,7 +14,7 @@ export interface Transmitter {
   readonly ledger: Ledger
   /** Segment payload to use towards a peer that takes `mss`. */
   segmentBytes(mss: number): number
-  /** One frame of whole segments, at most `room` bytes; 0: none fits; BUSY: no frame now. */
+  /** Frames of whole segments, at most `room` bytes in all; 0: none fits; BUSY: no frame now. */
   transmit(c: number, a: number, at: number, room: number): number
   /** One frame with exactly `len` bytes, wherever segments begin and end. */
   transmitExactly(c: number, a: number, at: number, len: number): number

@@ -12,9 +12,12 @@ import {
   DATE_LEN,
   DATE_OFF,
   HEAD_LEN,
+  HEAD_LEN_MAX,
   IMAGE_OFF,
 } from '../../src/content/image.ts'
 import { BASE, CLOSE, DATE_SEC, IMAGE, LEN } from '../../src/packetize/answers.ts'
+import { LADDER } from '../../src/packetize/layouts.ts'
+import { SegmentTransmitter } from '../../src/packetize/segmented.ts'
 import { ACK, buildFrame, FIN, PSH } from '../reference/frame.ts'
 import { lcg, SERVER_ADDR, World, type WorldOptions } from './world.ts'
 
@@ -94,7 +97,7 @@ export class Sender {
     return bytes
   }
 
-  /** Sends one frame; returns the bytes in it, or what the strategy returned instead. */
+  /** Sends what the strategy frames in one go; returns the bytes in it, or what the strategy returned instead. */
   send(order: Order): number {
     const { server } = this.world
     const { tcp } = server.stack
@@ -125,12 +128,26 @@ export class Sender {
         : transmitter.transmitExactly(c, a, order.at, order.exactly)
     answers.free(a)
     if (sent <= 0) return sent
-    const mss = t[c + tcb.MSS]
-    for (let at = order.at; at < order.at + sent; at += mss) {
-      const payload = bytes.subarray(at, Math.min(at + mss, order.at + sent))
-      this.#expect(c, order, (order.base + at) | 0, end, payload)
+    for (let at = order.at; at < order.at + sent; ) {
+      const next = Math.min(this.#frameEnd(order, t[c + tcb.MSS], at), order.at + sent)
+      this.#expect(c, order, (order.base + at) | 0, end, bytes.subarray(at, next))
+      at = next
     }
     return sent
+  }
+
+  /** Where the frame that begins at byte `at` of a long answer ends: at a segment's end, if there are segments. */
+  #frameEnd(order: Order, mss: number, at: number): number {
+    const { server, site } = this.world
+    const { images } = site.content
+    const image = site.imageOf(order.path)
+    const headLen = images[image + HEAD_LEN]
+    const bodyLen = images[image + BODY_LEN]
+    const isCut = server.transmitter instanceof SegmentTransmitter && LADDER.includes(mss)
+    const isWhole = order.exactly === undefined && !(order.headOnly && bodyLen > 0)
+    if (!isCut || !isWhole || headLen + bodyLen <= mss) return at + mss
+    const first = headLen + mss - HEAD_LEN_MAX
+    return at < first ? first : first + mss * (Math.floor((at - first) / mss) + 1)
   }
 
   /** Lets all frames out, and holds each against the one built from scratch. */
