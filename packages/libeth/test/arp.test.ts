@@ -258,3 +258,15 @@ test('an index kept for a neighbour does not hold for whoever has the entry next
   assert.equal(t.arp.holds(entry, ip(PEER)), false)
   assert.equal(t.arp.holds(NO_NEIGHBOUR, ip(PEER)), false)
 })
+
+test('the least recently used entry goes first', () => {
+  const t = new Bench({ capacity: 8 })
+  const order = [3, 1, 2, 5, 4, 8, 6, 7]
+  for (const i of order) t.input(0, { senderIp: `10.78.0.${i}` })
+  const entries = order.map((i, now) => t.lookup(`10.78.0.${i}`, now))
+  t.lookup('10.78.0.3', 9)
+  t.input(61_000, {})
+  for (const [k, i] of order.entries()) {
+    assert.equal(t.arp.holds(entries[k], ip(`10.78.0.${i}`)), i !== 1, `10.78.0.${i}`)
+  }
+})

@@ -70,9 +70,10 @@ test('sums of pieces add up, swapped where a piece begins at an odd offset', () 
   }
 })
 
-test('fold takes any uint32', () => {
+test('fold takes any 32 bits', () => {
   for (const n of [0, 1, 0xffff, 0x10000, 0x1ffff, 0xfffeffff, 0xffff0001, 0xffffffff]) {
     assertSame(checksum.fold(n), n % 0xffff, n.toString(16))
+    assert.equal(checksum.fold(n | 0), checksum.fold(n), 'the same bits as int32')
   }
 })
 

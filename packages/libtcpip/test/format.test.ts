@@ -103,6 +103,8 @@ test('ICMP, UDP, other protocols, other types', () => {
 
 test('Ethernet padding is not data', () => {
   assert.match(format(`${segment('10')}000000000000`), /win 256, length 0$/)
+  const short = ip(6, '00509c400000000100000005', 20 + 8)
+  assert.match(format(`${short}0000000000000000`), /: \[\|tcp\], length 8$/)
 })
 
 test('headers alone make the whole line when the length of the frame is given', () => {

@@ -92,6 +92,10 @@ test('bad length: of the packet', () => {
     ipv4.setTotalLen(view, OFF, total)
     assert.equal(ipv4.check(seal(view), OFF, 60), drops.IP_TOTAL_LEN, `${total}`)
   }
+  ipv4.setHeaderLen(view, OFF, 24)
+  ipv4.setTotalLen(view, OFF, 23)
+  assert.equal(ipv4.check(seal(view), OFF, 60), drops.IP_TOTAL_LEN, 'shorter than its options')
+  ipv4.setHeaderLen(view, OFF, 20)
   ipv4.setTotalLen(view, OFF, 20)
   assert.equal(ipv4.check(seal(view), OFF, 60), OK, 'the rest is Ethernet padding')
 })
@@ -137,7 +141,10 @@ test('an impossible option length ends the packet', () => {
   assert.equal(ipv4.check(withOptions(7, 0, 0, 0), OFF, 60), drops.IP_OPTIONS_MALFORMED)
   assert.equal(ipv4.check(withOptions(7, 1, 0, 0), OFF, 60), drops.IP_OPTIONS_MALFORMED)
   assert.equal(ipv4.check(withOptions(7, 5, 0, 0), OFF, 60), drops.IP_OPTIONS_MALFORMED)
-  assert.equal(ipv4.check(withOptions(1, 1, 1, 7), OFF, 60), drops.IP_OPTIONS_MALFORMED)
+  const whole = withOptions(1, 1, 1, 7)
+  ipv4.setTotalLen(whole, OFF, 24)
+  const atTheEnd = new DataView(seal(whole).buffer.slice(0, OFF + 24))
+  assert.equal(ipv4.check(atTheEnd, OFF, 24), drops.IP_OPTIONS_MALFORMED, 'and nothing behind it')
 })
 
 test('addresses that cannot be a source', () => {

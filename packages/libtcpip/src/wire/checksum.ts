@@ -10,7 +10,7 @@
 /** A double holds the sum of 2^21 words of 32 bits exactly; half of that is summed at a time. */
 const PIECE_BYTES = 4 << 20
 
-/** Folds a sum of at most 2^32 - 1 into 16 bits, with end-around carry. */
+/** Folds the 32 bits of a sum, int32 or uint32, into 16 with end-around carry. */
 export function fold(n: number): number {
   const once = (n & 0xffff) + (n >>> 16)
   return (once & 0xffff) + (once >>> 16)
@@ -67,5 +67,6 @@ function sumPiece(view: DataView, off: number, len: number): number {
     off += 2
   }
   if (off < end) s += view.getUint8(off)
-  return atOdd(add(fold(s >>> 0), fold((s / 2 ** 32) | 0)))
+  // `| 0`, not `>>> 0`: an int32 is a small integer, a larger uint32 would be allocated.
+  return atOdd(add(fold(s | 0), fold((s / 2 ** 32) | 0)))
 }
