@@ -35,51 +35,42 @@ export const ICMP_TRUNCATED = 44
 export const ICMP_CHECKSUM = 45
 /** A type that is not answered. */
 export const ICMP_TYPE = 46
-/** Beyond the rate at which ICMP is answered. */
-export const ICMP_RATE = 47
 /** Shorter than a TCP header. */
-export const TCP_TRUNCATED = 48
+export const TCP_TRUNCATED = 47
 /** The header length is under 20 bytes or beyond the segment. */
-export const TCP_HEADER_LEN = 49
-export const TCP_CHECKSUM = 50
-export const TCP_PORT_ZERO = 51
+export const TCP_HEADER_LEN = 48
+export const TCP_CHECKSUM = 49
+export const TCP_PORT_ZERO = 50
 /** No connection, and no listener on the port: answered with RST. */
-export const TCP_NO_LISTENER = 52
+export const TCP_NO_LISTENER = 51
 /** No connection for a segment that cannot begin one. */
-export const TCP_NO_CONNECTION = 53
+export const TCP_NO_CONNECTION = 52
 /** Too many connections not yet established. */
-export const TCP_BACKLOG_FULL = 54
+export const TCP_BACKLOG_FULL = 53
 /** No TCB left. */
-export const TCP_TABLE_FULL = 55
+export const TCP_TABLE_FULL = 54
 /** Outside the receive window (RFC 9293 §3.10.7.4). */
-export const TCP_OUT_OF_WINDOW = 56
+export const TCP_OUT_OF_WINDOW = 55
 /** Acknowledges what was never sent, or is far too old (RFC 5961 §5). */
-export const TCP_BAD_ACK = 57
-/** Every byte was received before. */
-export const TCP_OLD_DUPLICATE = 58
+export const TCP_BAD_ACK = 56
 /** Arrived before its predecessor. */
-export const TCP_OUT_OF_ORDER = 59
+export const TCP_OUT_OF_ORDER = 57
 /** An RST that RFC 5961 §3 does not accept. */
-export const TCP_RST_IGNORED = 60
+export const TCP_RST_IGNORED = 58
 /** A SYN inside a connection: challenged (RFC 5961 §4). */
-export const TCP_SYN_IGNORED = 61
+export const TCP_SYN_IGNORED = 59
 /** From our own address and port (the LAND attack). */
-export const TCP_LAND = 62
+export const TCP_LAND = 60
 /** Neither SYN, ACK nor RST, or contradictory flags. */
-export const TCP_BAD_FLAGS = 63
+export const TCP_BAD_FLAGS = 61
 /** Data after the connection stopped receiving. */
-export const TCP_DATA_AFTER_CLOSE = 64
+export const TCP_DATA_AFTER_CLOSE = 62
 /** The answer found no room in the device's ring. */
-export const NO_TX_SPACE = 65
+export const NO_TX_SPACE = 63
 /** The answer found no free frame. */
-export const NO_FRAME_LEFT = 66
-/** The answer waits for a hardware address. */
-export const NO_NEIGHBOUR_YET = 67
-/** Header length beyond the bytes at hand (a device cut the frame). */
-export const FRAME_CUT = 68
-
+export const NO_FRAME_LEFT = 64
 /** From beyond our subnet, and there is no gateway to answer through. */
-export const IP_NO_ROUTE = 69
+export const IP_NO_ROUTE = 65
 
 const NAMES: readonly string[] = [
   'ip-truncated',
@@ -97,7 +88,6 @@ const NAMES: readonly string[] = [
   'icmp-truncated',
   'icmp-checksum',
   'icmp-type',
-  'icmp-rate',
   'tcp-truncated',
   'tcp-header-len',
   'tcp-checksum',
@@ -108,7 +98,6 @@ const NAMES: readonly string[] = [
   'tcp-table-full',
   'tcp-out-of-window',
   'tcp-bad-ack',
-  'tcp-old-duplicate',
   'tcp-out-of-order',
   'tcp-rst-ignored',
   'tcp-syn-ignored',
@@ -117,8 +106,6 @@ const NAMES: readonly string[] = [
   'tcp-data-after-close',
   'no-tx-space',
   'no-frame-left',
-  'no-neighbour-yet',
-  'frame-cut',
   'ip-no-route',
 ]
 

@@ -9,6 +9,7 @@ import {
   TCP_BAD_ACK,
   TCP_BAD_FLAGS,
   TCP_CHECKSUM,
+  TCP_DATA_AFTER_CLOSE,
   TCP_OUT_OF_ORDER,
   TCP_OUT_OF_WINDOW,
   TCP_RST_IGNORED,
@@ -218,7 +219,7 @@ function takePayload(tcp: Tcp, c: number): number {
   if (seg.payloadLen === 0 && (seg.flags & FIN) === 0) return OK
   tcp.addWork(c, NEED_ACK)
   if (seg.seq !== tcb[c + RCV_NXT]) return tcp.drop(TCP_OUT_OF_ORDER)
-  if (!state.canReceive(tcb[c + STATE])) return OK
+  if (!state.canReceive(tcb[c + STATE])) return tcp.drop(TCP_DATA_AFTER_CLOSE)
   if (seg.payloadLen > 0) {
     const taken = tcp.app.onData(c, seg.payloadOff, seg.payloadLen)
     if (tcb[c + STATE] === state.CLOSED) return OK
