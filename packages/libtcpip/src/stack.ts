@@ -9,6 +9,7 @@ import type { Device, FramePool } from '@sandstorm/libnmio'
 import type { IpHost } from './ipHost.ts'
 import { ipv4Input } from './ipv4Input.ts'
 import type { Application } from './tcp/application.ts'
+import { isSuperseded } from './tcp/coalesce.ts'
 import type { CongestionControl } from './tcp/congestion.ts'
 import { TCP_DEFAULTS, Tcp, type TcpConfig } from './tcp/tcp.ts'
 import { idleMs, runTimers } from './tcp/timers.ts'
@@ -58,7 +59,8 @@ export class Stack implements IpHost {
     this.tcp.setTime(nowUs)
     const count = device.rx()
     for (let i = 0; i < count; i++) {
-      this.input(device.rxOff[i], device.rxLen[i], device.rxFlags[i])
+      if (i + 1 < count && this.#isSuperseded(i)) this.tcp.stats.coalescedAcks++
+      else this.input(device.rxOff[i], device.rxLen[i], device.rxFlags[i])
     }
     runTimers(this.tcp)
     let cutShort = runWork(this.tcp)
@@ -106,6 +108,12 @@ export class Stack implements IpHost {
   /** Counts a drop and returns its reason. */
   drop(reason: number): number {
     return this.tcp.drop(reason)
+  }
+
+  /** Does frame `i + 1` of the batch make frame `i` superfluous? */
+  #isSuperseded(i: number): boolean {
+    const { region, rxOff, rxLen } = this.device
+    return isSuperseded(region.view, rxOff[i], rxLen[i], rxOff[i + 1], rxLen[i + 1])
   }
 
   #reclaim(): number {

@@ -146,19 +146,19 @@ function drained(t: Host): void {
 }
 
 for (const seed of [1, 0xbeef, Number(process.env['FUZZ_SEED'] ?? 20_131_121)]) {
-  test(`100,000 frames of seed ${seed}: nothing throws, memory is bounded, and all comes back`, () => {
-    const t = fire({ seed, frames: 100_000 })
+  test(`250,000 frames of seed ${seed}: nothing throws, memory is bounded, and all comes back`, () => {
+    const t = fire({ seed, frames: 250_000 })
     assert.ok(t.tcp.stats.passiveOpens > 500, `${t.tcp.stats.passiveOpens} opened`)
     assert.ok(t.tcp.stats.outSegs > 10_000)
     drained(t)
   })
 }
 
-test('100,000 frames of random bytes with our addresses: nothing throws, nothing is left', () => {
+test('250,000 frames of random bytes with our addresses: nothing throws, nothing is left', () => {
   const random = new Random(77)
   const t = target(random)
   const kinds = [ethernet.TYPE_IPV4, ethernet.TYPE_IPV4, ethernet.TYPE_ARP, ethernet.TYPE_IPV6]
-  for (let i = 0; i < 100_000; i++) {
+  for (let i = 0; i < 250_000; i++) {
     t.inject(
       (view, off) => {
         const len = 14 + random.below(120)

@@ -6,6 +6,8 @@ export interface TcpStats {
   estabResets: number
   inSegs: number
   inErrs: number
+  /** Pure ACKs that a later one of the same batch made superfluous; not in inSegs. */
+  coalescedAcks: number
   outSegs: number
   outRsts: number
   retransSegs: number
@@ -24,6 +26,7 @@ export const newTcpStats = (): TcpStats => ({
   estabResets: 0,
   inSegs: 0,
   inErrs: 0,
+  coalescedAcks: 0,
   outSegs: 0,
   outRsts: 0,
   retransSegs: 0,
