@@ -182,6 +182,13 @@ describe('start and stop over TAP', { ...needs('root', 'tun', 'ip'), timeout }, 
     })
   }
 
+  it('refuses to start when the capture cannot be written, and leaves no interface', async () => {
+    const flags = ['--pcap', '/proc/sandstorm.pcapng']
+    const outcome = await runCommand(['serve', tree.dir, ...TAP, ...flags], namespace)
+    assertRefused(outcome, /sandstorm\.pcapng/)
+    assert.deepEqual(namespace.interfaces(), [])
+  })
+
   it('falls back to the kernel without privileges, and says so in one line', async () => {
     const nobody = becomeNobody()
     const options = { namespace, prefix: nobody.prefix }

@@ -1,7 +1,6 @@
 /**
- * A running server, from a checked configuration to the last frame: chooses the device, loads the
- * content, starts the packet thread, and ends all of it in order. The main thread opens devices and
- * owns their descriptors, so that they are closed whatever becomes of the worker.
+ * Chooses what a server runs on: our own stack over a TAP, or, where there can be none and nobody
+ * insisted, the kernel's TCP.
  */
 import { koffiProblem, SysError, tunProblem } from '@sandstorm/libnmio'
 import type { ServeConfig } from '../config.ts'
@@ -18,8 +17,8 @@ export async function startInstance(config: ServeConfig, log: Log): Promise<Inst
   try {
     return await startTapInstance(config, log)
   } catch (error) {
-    const isRight = error instanceof SysError && MISSING_RIGHTS.includes(error.code)
-    if (!isRight) throw error
+    const isMissing = error instanceof SysError && MISSING_RIGHTS.includes(error.code)
+    if (!isMissing) throw error
     return fallBack(config, log, error.message)
   }
 }

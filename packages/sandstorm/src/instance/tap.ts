@@ -1,19 +1,21 @@
 /**
  * An instance on our own stack over a TAP: one region, one device, one packet thread. What is told
  * to the thread is one int32 and the device's wake-up; what it tells is when it serves and how it
- * ended.
+ * ended. The main thread opens the device and owns its descriptors, so that they are closed whatever
+ * becomes of the packet thread.
  */
 import { Worker } from 'node:worker_threads'
-import { closeTap, openTap, type TapHandle, wakeTap } from '@sandstorm/libnmio'
+import { closeTap, faultRegionBytes, openTap, type TapHandle, wakeTap } from '@sandstorm/libnmio'
 import type { ServeConfig } from '../config.ts'
 import { loadContent } from '../content/load.ts'
 import type { ContentShared } from '../content/table.ts'
+import { StartError } from '../startError.ts'
 import type { Instance, Log } from './instance.ts'
 import { DRAIN, STOP, type WorkerMessage, type WorkerSetup } from './workerSetup.ts'
 
 /** What the stack wants of the region at least: rings, request buffers, frames. */
 const STACK_BYTES = 48 << 20
-/** A worker that does not end by then, after being told to drain and to stop, is terminated. */
+/** A packet thread that is still draining after this long is told to end at once. */
 const STOP_LIMIT_MS = 7000
 
 interface Ending {
@@ -21,7 +23,7 @@ interface Ending {
   readonly message: string
 }
 
-/** Loads the content, opens the TAP and starts the thread. Throws errors that are one clear line. */
+/** Opens the TAP, loads the content and starts the thread. Throws errors that are one clear line. */
 export async function startTapInstance(config: ServeConfig, log: Log): Promise<Instance> {
   // The device first: loading takes time, and a second start should fail at once.
   const tap = openTap({
@@ -34,7 +36,7 @@ export async function startTapInstance(config: ServeConfig, log: Log): Promise<I
   try {
     const content = await loadContent(config.root, {
       memoryBytes: config.memoryBytes,
-      stackBytes: STACK_BYTES,
+      stackBytes: STACK_BYTES + (config.fault === '' ? 0 : faultRegionBytes(tap.mtu)),
       onWarning: line => log.warn(line),
     })
     return await startWorker(config, tap, content, log)
@@ -57,7 +59,9 @@ async function startWorker(
   const done = watch(worker, tap, log)
   await Promise.race([
     ready(worker),
-    done.then(ending => Promise.reject(new Error(ending.message))),
+    done.then(({ code, message }) =>
+      Promise.reject(code === 2 ? new StartError(message) : new Error(message)),
+    ),
   ])
   const tell = (command: number): void => {
     Atomics.store(control, 0, command)
@@ -98,8 +102,12 @@ function watch(worker: Worker, tap: TapHandle, log: Log): Promise<Ending> {
     log.stats({ ...message.stats.inUse, ...message.stats })
     ending = message.down === '' ? { code: 0, message: '' } : { code: 1, message: message.down }
   })
-  worker.on('error', error => {
-    ending = { code: 1, message: `the packet thread failed: ${error.message}` }
+  worker.on('error', (error: NodeJS.ErrnoException) => {
+    // What the system refused at the start (the capture file, say) is the user's to mend.
+    ending =
+      error.syscall === undefined
+        ? { code: 1, message: `the packet thread failed: ${error.message}` }
+        : { code: 2, message: `cannot serve: ${error.message}` }
   })
   return new Promise(resolve => {
     worker.on('exit', () => {

@@ -18,6 +18,7 @@ import {
 import { formatFrame, ipv4 } from '@sandstorm/libtcpip'
 import { attachContent } from '../content/table.ts'
 import { Server } from '../server.ts'
+import { traceLines } from './traceLines.ts'
 import { DRAIN, RUN, type WorkerMessage, type WorkerSetup } from './workerSetup.ts'
 
 /** After this long a drain gives up on clients that do not answer. */
@@ -37,7 +38,7 @@ function wrap(tap: Device, region: Region, setup: WorkerSetup): Device {
     device = new PcapDevice(device, { path: setup.pcap, clock: epochUs, content })
   }
   if (setup.trace) {
-    const write = (line: string): void => void writeSync(1, `${line}\n`)
+    const write = traceLines(text => writeSync(1, text))
     device = new TraceDevice(device, { format: formatFrame, write, clock: epochUs })
   }
   if (setup.fault !== '') {
