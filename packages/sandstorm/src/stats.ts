@@ -1,5 +1,5 @@
 /**
- * Everything a server counts, read in one go as plain data: for `--stats`, metrics and tests. After
+ * Everything a server counts, read in one go as plain data: for tests, and for who sets SANDSTORM_STATS=1. After
  * a drain `inUse` must be all zero (no leak of connections, timers, records, buffers or frames).
  */
 import type { Device, DeviceStats, FramePool } from '@sandstorm/libnmio'

@@ -53,7 +53,7 @@ import type { Tcp } from './tcp.ts'
 const MSS_DEFAULT = 536
 /** A smaller MSS would make us send mostly headers (CVE-2019-11479): it is taken for this. */
 const MSS_MIN = 48
-/** The peer offered no window scaling: SCALES when no shift is in use. */
+/** Bit of SCALES: the peer's SYN had the window scale option, so ours may. */
 const WINDOW_SCALE_OFFERED = 1 << 16
 /** We need no shift of our own: the receive window is at most 65535 bytes. */
 const OUR_WINDOW_SCALE = 0
@@ -62,7 +62,8 @@ const OUR_WINDOW_SCALE = 0
 export function onSyn(tcp: Tcp, issMin: number): number {
   const seg = tcp.segment
   if (seg.remoteAddr === seg.localAddr) return tcp.drop(TCP_LAND)
-  if (tcp.ports.nextHop(seg.remoteAddr) === 0) return tcp.drop(IP_NO_ROUTE)
+  const nextHop = tcp.ports.nextHop(seg.remoteAddr)
+  if (nextHop === 0) return tcp.drop(IP_NO_ROUTE)
   if (tcp.halfOpen >= tcp.config.backlog) return tcp.drop(TCP_BACKLOG_FULL)
   const c = tcp.pool.alloc()
   if (c === NO_CONN) return tcp.drop(TCP_TABLE_FULL)
@@ -70,7 +71,7 @@ export function onSyn(tcp: Tcp, issMin: number): number {
   tcb[c + REMOTE_ADDR] = seg.remoteAddr
   tcb[c + LOCAL_ADDR] = seg.localAddr
   tcb[c + PORTS] = seg.ports
-  tcb[c + NEXT_HOP] = tcp.ports.nextHop(seg.remoteAddr)
+  tcb[c + NEXT_HOP] = nextHop
   tcb[c + NEIGHBOUR] = -1
   initHeaderSums(tcp, c)
   initSequences(tcp, c, issMin)

@@ -8,7 +8,6 @@ export const SP = 32
 export const PERCENT = 37
 export const STAR = 42
 export const COMMA = 44
-export const DASH = 45
 export const DOT = 46
 export const SLASH = 47
 export const DIGIT_0 = 48

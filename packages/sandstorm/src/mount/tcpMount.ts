@@ -69,8 +69,6 @@ export class TcpMount implements Application {
   }
   /** Seconds since 1970 for Date fields, as int32; set once a batch. */
   epochSec = 0
-  /** While true every answer closes its connection. */
-  draining = false
   readonly #content: Content
   readonly #http: HttpMachine
   readonly #limits: MountLimits
@@ -195,9 +193,8 @@ export class TcpMount implements Application {
     return this.#transmitter.transmitExactly(c, a, at, len < left ? len : left)
   }
 
-  /** Closes what is idle; what is being answered closes behind the answer. For the end of service. */
+  /** Closes every connection behind the answers it has begun. For the end of service. */
   drain(): void {
-    this.draining = true
     const table = this.#tcp.tcb
     for (let c = 0; c < table.length; c += tcb.TCB_STRIDE) {
       const open = state.canSend(table[c + tcb.STATE]) && table[c + tcb.FLAGS] & tcb.OPENED
@@ -225,7 +222,7 @@ export class TcpMount implements Application {
       at += taken
       const { image, headOnly, close, skip } = this.#http
       this.#skip[i] = skip
-      this.#answer(c, i, image, headOnly, close || this.draining)
+      this.#answer(c, i, image, headOnly, close)
       if (this.#phase[i] & CLOSING) return end - start
     }
     return at - start

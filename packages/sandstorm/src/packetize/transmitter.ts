@@ -1,5 +1,5 @@
 /**
- * A transmit strategy turns "bytes from `at` on of answer `a`" into one frame in the device's ring:
+ * A transmit strategy turns "bytes from `at` on of answer `a`" into frames in the device's ring:
  * `template` sends finished packets, `gather` sends fresh headers and the stored bytes behind them,
  * `copy` is the memcpy variant (paper §3). All give the same bytes; one is chosen per server.
  */
