@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import fc from 'fast-check'
-import { tcb as fields, NewReno } from '../src/index.ts'
+import { type CongestionControl, tcb as fields, NewReno } from '../src/index.ts'
 import * as rtt from '../src/tcp/rtt.ts'
 
 const { SRTT_US, RTTVAR_US, RTO_US, CWND, SSTHRESH, MSS, TCB_STRIDE } = fields
@@ -69,15 +69,15 @@ test('a sample is taken across the wrap of the microsecond clock', () => {
 
 test('NewReno: half the flight on loss, two segments at least; one segment after a time-out', () => {
   const tcb = fresh()
-  const cc = new NewReno()
+  const cc: CongestionControl = new NewReno()
   tcb[MSS] = 1000
   cc.onOpen(tcb, 0, false)
   assert.equal(tcb[CWND], 10_000)
-  cc.onLoss(tcb, 0, 20_000)
+  cc.onLoss(tcb, 0, 20_000, 0)
   assert.equal(tcb[SSTHRESH], 10_000)
-  cc.onRto(tcb, 0, 3000, true)
+  cc.onRto(tcb, 0, 3000, true, 0)
   assert.deepEqual([tcb[CWND], tcb[SSTHRESH]], [1000, 2000])
-  cc.onRto(tcb, 0, 50_000, false)
+  cc.onRto(tcb, 0, 50_000, false, 0)
   assert.equal(tcb[SSTHRESH], 2000, 'held while the same loss goes on')
   cc.onOpen(tcb, 0, true)
   assert.equal(tcb[CWND], 1000)
@@ -91,14 +91,14 @@ test('NewReno: whatever happens, cwnd is at least a segment and never wraps', ()
   fc.assert(
     fc.property(fc.array(event, { maxLength: 200 }), events => {
       const tcb = fresh()
-      const cc = new NewReno()
+      const cc: CongestionControl = new NewReno()
       tcb[MSS] = 1460
       cc.onOpen(tcb, 0, false)
       for (const { what, bytes } of events) {
-        if (what === 'ack') cc.onAck(tcb, 0, bytes, Math.max(bytes, tcb[CWND]))
-        else if (what === 'loss') cc.onLoss(tcb, 0, bytes)
-        else if (what === 'rto') cc.onRto(tcb, 0, bytes, true)
-        else cc.onIdle(tcb, 0)
+        if (what === 'ack') cc.onAck(tcb, 0, bytes, Math.max(bytes, tcb[CWND]), -1, 0)
+        else if (what === 'loss') cc.onLoss(tcb, 0, bytes, 0)
+        else if (what === 'rto') cc.onRto(tcb, 0, bytes, true, 0)
+        else cc.onIdle(tcb, 0, 0)
         assert.ok(tcb[CWND] >= 1460 && tcb[CWND] <= 2 ** 29)
         assert.ok(tcb[SSTHRESH] >= 2920)
       }

@@ -62,7 +62,8 @@ function hasUnsent(tcb: Int32Array, c: number): boolean {
 function restartAfterIdle(tcp: Tcp, c: number): void {
   const tcb = tcp.tcb
   if (tcb[c + SND_NXT] !== tcb[c + SND_UNA]) return
-  if (((tcp.nowMs - tcb[c + SENT_AT]) | 0) * 1000 > tcb[c + RTO_US]) tcp.cc.onIdle(tcb, c)
+  if (((tcp.nowMs - tcb[c + SENT_AT]) | 0) * 1000 > tcb[c + RTO_US])
+    tcp.cc.onIdle(tcb, c, tcp.nowUs)
 }
 
 /** Sends what the application frames in one go, if there is room for any; false when it is time to stop. */

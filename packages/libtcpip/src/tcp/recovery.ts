@@ -51,7 +51,7 @@ export function onNewAck(tcp: Tcp, c: number, ack: number): void {
     tcb[c + DUP_ACKS] = 0
     // A recovery point left behind would lie in the future after 2^31 bytes.
     tcb[c + RECOVER] = max(tcb[c + RECOVER], (ack - 1) | 0)
-    tcp.cc.onAck(tcb, c, acked, flight)
+    tcp.cc.onAck(tcb, c, acked, flight, -1, tcp.nowUs)
   }
   if (ack === tcb[c + SND_NXT]) stopTimer(tcp, c)
   else startTimer(tcp, c, 0)
@@ -86,7 +86,7 @@ export function onDupAck(tcp: Tcp, c: number): void {
   }
   // RFC 6582 §3.2 step 1: not again for a loss that was already acted on.
   if (tcb[c + DUP_ACKS] !== DUP_THRESH || !gt(tcb[c + SND_UNA], tcb[c + RECOVER])) return
-  tcp.cc.onLoss(tcb, c, (tcb[c + SND_NXT] - tcb[c + SND_UNA]) | 0)
+  tcp.cc.onLoss(tcb, c, (tcb[c + SND_NXT] - tcb[c + SND_UNA]) | 0, tcp.nowUs)
   tcb[c + RECOVER] = tcb[c + SND_NXT]
   tcb[c + FLAGS] |= IN_RECOVERY
   tcb[c + CWND] = tcb[c + SSTHRESH] + DUP_THRESH * tcb[c + MSS]
@@ -116,7 +116,8 @@ export function onRto(tcp: Tcp, c: number): void {
   const tcb = tcp.tcb
   tcp.stats.timeouts++
   tcb[c + RETRIES]++
-  tcp.cc.onRto(tcb, c, (tcb[c + SND_NXT] - tcb[c + SND_UNA]) | 0, tcb[c + RETRIES] === 1)
+  const flight = (tcb[c + SND_NXT] - tcb[c + SND_UNA]) | 0
+  tcp.cc.onRto(tcb, c, flight, tcb[c + RETRIES] === 1, tcp.nowUs)
   tcb[c + FLAGS] &= ~IN_RECOVERY
   tcb[c + DUP_ACKS] = 0
   tcb[c + RECOVER] = tcb[c + SND_NXT]

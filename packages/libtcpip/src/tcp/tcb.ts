@@ -33,32 +33,44 @@ export const MSS = 18 // payload bytes of a full segment to this peer
 export const RCV_NXT = 19
 export const RCV_ADV = 20 // right edge of the window we have advertised; never moves back
 export const RCV_SPACE = 21 // bytes the application can take now
-// Congestion control and loss recovery (RFC 5681, 6582)
-export const CWND = 22
-export const SSTHRESH = 23
-export const BYTES_ACKED = 24 // congestion avoidance: acknowledged since cwnd last grew
-export const DUP_ACKS = 25
-export const RECOVER = 26 // SND_NXT when recovery began
+export const OUT_OF_ORDER = 22 // first piece that arrived before its predecessor (reassembly.ts), or -1
+export const ACK_SENT = 23 // RCV_NXT as last acknowledged (Last.ACK.sent, RFC 7323 §4.3)
+// Timestamps (RFC 7323)
+export const TS_RECENT = 24
+export const TS_OFFSET = 25 // what we add to our clock, so that it tells nothing about the machine
+// Congestion control (congestion.ts): two words for all, five that each algorithm names itself
+export const CWND = 26
+export const SSTHRESH = 27
+export const CC_WORDS = 28 // … 32
+export const BYTES_ACKED = 28 // newreno.ts: acknowledged since cwnd last grew
+// Loss recovery that outlives a flight
+export const DUP_ACKS = 33
+export const RECOVER = 34 // SND_NXT when recovery began
+export const FLIGHT = 35 // flight.ts: what is in the network now, or -1
+export const REORDERING = 36 // RACK's reordering window, packed (rack.ts)
 // Round trip and retransmission timer (RFC 6298), microseconds
-export const SRTT_US = 27
-export const RTTVAR_US = 28
-export const RTO_US = 29
-export const RTT_SEQ = 30 // the timed byte
-export const RTT_AT_US = 31
-export const RETRIES = 32 // time-outs in a row
+export const SRTT_US = 37
+export const RTTVAR_US = 38
+export const RTO_US = 39
+export const MIN_RTT_US = 40
+export const RTT_SEQ = 41 // the timed byte
+export const RTT_AT_US = 42
+export const RETRIES = 43 // time-outs in a row, or keep-alives unanswered
 // Deadlines, milliseconds of the stack's clock; each counts only while its flag is set
-export const RTX_AT = 33
-export const APP_AT = 34
-export const SENT_AT = 35 // when data was last sent (restart after idle)
-export const WHEEL_AT = 36
-export const WHEEL_NEXT = 37
-export const WHEEL_PREV = 38
+export const RTX_AT = 44
+export const APP_AT = 45
+export const ACK_AT = 46 // a delayed ACK
+export const SENT_AT = 47 // when data was last sent (restart after idle)
+export const HEARD_AT = 48 // when a segment was last accepted (keep-alive, age of TS_RECENT)
+export const WHEEL_AT = 49
+export const WHEEL_NEXT = 50
+export const WHEEL_PREV = 51
 // Bits, options and list membership
-export const FLAGS = 39
-export const SCALES = 40 // send window scale | receive window scale << 8
-export const LIST_NEXT = 41
+export const FLAGS = 52
+export const SCALES = 53 // send window scale | receive window scale << 8
+export const LIST_NEXT = 54
 
-export const TCB_STRIDE = 42
+export const TCB_STRIDE = 55
 
 /** No connection. */
 export const NO_CONN = -1
@@ -77,6 +89,16 @@ export const PASSIVE = 512 // opened by a listener
 export const SYN_RESENT = 1024 // our SYN was retransmitted: first RTO is 3 s (RFC 6298 §5.7)
 export const ON_WHEEL = 2048
 export const OPENED = 4096 // the application has heard of it
+export const IN_RTO: number = 1 << 13 // recovery after a time-out (RFC 5682)
+export const TLP: number = 1 << 14 // RTX_AT is the tail loss probe's (RFC 8985 §7)
+export const REORDER: number = 1 << 15 // RTX_AT is RACK's reordering timer (RFC 8985 §6.3)
+export const KEEP_ALIVE: number = 1 << 16 // RTX_AT is the keep-alive timer (RFC 9293 §3.8.4)
+export const TIMESTAMPS: number = 1 << 17 // both sides send timestamps (RFC 7323 §3)
+export const SACK: number = 1 << 18 // both sides know selective acknowledgements (RFC 2018)
+export const ECN: number = 1 << 19 // both sides know ECN (RFC 3168)
+export const SEND_ECE: number = 1 << 20 // congestion was experienced and the peer has not reacted yet
+export const SEND_CWR: number = 1 << 21 // we have reacted, and the next new data says so
+export const ACK_DELAYED: number = 1 << 22 // ACK_AT counts
 
 export class TcbPool {
   readonly tcb: Int32Array

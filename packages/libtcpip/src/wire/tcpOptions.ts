@@ -19,6 +19,8 @@ export const MSS_LEN = 4
 export const WINDOW_SCALE_LEN = 3
 export const SACK_PERMITTED_LEN = 2
 export const TIMESTAMPS_LEN = 10
+/** What fits into 40 bytes of options. */
+export const SACK_BLOCKS_MAX = 4
 
 /** RFC 7323 §2.3: a larger shift count is used as 14. */
 export const WINDOW_SCALE_MAX = 14
@@ -34,6 +36,10 @@ export class TcpOptions {
   /** int32; only with `timestamps`. */
   tsVal = 0
   tsEcr = 0
+  /** SACK blocks, at most 4: [sackStart[i], sackEnd[i]) in the order of the option (RFC 2018 §3). */
+  sackCount = 0
+  readonly sackStart: Int32Array = new Int32Array(SACK_BLOCKS_MAX)
+  readonly sackEnd: Int32Array = new Int32Array(SACK_BLOCKS_MAX)
   /** How many impossible options were met since start-up; never reset. */
   malformed = 0
 
@@ -50,6 +56,7 @@ export class TcpOptions {
     this.timestamps = false
     this.tsVal = 0
     this.tsEcr = 0
+    this.sackCount = 0
     const syn = (flags(view, off) & SYN) !== 0
     const end = off + headerLen(view, off)
     let at = off + HEADER_LEN
@@ -70,10 +77,25 @@ export class TcpOptions {
     }
   }
 
+  #takeSack(view: DataView, at: number, len: number): void {
+    const count = (len - 2) >> 3
+    if (len !== 2 + 8 * count || count > SACK_BLOCKS_MAX) {
+      this.malformed++
+      return
+    }
+    this.sackCount = count
+    for (let i = 0; i < count; i++) {
+      this.sackStart[i] = view.getInt32(at + 2 + 8 * i)
+      this.sackEnd[i] = view.getInt32(at + 6 + 8 * i)
+    }
+  }
+
   /** Notes one option that lies wholly inside the header. */
   #take(view: DataView, at: number, kind: number, len: number, syn: boolean): void {
     if (len !== lengthOf(kind, len)) {
       this.malformed++
+    } else if (kind === KIND_SACK) {
+      this.#takeSack(view, at, len)
     } else if (kind === KIND_TIMESTAMPS) {
       this.timestamps = true
       this.tsVal = view.getInt32(at + 2)
@@ -90,7 +112,7 @@ export class TcpOptions {
   }
 }
 
-/** The one legal length of a known kind; `len` itself for all others. */
+/** The legal length of a known kind; `len` itself where others are legal too. */
 function lengthOf(kind: number, len: number): number {
   switch (kind) {
     case KIND_MSS:
