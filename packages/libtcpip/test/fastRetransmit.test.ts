@@ -2,6 +2,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { tcb } from '../src/index.ts'
+import { DUP_ACKS, END, LAST, NO_FLIGHT, RECOVER } from '../src/tcp/flight.ts'
 import { advance, close, established, expectSent, Host, segments, send, write } from './kit/host.ts'
 import { ACK, FIN } from './kit/segment.ts'
 
@@ -19,6 +20,10 @@ const ack = (t: Host, upTo: number, win = 65535): void =>
 const repeat = (t: Host, upTo: number, count: number): void => {
   for (let i = 0; i < count; i++) ack(t, upTo)
 }
+const flightField = (t: Host, field: number): number => {
+  const f = t.field(tcb.FLIGHT)
+  return f === NO_FLIGHT ? 0 : t.tcp.flights.flights[f + field]
+}
 
 test('each of the first two duplicate ACKs lets one new segment out', () => {
   const t = flying()
@@ -29,7 +34,7 @@ test('each of the first two duplicate ACKs lets one new segment out', () => {
   assert.equal(t.field(tcb.CWND), 10 * MSS)
 })
 
-test('the third duplicate ACK repeats the first segment; cwnd is half the flight and three', () => {
+test('the third duplicate ACK repeats the first segment; ssthresh is half the flight', () => {
   const t = flying()
   repeat(t, 1, 2)
   t.take()
@@ -37,17 +42,17 @@ test('the third duplicate ACK repeats the first segment; cwnd is half the flight
   expectSent(t, segments(1, 1, MSS))
   assert.equal(t.field(tcb.SSTHRESH), 6 * MSS)
   assert.equal(t.field(tcb.CWND), 9 * MSS)
-  assert.equal(t.tcp.stats.fastRetransmits, 1)
+  assert.equal(t.tcp.stats.renoRecoveries, 1)
 })
 
-test('a full ACK ends recovery at ssthresh or less', () => {
+test('a full ACK ends recovery at ssthresh', () => {
   const t = flying()
   repeat(t, 1, 3)
   t.take()
   ack(t, 12_001)
   assert.equal(t.field(tcb.FLAGS) & tcb.IN_RECOVERY, 0)
-  assert.equal(t.field(tcb.CWND), 2 * MSS)
-  expectSent(t, segments(12_001, 2, MSS))
+  assert.equal(t.field(tcb.CWND), 6 * MSS)
+  expectSent(t, segments(12_001, 6, MSS))
 })
 
 test('a partial ACK repeats the next hole; a second loss costs a round trip, not an RTO', () => {
@@ -59,7 +64,7 @@ test('a partial ACK repeats the next hole; a second loss costs a round trip, not
   const sent = t.take()
   assert.equal(((sent[0].segment?.seq ?? 0) - t.iss()) | 0, 3001)
   assert.notEqual(t.field(tcb.FLAGS) & tcb.IN_RECOVERY, 0)
-  ack(t, (t.field(tcb.RECOVER) - t.iss()) | 0)
+  ack(t, (flightField(t, RECOVER) - t.iss()) | 0)
   assert.equal(t.field(tcb.FLAGS) & tcb.IN_RECOVERY, 0)
   assert.equal(t.tcp.stats.timeouts, 0)
 })
@@ -73,7 +78,7 @@ test('duplicate ACKs of the same loss do not halve the window twice', () => {
   ack(t, 5001)
   repeat(t, 5001, 5)
   assert.equal(t.field(tcb.SSTHRESH), ssthresh)
-  assert.equal(t.tcp.stats.fastRetransmits, 1)
+  assert.equal(t.tcp.stats.renoRecoveries, 1)
 })
 
 test('after a time-out, duplicate ACKs below the recovery point start nothing (RFC 6582 §3.2 step 1)', () => {
@@ -81,24 +86,24 @@ test('after a time-out, duplicate ACKs below the recovery point start nothing (R
   advance(t, 250)
   t.take()
   repeat(t, 1, 5)
-  assert.equal(t.tcp.stats.fastRetransmits, 0)
+  assert.equal(t.tcp.stats.renoRecoveries, 0)
 })
 
 test('what looks like a duplicate but is none: data, FIN, another window, nothing outstanding', () => {
   const t = flying()
   for (let i = 0; i < 5; i++) send(t, { flags: ACK, seq: 1 + i, ack: 1, data: 1 })
   for (let i = 0; i < 5; i++) send(t, { flags: ACK, seq: 6, ack: 1, win: 60_000 + i })
-  assert.equal(t.field(tcb.DUP_ACKS), 0)
+  assert.equal(flightField(t, DUP_ACKS), 0)
   const idle = new Host()
   established(idle)
   for (let i = 0; i < 5; i++) send(idle, { flags: ACK, seq: 1, ack: 1 })
-  assert.equal(idle.field(tcb.DUP_ACKS), 0)
+  assert.equal(flightField(idle, DUP_ACKS), 0)
   const closing = flying()
   for (let i = 0; i < 5; i++) send(closing, { flags: ACK | FIN, seq: 1, ack: 1 })
-  assert.equal(closing.field(tcb.DUP_ACKS), 0)
+  assert.equal(flightField(closing, DUP_ACKS), 0)
 })
 
-test('a million duplicate ACKs inflate the window by no more than what is out', () => {
+test('thousands of duplicate ACKs let no more out than ssthresh', () => {
   const t = flying(12_000)
   t.app.recording = false
   repeat(t, 1, 3)
@@ -107,25 +112,28 @@ test('a million duplicate ACKs inflate the window by no more than what is out', 
   t.tcp.commit(t.conn(), 1_000_000)
   t.take()
   ack(t, 1)
-  assert.ok(t.take().length <= 2, 'no burst when data comes')
+  assert.ok(t.take().length <= 6, 'half of what was out, at most')
 })
 
 test('fast retransmit still works after more than 2^31 bytes without a loss', () => {
   const t = new Host()
   established(t, { mss: MSS, rttMs: 50, wscale: 14, win: 2 ** 29 })
   t.app.recording = false
-  // 3 GiB, acknowledged in large steps: what was in flight is made up, as if it had been sent.
   const c = t.conn()
+  // 3 GiB, acknowledged in large steps: what was in flight is made up, as if it had been sent.
+  write(t, 2 * MSS)
   for (let i = 0; i < 12; i++) {
+    const { flights, records } = t.tcp.flights
     for (const field of [tcb.SND_NXT, tcb.SND_END]) t.tcp.tcb[c + field] += 2 ** 28
-    send(t, { flags: ACK, seq: 1, ack: (t.field(tcb.SND_NXT) - t.iss()) | 0, win: 32768 })
+    records[flights[t.tcp.tcb[c + tcb.FLIGHT] + LAST] + END] += 2 ** 28
+    send(t, { flags: ACK, seq: 1, ack: (t.field(tcb.SND_NXT) - t.iss() - MSS) | 0, win: 32768 })
   }
   t.tcp.tcb[c + tcb.CWND] = 10 * MSS
   write(t, 10 * MSS)
   t.take()
   const una = (t.field(tcb.SND_UNA) - t.iss()) | 0
   for (let i = 0; i < 3; i++) send(t, { flags: ACK, seq: 1, ack: una, win: 32768 })
-  assert.equal(t.tcp.stats.fastRetransmits, 1)
+  assert.equal(t.tcp.stats.renoRecoveries, 1)
 })
 
 test('a lost FIN is found by a duplicate ACK’s retransmission or the timer', () => {
@@ -190,7 +198,7 @@ test('what is lost is repeated, and no more, even by a frame that could hold mor
   send(t, { flags: ACK, seq: 1, ack: 1, data: 1 })
   send(t, { flags: ACK, seq: 2, ack: 1, data: 1 })
   send(t, { flags: ACK, seq: 3, ack: 1 })
-  assert.equal(t.tcp.stats.fastRetransmits, 1)
+  assert.equal(t.tcp.stats.renoRecoveries, 1)
   t.draining = true
   t.drain()
   t.take()

@@ -7,9 +7,8 @@ import { OK } from '@sandstorm/libeth'
 import { TCP_BAD_ACK } from '../drops.ts'
 import { FIN } from '../wire/tcp.ts'
 import { challenge } from './challenge.ts'
-import { stopTimer } from './output.ts'
-import { onDupAck, onNewAck } from './recovery.ts'
-import { resetRto } from './rtt.ts'
+import { onWindowOpen } from './persist.ts'
+import { onAck } from './recovery.ts'
 import { gt, le, lt } from './seq.ts'
 import * as state from './state.ts'
 import {
@@ -48,13 +47,11 @@ export function acknowledge(tcp: Tcp, c: number): number {
   if (lt(seg.ack, una)) return OK
   const windowBefore = tcb[c + SND_WND]
   updateWindow(tcp, c)
+  onAck(tcp, c, seg.ack === una && isDuplicateAck(tcp, c, windowBefore))
   if (gt(seg.ack, una)) {
-    onNewAck(tcp, c, seg.ack)
     const neighbour = tcb[c + NEIGHBOUR]
     if (tcp.arp.holds(neighbour, tcb[c + NEXT_HOP])) tcp.arp.confirm(neighbour, tcp.clockMs)
     onProgress(tcp, c)
-  } else if (isDuplicateAck(tcp, c, windowBefore)) {
-    onDupAck(tcp, c)
   }
   return OK
 }
@@ -81,14 +78,7 @@ function updateWindow(tcp: Tcp, c: number): void {
   if (window > tcb[c + MAX_WND]) tcb[c + MAX_WND] = window
   // A peer that answers, though its window is shut, is alive: it may keep us for ever (MUST-37).
   if (window === 0) tcb[c + RETRIES] = 0
-  else if (tcb[c + FLAGS] & PERSIST) reopenWindow(tcp, c)
-}
-
-/** The window opened: the persist timer's work is done, and its back-off forgotten. */
-function reopenWindow(tcp: Tcp, c: number): void {
-  tcp.tcb[c + RETRIES] = 0
-  resetRto(tcp.tcb, c)
-  stopTimer(tcp, c)
+  else if (tcb[c + FLAGS] & PERSIST) onWindowOpen(tcp, c)
 }
 
 /** SND.UNA moved: tell the application, and see whether our FIN is acknowledged. */

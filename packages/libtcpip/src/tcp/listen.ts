@@ -11,8 +11,8 @@ import { fold, sum } from '../wire/checksum.ts'
 import * as ipv4 from '../wire/ipv4.ts'
 import * as tcpHeader from '../wire/tcp.ts'
 import { writeMss, writeWindowScale } from '../wire/tcpOptions.ts'
-import { startTimer, stopTimer } from './output.ts'
-import { cancelRtt, RTO_AFTER_SYN_LOSS_US, RTO_INITIAL_US, sampleRtt, startRtt } from './rtt.ts'
+import { RTO_AFTER_SYN_LOSS_US, RTO_INITIAL_US, sampleRtt } from './rtt.ts'
+import { startTimer, stopTimer } from './rtxTimer.ts'
 import { HEADERS_LEN, initHeaderSums, isReachable, writeHeaders } from './segment.ts'
 import { le } from './seq.ts'
 import * as state from './state.ts'
@@ -31,12 +31,9 @@ import {
   RCV_ADV,
   RCV_NXT,
   RCV_SPACE,
-  RECOVER,
   REMOTE_ADDR,
   RETRIES,
   RTO_US,
-  RTX_END,
-  RTX_NXT,
   SCALES,
   SND_END,
   SND_NXT,
@@ -45,6 +42,7 @@ import {
   SND_WL2,
   SND_WND,
   SRTT_US,
+  SYN_AT_US,
   SYN_RESENT,
 } from './tcb.ts'
 import type { Tcp } from './tcp.ts'
@@ -81,15 +79,15 @@ export function onSyn(tcp: Tcp, issMin: number): number {
   tcp.halfOpen++
   tcp.stats.passiveOpens++
   tcp.setState(c, state.PASSIVE_OPEN)
-  startTimer(tcp, c, 0)
+  startTimer(tcp, c, 0, tcb[c + RTO_US])
   sendSynAck(tcp, c)
-  startRtt(tcb, c, tcb[c + SND_NXT], tcp.nowUs)
+  tcb[c + SYN_AT_US] = tcp.nowUs
   return OK
 }
 
 /** The SYN-ACK once more, for a repeated SYN or a time-out; its round trip cannot be told now. */
 export function repeatSynAck(tcp: Tcp, c: number): void {
-  cancelRtt(tcp.tcb, c)
+  tcp.tcb[c + SYN_AT_US] = 0
   tcp.stats.retransSegs++
   sendSynAck(tcp, c)
 }
@@ -103,9 +101,6 @@ function initSequences(tcp: Tcp, c: number, issMin: number): void {
   tcb[c + SND_UNA] = iss
   tcb[c + SND_NXT] = first
   tcb[c + SND_END] = first
-  tcb[c + RTX_NXT] = iss
-  tcb[c + RTX_END] = iss
-  tcb[c + RECOVER] = iss
   tcb[c + RCV_NXT] = (seg.seq + 1) | 0
   tcb[c + RCV_ADV] = tcb[c + RCV_NXT]
   tcb[c + RCV_SPACE] = tcp.config.receiveWindow
@@ -162,11 +157,12 @@ export function establish(tcp: Tcp, c: number): void {
   const tcb = tcp.tcb
   const seg = tcp.segment
   const resent = (tcb[c + FLAGS] & SYN_RESENT) !== 0
-  sampleRtt(tcb, c, seg.ack, tcp.nowUs)
+  if (tcb[c + SYN_AT_US] !== 0) {
+    const rttUs = (tcp.nowUs - tcb[c + SYN_AT_US]) | 0
+    sampleRtt(tcb, c, rttUs, rttUs)
+  }
   if (tcb[c + SRTT_US] === 0) tcb[c + RTO_US] = resent ? RTO_AFTER_SYN_LOSS_US : RTO_INITIAL_US
   tcb[c + SND_UNA] = seg.ack
-  tcb[c + RTX_NXT] = seg.ack
-  tcb[c + RTX_END] = seg.ack
   tcb[c + RETRIES] = 0
   stopTimer(tcp, c)
   tcp.cc.onOpen(tcb, c, resent)

@@ -1,161 +1,256 @@
 /**
- * Loss recovery: what an acknowledgement, a duplicate one, or none in time says about what is in
- * flight (RFC 5681 §3.2, NewReno RFC 6582, RFC 6298 §5). A retransmission takes the bytes from the
- * application's content again; no copy of them was kept.
+ * Loss recovery: what an acknowledgement, or none in time, means for what is in flight. Each ACK goes
+ * through the same steps: the scoreboard is brought up to date (scoreboard.ts), losses are detected
+ * (RACK, rack.ts; duplicate ACKs towards a peer without SACK), an episode of recovery begins, ends or
+ * turns out to be none (undo.ts), and the congestion window follows (prr.ts while losses are
+ * repaired, congestion control otherwise).
+ *
+ * A retransmission takes the bytes from the application's content again; no copy of them was kept.
  */
-
-import { ACK, FIN } from '../wire/tcp.ts'
-import { BUSY } from './application.ts'
-import { advance, output, startTimer, stopTimer } from './output.ts'
-import { backOffRto, cancelRtt, sampleRtt } from './rtt.ts'
-import { isReachable, sendControl } from './segment.ts'
+import {
+  BITS,
+  DUP_ACKS,
+  END,
+  FIRST,
+  IS_SACKED,
+  LOST,
+  NO_FLIGHT,
+  NO_RECORD,
+  RECOVER,
+  SACKED,
+  SEQ,
+} from './flight.ts'
+import { output } from './output.ts'
+import { pipe } from './pipe.ts'
+import { beginPrr, onPrrAck } from './prr.ts'
+import { detectLosses, markLostOnRto, onDsack, onRecovered } from './rack.ts'
+import { backOffRto, sampleRtt, sampleTimestamp } from './rtt.ts'
+import { armTimer, startTimer, stopTimer } from './rtxTimer.ts'
+import { settleDuplicates, takeAcked, takeDuplicate, takeSacks } from './scoreboard.ts'
 import { ge, gt, max } from './seq.ts'
 import {
   CWND,
-  DUP_ACKS,
-  FIN_QUEUED,
   FLAGS,
+  FLIGHT,
   IN_RECOVERY,
+  IN_RTO,
   MSS,
-  NEED_OUTPUT,
-  PERSIST,
-  RECOVER,
+  REORDER,
   RETRIES,
-  RTX_END,
-  RTX_NXT,
-  SND_END,
+  RTO_US,
+  SACK,
   SND_NXT,
   SND_UNA,
-  SND_WND,
   SSTHRESH,
+  TIMESTAMPS,
 } from './tcb.ts'
 import type { Tcp } from './tcp.ts'
+import { onTlpAck } from './tlp.ts'
+import { canUndo, echoesOriginal, forbidUndo, noteDuplicate, saveForUndo, undo } from './undo.ts'
 
 /** Duplicate ACKs that make a loss (RFC 5681 §3.2). */
 const DUP_THRESH = 3
 
-/** `ack` acknowledges new bytes. */
-export function onNewAck(tcp: Tcp, c: number, ack: number): void {
+/**
+ * `tcp.segment` has an acceptable ACK. `isDuplicate`: it acknowledges nothing new, and is not there
+ * for data or a window either (RFC 5681 §2).
+ */
+export function onAck(tcp: Tcp, c: number, isDuplicate: boolean): void {
   const tcb = tcp.tcb
+  const ack = tcp.segment.ack
+  onTlpAck(tcp, c, isDuplicate)
+  const f = tcb[c + FLIGHT]
+  if (f === NO_FLIGHT) return
+  const { flights } = tcp.flights
+  const delivery = tcp.delivery
+  delivery.reset()
   const acked = (ack - tcb[c + SND_UNA]) | 0
-  const flight = (tcb[c + SND_NXT] - tcb[c + SND_UNA]) | 0
-  sampleRtt(tcb, c, ack, tcp.nowUs)
-  tcb[c + SND_UNA] = ack
-  tcb[c + RETRIES] = 0
-  tcb[c + RTX_NXT] = max(tcb[c + RTX_NXT], ack)
-  tcb[c + RTX_END] = max(tcb[c + RTX_END], ack)
-  if (tcb[c + FLAGS] & IN_RECOVERY) {
-    if (ge(ack, tcb[c + RECOVER])) leaveRecovery(tcb, c)
-    else onPartialAck(tcp, c, acked)
-  } else {
-    tcb[c + DUP_ACKS] = 0
-    // A recovery point left behind would lie in the future after 2^31 bytes.
-    tcb[c + RECOVER] = max(tcb[c + RECOVER], (ack - 1) | 0)
-    tcp.cc.onAck(tcb, c, acked, flight, -1, tcp.nowUs)
+  const outstanding = (tcb[c + SND_NXT] - tcb[c + SND_UNA]) | 0
+  const sacked = flights[f + SACKED]
+  const flightBytes = outstanding - sacked - flights[f + LOST]
+  if (acked > 0) takeAcked(tcp, c, f, ack)
+  if (tcb[c + FLAGS] & SACK) takeSacks(tcp, c, f)
+  else if (acked > 0) settleDuplicates(tcp, c, f, acked)
+  else if (isDuplicate) takeDuplicate(tcp, c, f)
+  if (acked > 0) onProgress(tcp, c)
+
+  const wasRecovering = (tcb[c + FLAGS] & IN_RECOVERY) !== 0
+  if (tcb[c + FLAGS] & (IN_RECOVERY | IN_RTO)) endRecovery(tcp, c, f, acked)
+  const lostBefore = flights[f + LOST]
+  const waitUs = acked > 0 || delivery.bytes > 0 ? findLosses(tcp, c, f, acked) : 0
+  const isNewLoss = flights[f + LOST] > lostBefore
+  if (flights[f + LOST] > 0 && (tcb[c + FLAGS] & (IN_RECOVERY | IN_RTO)) === 0) {
+    if (isNewLoss) {
+      if (tcb[c + FLAGS] & SACK) tcp.stats.sackRecoveries++
+      else tcp.stats.renoRecoveries++
+      beginRecovery(tcp, c, f, outstanding, outstanding - sacked)
+    }
   }
-  if (ack === tcb[c + SND_NXT]) stopTimer(tcp, c)
-  else startTimer(tcp, c, 0)
-}
-
-/** RFC 6582 §3.2 step 3: everything of the lost window is there. */
-function leaveRecovery(tcb: Int32Array, c: number): void {
-  const flight = (tcb[c + SND_NXT] - tcb[c + SND_UNA]) | 0
-  const careful = (flight > tcb[c + MSS] ? flight : tcb[c + MSS]) + tcb[c + MSS]
-  tcb[c + CWND] = careful < tcb[c + SSTHRESH] ? careful : tcb[c + SSTHRESH]
-  tcb[c + FLAGS] &= ~IN_RECOVERY
-  tcb[c + DUP_ACKS] = 0
-}
-
-/** RFC 6582 §3.2 step 4: the next hole; the window deflates by what was acknowledged. */
-function onPartialAck(tcp: Tcp, c: number, acked: number): void {
-  const tcb = tcp.tcb
-  const mss = tcb[c + MSS]
-  const deflated = tcb[c + CWND] - acked + (acked >= mss ? mss : 0)
-  tcb[c + CWND] = deflated > mss ? deflated : mss
-  retransmitFirst(tcp, c)
-}
-
-/** An ACK that acknowledges nothing new, with data outstanding: a segment has left the network. */
-export function onDupAck(tcp: Tcp, c: number): void {
-  const tcb = tcp.tcb
-  tcb[c + DUP_ACKS]++
   if (tcb[c + FLAGS] & IN_RECOVERY) {
-    // Forged duplicates must not inflate it beyond what could have left the network (RFC 5681 §3.2).
-    if (tcb[c + CWND] <= ((tcb[c + SND_NXT] - tcb[c + SND_UNA]) | 0)) tcb[c + CWND] += tcb[c + MSS]
+    onPrrAck(tcb, c, flights, f, delivery.bytes, pipe(tcp, c), acked > 0 && !isNewLoss)
+  } else if (acked > 0 && !wasRecovering) {
+    // A recovery point left behind would lie in the future after 2^31 bytes.
+    flights[f + RECOVER] = max(flights[f + RECOVER], (ack - 1) | 0)
+    // After a time-out the window is used by definition, however little of it is in flight.
+    const used = tcb[c + FLAGS] & IN_RTO ? tcb[c + CWND] : flightBytes
+    tcp.cc.onAck(tcb, c, acked, used, delivery.latestRttUs, tcp.nowUs)
+  }
+  if (ack === tcb[c + SND_NXT]) {
+    tcp.flights.close(f)
+    tcb[c + FLIGHT] = NO_FLIGHT
+    stopTimer(tcp, c)
+  } else if (waitUs > 0) {
+    startTimer(tcp, c, REORDER, waitUs)
+  } else if (acked > 0 || tcb[c + FLAGS] & REORDER) {
+    armTimer(tcp, c)
+  }
+}
+
+/** SND_UNA moved: the peer is alive, and maybe we know the round trip. */
+function onProgress(tcp: Tcp, c: number): void {
+  const tcb = tcp.tcb
+  const delivery = tcp.delivery
+  tcb[c + RETRIES] = 0
+  if (delivery.rttUs >= 0 && (!delivery.hasResent || tcb[c + FLAGS] & SACK)) {
+    sampleRtt(tcb, c, delivery.rttUs, delivery.latestRttUs)
+  } else if (tcb[c + FLAGS] & TIMESTAMPS && tcp.options.timestamps) {
+    sampleTimestamp(tcp, c)
+  }
+}
+
+/** Is the episode over, or was it none? */
+function endRecovery(tcp: Tcp, c: number, f: number, acked: number): void {
+  const { flights } = tcp.flights
+  const tcb = tcp.tcb
+  const delivery = tcp.delivery
+  if (delivery.duplicateBytes > 0) onDsack(tcp, c, f)
+  const isSpurious =
+    (acked > 0 && echoesOriginal(tcp, c)) ||
+    (delivery.duplicateBytes > 0 && noteDuplicate(flights, f, delivery.duplicateBytes)) ||
+    isSpuriousRto(tcp, c, f)
+  if (isSpurious) {
+    undo(tcp, c)
     return
   }
-  // RFC 6582 §3.2 step 1: not again for a loss that was already acted on.
-  if (tcb[c + DUP_ACKS] !== DUP_THRESH || !gt(tcb[c + SND_UNA], tcb[c + RECOVER])) return
-  tcp.cc.onLoss(tcb, c, (tcb[c + SND_NXT] - tcb[c + SND_UNA]) | 0, tcp.nowUs)
-  tcb[c + RECOVER] = tcb[c + SND_NXT]
-  tcb[c + FLAGS] |= IN_RECOVERY
-  tcb[c + CWND] = tcb[c + SSTHRESH] + DUP_THRESH * tcb[c + MSS]
-  tcp.stats.fastRetransmits++
-  retransmitFirst(tcp, c)
-}
-
-/** Sends the first unacknowledged segment again, whatever the windows say. */
-function retransmitFirst(tcp: Tcp, c: number): void {
-  const tcb = tcp.tcb
-  const una = tcb[c + SND_UNA]
-  const left = (tcb[c + SND_END] - una) | 0
-  let sent = BUSY
-  if (left <= 0) sent = sendControl(tcp, c, una, ACK | FIN) ? 1 : BUSY
-  else if (tcp.device.txSpace() > 0 && isReachable(tcp, c)) {
-    sent = tcp.app.transmit(c, una, left < tcb[c + MSS] ? left : tcb[c + MSS])
-  }
-  // It is what is lost now: `advance` counts it as retransmitted, a full ring leaves it to output.
-  tcb[c + RTX_NXT] = una
-  tcb[c + RTX_END] = (una + 1) | 0
-  if (sent > 0) advance(tcp, c, una, sent)
-  else tcp.addWork(c, NEED_OUTPUT)
-}
-
-/** Nothing was acknowledged for an RTO: all that is outstanding is taken for lost (RFC 6298 §5). */
-export function onRto(tcp: Tcp, c: number): void {
-  const tcb = tcp.tcb
-  tcp.stats.timeouts++
-  tcb[c + RETRIES]++
-  const flight = (tcb[c + SND_NXT] - tcb[c + SND_UNA]) | 0
-  tcp.cc.onRto(tcb, c, flight, tcb[c + RETRIES] === 1, tcp.nowUs)
-  tcb[c + FLAGS] &= ~IN_RECOVERY
-  tcb[c + DUP_ACKS] = 0
-  tcb[c + RECOVER] = tcb[c + SND_NXT]
-  tcb[c + RTX_NXT] = tcb[c + SND_UNA]
-  tcb[c + RTX_END] = tcb[c + SND_NXT]
-  cancelRtt(tcb, c)
-  backOffRto(tcb, c)
-  startTimer(tcp, c, 0)
-  output(tcp, c)
+  if (!ge(tcb[c + SND_UNA], flights[f + RECOVER])) return
+  if (tcb[c + FLAGS] & IN_RECOVERY) tcb[c + CWND] = tcb[c + SSTHRESH]
+  tcb[c + FLAGS] &= ~(IN_RECOVERY | IN_RTO)
+  flights[f + DUP_ACKS] = 0
+  if ((tcb[c + FLAGS] & SACK) === 0) flights[f + SACKED] = 0
+  onRecovered(tcb, c)
 }
 
 /**
- * The peer's window is shut: one byte of new data makes it say whether it still is (RFC 9293
- * §3.8.6.1), at growing intervals, for as long as it answers (its silence is counted as with any
- * retransmission). The byte is at once counted as lost, so that it goes out again with its segment
- * when the window opens.
+ * F-RTO with SACK (RFC 5682 §3, step 3b): after a time-out, something arrives that was sent once, and
+ * before it: not everything was lost. Without SACK a cumulative ACK tells that only if nothing that
+ * it covers was sent again.
  */
-export function onPersist(tcp: Tcp, c: number): void {
+function isSpuriousRto(tcp: Tcp, c: number, f: number): boolean {
+  const flags = tcp.tcb[c + FLAGS]
+  if ((flags & IN_RTO) === 0 || !tcp.delivery.hasOriginal || !canUndo(tcp.flights.flights, f)) {
+    return false
+  }
+  return (flags & SACK) !== 0 || !tcp.delivery.hasResent
+}
+
+/** Looks for losses after something was delivered; microseconds until it should look again, or 0. */
+function findLosses(tcp: Tcp, c: number, f: number, acked: number): number {
+  if (tcp.tcb[c + FLAGS] & SACK) {
+    forgetReneged(tcp, f)
+    return detectLosses(tcp, c, f)
+  }
+  findLossByDuplicates(tcp, c, f, acked)
+  return 0
+}
+
+/** The peer does not acknowledge what it had SACKed: it has thrown that away (RFC 2018 §8). */
+function forgetReneged(tcp: Tcp, f: number): void {
+  const { flights, records } = tcp.flights
+  const first = flights[f + FIRST]
+  if (first === NO_RECORD || (records[first + BITS] & IS_SACKED) === 0) return
+  tcp.stats.sackReneging++
+  tcp.flights.clearSacked(f)
+}
+
+/** RFC 6582 §3.2: the third duplicate ACK, or a partial ACK: the first segment is lost. */
+function findLossByDuplicates(tcp: Tcp, c: number, f: number, acked: number): void {
+  const { flights, records } = tcp.flights
   const tcb = tcp.tcb
-  const una = tcb[c + SND_UNA]
-  const left = (tcb[c + SND_END] - una) | 0
-  const fin = left === 0 && (tcb[c + FLAGS] & FIN_QUEUED) !== 0
-  tcp.stats.zeroWindowProbes++
+  const first = flights[f + FIRST]
+  if (first === NO_RECORD || tcb[c + FLAGS] & IN_RTO) return
+  if (tcb[c + FLAGS] & IN_RECOVERY) {
+    if (acked === 0) return
+  } else {
+    if (acked > 0) {
+      flights[f + DUP_ACKS] = 0
+      flights[f + SACKED] = 0
+      return
+    }
+    // Step 1: not for duplicates of what an earlier episode sent again.
+    if (flights[f + DUP_ACKS] < DUP_THRESH || !gt(tcb[c + SND_UNA], flights[f + RECOVER])) return
+  }
+  const end = (records[first + SEQ] + tcb[c + MSS]) | 0
+  if (gt(records[first + END], end)) tcp.flights.split(f, first, end)
+  tcp.flights.markLost(f, first)
+}
+
+/** Losses were found, or the path reports congestion: the window is reduced, once for all of them. */
+function beginRecovery(
+  tcp: Tcp,
+  c: number,
+  f: number,
+  outstanding: number,
+  unsacked: number,
+): void {
+  const tcb = tcp.tcb
+  saveForUndo(tcp, c)
+  tcp.cc.onLoss(tcb, c, outstanding, tcp.nowUs)
+  tcp.flights.flights[f + RECOVER] = tcb[c + SND_NXT]
+  tcb[c + FLAGS] |= IN_RECOVERY
+  beginPrr(tcp.flights.flights, f, unsacked)
+}
+
+/** RACK's reordering timer (RFC 8985 §6.3): what was overtaken has had its time. */
+export function onReorderTimer(tcp: Tcp, c: number): void {
+  const tcb = tcp.tcb
+  const f = tcb[c + FLIGHT]
+  const { flights } = tcp.flights
+  const outstanding = (tcb[c + SND_NXT] - tcb[c + SND_UNA]) | 0
+  const lostBefore = flights[f + LOST]
+  detectLosses(tcp, c, f)
+  startTimer(tcp, c, 0, tcb[c + RTO_US])
+  if (flights[f + LOST] === lostBefore) return
+  if ((tcb[c + FLAGS] & (IN_RECOVERY | IN_RTO)) === 0) {
+    tcp.stats.sackRecoveries++
+    beginRecovery(tcp, c, f, outstanding, outstanding - flights[f + SACKED])
+  }
+  if (tcb[c + FLAGS] & IN_RECOVERY) onPrrAck(tcb, c, flights, f, 0, pipe(tcp, c), false)
+  output(tcp, c)
+}
+
+/** Nothing was acknowledged for an RTO (RFC 6298 §5): what was sent so long ago is lost. */
+export function onRto(tcp: Tcp, c: number): void {
+  const tcb = tcp.tcb
+  const f = tcb[c + FLIGHT]
+  const { flights } = tcp.flights
+  tcp.stats.timeouts++
   tcb[c + RETRIES]++
+  const flags = tcb[c + FLAGS]
+  const isFirst = tcb[c + RETRIES] === 1 && (flags & IN_RECOVERY) === 0
+  if (flags & IN_RECOVERY) forbidUndo(flights, f)
+  else if ((flags & IN_RTO) === 0) saveForUndo(tcp, c)
+  const outstanding = (tcb[c + SND_NXT] - tcb[c + SND_UNA]) | 0
+  tcp.cc.onRto(tcb, c, outstanding, isFirst, tcp.nowUs)
+  tcb[c + FLAGS] = (flags & ~IN_RECOVERY) | IN_RTO
+  flights[f + DUP_ACKS] = 0
+  flights[f + RECOVER] = tcb[c + SND_NXT]
+  if (flags & SACK) {
+    forgetReneged(tcp, f)
+  } else {
+    flights[f + SACKED] = 0
+  }
+  markLostOnRto(tcp, c, f)
   backOffRto(tcb, c)
-  startTimer(tcp, c, PERSIST)
-  if (left <= 0 && !fin) return
-  if (tcp.device.txSpace() === 0 || !isReachable(tcp, c)) return
-  const open = tcb[c + SND_WND] < tcb[c + MSS] ? tcb[c + SND_WND] : tcb[c + MSS]
-  const len = open < 1 ? 1 : open < left ? open : left
-  const sent = fin
-    ? sendControl(tcp, c, una, ACK | FIN)
-      ? 1
-      : BUSY
-    : tcp.app.transmitExactly(c, una, len)
-  if (sent <= 0) return
-  advance(tcp, c, una, sent)
-  tcb[c + RTX_NXT] = una
-  tcb[c + RTX_END] = tcb[c + SND_NXT]
-  cancelRtt(tcb, c)
+  startTimer(tcp, c, 0, tcb[c + RTO_US])
+  output(tcp, c)
 }

@@ -11,8 +11,20 @@ export interface TcpStats {
   outSegs: number
   outRsts: number
   retransSegs: number
-  fastRetransmits: number
+  /** Episodes of fast recovery, by SACKs and by duplicate ACKs. */
+  sackRecoveries: number
+  renoRecoveries: number
   timeouts: number
+  lossProbes: number
+  /** Tail losses that a probe repaired. */
+  lossProbeRecoveries: number
+  /** Retransmissions that were lost themselves. */
+  lostRetransmits: number
+  /** Episodes of recovery that turned out to be none, and time-outs among them. */
+  undos: number
+  spuriousRtos: number
+  /** Peers that threw away what they had selectively acknowledged. */
+  sackReneging: number
   zeroWindowProbes: number
   challengeAcks: number
   timeWaitReuses: number
@@ -30,8 +42,15 @@ export const newTcpStats = (): TcpStats => ({
   outSegs: 0,
   outRsts: 0,
   retransSegs: 0,
-  fastRetransmits: 0,
+  sackRecoveries: 0,
+  renoRecoveries: 0,
   timeouts: 0,
+  lossProbes: 0,
+  lossProbeRecoveries: 0,
+  lostRetransmits: 0,
+  undos: 0,
+  spuriousRtos: 0,
+  sackReneging: 0,
   zeroWindowProbes: 0,
   challengeAcks: 0,
   timeWaitReuses: 0,

@@ -18,12 +18,10 @@ export const NEXT_HOP = 5 // IPv4 of the first hop
 export const NEIGHBOUR = 6 // its entry in the neighbour table, checked before use
 export const IP_SUM = 7 // checksum share of the constant IPv4 header fields
 export const PSEUDO_SUM = 8 // checksum share of addresses and protocol
-// Send sequence space: SND_UNA ≤ RTX_NXT ≤ RTX_END ≤ SND_NXT ≤ SND_END + 1
+// Send sequence space: SND_UNA ≤ SND_NXT ≤ SND_END + 1
 export const SND_UNA = 9
-export const SND_NXT = 10 // never moves back: retransmission has its own pointer
+export const SND_NXT = 10 // never moves back: what is lost is marked in the flight (flight.ts)
 export const SND_END = 11 // end of the bytes that the application has committed; a FIN takes this number
-export const RTX_NXT = 12 // [RTX_NXT, RTX_END) is taken for lost and waits for retransmission
-export const RTX_END = 13
 export const SND_WND = 14 // bytes, scaled
 export const SND_WL1 = 15
 export const SND_WL2 = 16
@@ -44,8 +42,7 @@ export const SSTHRESH = 27
 export const CC_WORDS = 28 // … 32
 export const BYTES_ACKED = 28 // newreno.ts: acknowledged since cwnd last grew
 // Loss recovery that outlives a flight
-export const DUP_ACKS = 33
-export const RECOVER = 34 // SND_NXT when recovery began
+export const TLP_END = 34 // SND_NXT when the tail loss probe was sent
 export const FLIGHT = 35 // flight.ts: what is in the network now, or -1
 export const REORDERING = 36 // RACK's reordering window, packed (rack.ts)
 // Round trip and retransmission timer (RFC 6298), microseconds
@@ -53,8 +50,7 @@ export const SRTT_US = 37
 export const RTTVAR_US = 38
 export const RTO_US = 39
 export const MIN_RTT_US = 40
-export const RTT_SEQ = 41 // the timed byte
-export const RTT_AT_US = 42
+export const SYN_AT_US = 42 // when our SYN was sent; 0: more than once
 export const RETRIES = 43 // time-outs in a row, or keep-alives unanswered
 // Deadlines, milliseconds of the stack's clock; each counts only while its flag is set
 export const RTX_AT = 44
@@ -80,8 +76,7 @@ export const FIN_QUEUED = 1 // the application has closed: a FIN follows the las
 export const RTX_ARMED = 2
 export const PERSIST = 4 // RTX_AT is the persist timer (RFC 9293 §3.8.6.1)
 export const APP_ARMED = 8
-export const RTT_TIMED = 16
-export const IN_RECOVERY = 32 // fast recovery (RFC 6582)
+export const IN_RECOVERY = 32 // losses found by ACKs are being repaired (RFC 6675, RFC 6582)
 export const NEED_ACK = 64
 export const NEED_OUTPUT = 128
 export const ON_LIST = 256
@@ -98,6 +93,8 @@ export const SACK: number = 1 << 18 // both sides know selective acknowledgement
 export const ECN: number = 1 << 19 // both sides know ECN (RFC 3168)
 export const SEND_ECE: number = 1 << 20 // congestion was experienced and the peer has not reacted yet
 export const SEND_CWR: number = 1 << 21 // we have reacted, and the next new data says so
+export const TLP_PROBED: number = 1 << 23 // a tail loss probe is under way
+export const TLP_RESENT: number = 1 << 24 // it was a retransmission
 export const ACK_DELAYED: number = 1 << 22 // ACK_AT counts
 
 export class TcbPool {
@@ -124,6 +121,7 @@ export class TcbPool {
     if (this.#freeCount === 0) return NO_CONN
     const c = this.#free[--this.#freeCount]
     this.tcb.fill(0, c, c + TCB_STRIDE)
+    this.tcb[c + FLIGHT] = -1
     return c
   }
 

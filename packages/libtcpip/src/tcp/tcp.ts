@@ -9,7 +9,9 @@ import { DROP_COUNT } from '../drops.ts'
 import { TcpOptions } from '../wire/tcpOptions.ts'
 import type { Application } from './application.ts'
 import type { CongestionControl } from './congestion.ts'
+import { Flights, NO_FLIGHT } from './flight.ts'
 import { IsnGenerator } from './isn.ts'
+import { Delivery } from './scoreboard.ts'
 import * as state from './state.ts'
 import { newTcpStats, type TcpStats } from './stats.ts'
 import { ConnectionTable } from './table.ts'
@@ -18,6 +20,7 @@ import {
   APP_AT,
   FIN_QUEUED,
   FLAGS,
+  FLIGHT,
   HASH,
   LIST_NEXT,
   LOCAL_ADDR,
@@ -45,6 +48,8 @@ import { TimeWait } from './timeWait.ts'
 export interface TcpConfig {
   /** Connections in all states but TIME-WAIT. */
   maxConnections: number
+  /** Connections with data in the network at the same time; others wait for their turn. */
+  maxFlights: number
   /** Connections that have not completed the handshake; further SYNs are silently dropped. */
   backlog: number
   /** Receive window offered to every peer, bytes, at most 65535. */
@@ -65,6 +70,7 @@ export interface TcpConfig {
 
 export const TCP_DEFAULTS: TcpConfig = {
   maxConnections: 65536,
+  maxFlights: 65536,
   backlog: 4096,
   receiveWindow: 65535,
   timeWaitMs: 60_000,
@@ -114,6 +120,9 @@ export class Tcp {
   readonly table: ConnectionTable
   readonly timers: TimerWheel
   readonly timeWait: TimeWait
+  readonly flights: Flights
+  /** What the ACK being processed delivered (scoreboard.ts). */
+  readonly delivery: Delivery = new Delivery()
   readonly isn: IsnGenerator
   readonly options: TcpOptions = new TcpOptions()
   readonly segment: Segment = new Segment()
@@ -158,6 +167,7 @@ export class Tcp {
     this.pool = new TcbPool(config.maxConnections)
     this.tcb = this.pool.tcb
     this.table = new ConnectionTable(this.tcb, config.maxConnections, random(), random())
+    this.flights = new Flights(config.maxFlights)
     this.timers = new TimerWheel(this.tcb, this.nowMs)
     this.timeWait = new TimeWait(config.timeWaitEntries, config.timeWaitMs)
     this.isn = new IsnGenerator(random)
@@ -269,6 +279,8 @@ export class Tcp {
     if (tcb[c + STATE] === state.TIME_WAIT) this.#remember(c)
     tcb[c + STATE] = state.CLOSED
     this.timers.cancel(c)
+    if (tcb[c + FLIGHT] !== NO_FLIGHT) this.flights.close(tcb[c + FLIGHT])
+    tcb[c + FLIGHT] = NO_FLIGHT
     this.table.remove(c)
     if (tcb[c + FLAGS] & OPENED) this.app.onClosed(c)
     // A connection on the work list is freed when the list is walked.

@@ -5,9 +5,11 @@
  */
 import { abort } from './abort.ts'
 import { repeatSynAck } from './listen.ts'
-import { output, startTimer } from './output.ts'
-import { onPersist, onRto } from './recovery.ts'
+import { output } from './output.ts'
+import { onPersist } from './persist.ts'
+import { onReorderTimer, onRto } from './recovery.ts'
 import { backOffRto } from './rtt.ts'
+import { startTimer } from './rtxTimer.ts'
 import * as state from './state.ts'
 import {
   APP_ARMED,
@@ -15,13 +17,17 @@ import {
   FLAGS,
   NO_CONN,
   PERSIST,
+  REORDER,
   RETRIES,
+  RTO_US,
   RTX_ARMED,
   RTX_AT,
   STATE,
   SYN_RESENT,
+  TLP,
 } from './tcb.ts'
 import type { Tcp } from './tcp.ts'
+import { onProbeTimer } from './tlp.ts'
 
 /** Runs everything that is due at the stack's clock. */
 export function runTimers(tcp: Tcp): void {
@@ -54,6 +60,16 @@ function onTimer(tcp: Tcp, c: number): boolean {
 function onRetransmission(tcp: Tcp, c: number): boolean {
   const tcb = tcp.tcb
   if (tcb[c + STATE] === state.SYN_RCVD) return onSynAckTimer(tcp, c)
+  const flags = tcb[c + FLAGS]
+  if (flags & TLP) onProbeTimer(tcp, c)
+  else if (flags & REORDER) onReorderTimer(tcp, c)
+  else return onTimeout(tcp, c)
+  return true
+}
+
+/** Nothing came back for an RTO, or for a persist interval. */
+function onTimeout(tcp: Tcp, c: number): boolean {
+  const tcb = tcp.tcb
   if (tcb[c + RETRIES] >= tcp.config.maxRetries) {
     tcp.stats.abortsOnTimeout++
     abort(tcp, c)
@@ -76,7 +92,7 @@ function onSynAckTimer(tcp: Tcp, c: number): boolean {
   tcb[c + RETRIES]++
   tcb[c + FLAGS] |= SYN_RESENT
   backOffRto(tcb, c)
-  startTimer(tcp, c, 0)
+  startTimer(tcp, c, 0, tcb[c + RTO_US])
   repeatSynAck(tcp, c)
   return true
 }

@@ -373,6 +373,8 @@ export function expectEmpty(t: Host): void {
   assert.equal(t.tcp.timers.count, 0, 'no timer is left')
   assert.equal(t.tcp.workHead, tcb.NO_CONN, 'no work is left')
   assert.equal(t.tcp.halfOpen, 0, 'nothing is half open')
+  assert.equal(t.tcp.flights.usedCount, 0, 'no flight is left')
+  assert.equal(t.tcp.flights.usedRecordCount, 0, 'no send record is left')
   assert.equal(t.stack.frames.inFlightCount, 0, 'no frame is in flight')
   assert.equal(t.stack.frames.freeCount, t.stack.frames.capacity, 'all frames are back')
   assert.equal(t.app.openCount, 0, 'the application has heard every end')
