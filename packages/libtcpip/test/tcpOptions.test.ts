@@ -1,19 +1,34 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import * as tcp from '../src/wire/tcp.ts'
-import { pad, TcpOptions, writeMss, writeWindowScale } from '../src/wire/tcpOptions.ts'
+import {
+  hasTimestampsAlone,
+  pad,
+  setTimestamps,
+  TcpOptions,
+  tsValAlone,
+  writeMss,
+  writeSackPermitted,
+  writeSackPermittedAndTimestamps,
+  writeTimestamps,
+  writeWindowScale,
+} from '../src/wire/tcpOptions.ts'
 
 const OFF = 6
 
-/** Parses these option bytes, filled up with EOL, in a header that ends where the memory ends. */
-function parse(bytes: number[], flags: number = tcp.SYN, into?: TcpOptions): TcpOptions {
+/** A header with these option bytes, filled up with EOL, that ends where the memory ends. */
+function header(bytes: number[], flags: number): DataView {
   const len = 20 + ((bytes.length + 3) & ~3)
   const view = new DataView(new ArrayBuffer(OFF + len))
   tcp.setHeaderLen(view, OFF, len)
   tcp.setFlags(view, OFF, flags)
   for (let i = 0; i < bytes.length; i++) view.setUint8(OFF + 20 + i, bytes[i])
+  return view
+}
+
+function parse(bytes: number[], flags: number = tcp.SYN, into?: TcpOptions): TcpOptions {
   const options = into ?? new TcpOptions()
-  options.parse(view, OFF)
+  options.parse(header(bytes, flags), OFF)
   return options
 }
 
@@ -25,10 +40,14 @@ const ABSENT = {
   timestamps: false,
   tsVal: 0,
   tsEcr: 0,
+  sack: [] as [number, number][],
   malformed: 0,
 }
-const expectParsed = (options: TcpOptions, fields: Partial<typeof ABSENT>): void =>
-  assert.deepEqual({ ...options }, { ...ABSENT, ...fields })
+function expectParsed(options: TcpOptions, expected: Partial<typeof ABSENT>): void {
+  const { sackCount, sackStart, sackEnd, ...fields } = options
+  const blocks = Array.from({ length: sackCount }, (_, i) => [sackStart[i], sackEnd[i]])
+  assert.deepEqual({ ...fields, sack: blocks }, { ...ABSENT, ...expected })
+}
 
 const LINUX_SYN = [2, 4, 5, 0xb4, 4, 2, 8, 10, 0x80, 0, 0, 1, 0, 0, 0, 9, 1, 3, 3, 7]
 const TIMESTAMPS = [1, 1, 8, 10, 0, 0, 0, 5, 0xff, 0xff, 0xff, 0xff]
@@ -103,6 +122,83 @@ test('a known kind of the wrong length is counted and skipped', () => {
     malformed: 4,
     windowScale: 9,
   })
+})
+
+/** Two edges a block, as RFC 2018 §3 draws them. */
+const SACK_EDGES = [
+  [0, 0, 0, 1, 0, 0, 0, 2],
+  [0x7f, 0xff, 0xff, 0xff, 0x80, 0, 0, 0],
+  [0xff, 0xff, 0xff, 0xff, 0, 0, 0, 0],
+  [0x12, 0x34, 0x56, 0x78, 0x12, 0x34, 0x56, 0x79],
+]
+const SACK_BLOCKS: [number, number][] = [
+  [1, 2],
+  [2 ** 31 - 1, -(2 ** 31)],
+  [-1, 0],
+  [0x12345678, 0x12345679],
+]
+
+test('SACK: none to four blocks, in the order of the option (RFC 2018 §3)', () => {
+  for (let count = 0; count <= 4; count++) {
+    const bytes = [1, 1, 5, 2 + 8 * count, ...SACK_EDGES.slice(0, count).flat()]
+    expectParsed(parse(bytes, tcp.ACK), { sack: SACK_BLOCKS.slice(0, count) })
+  }
+})
+
+test('SACK beside timestamps: what fits are three blocks', () => {
+  const bytes = [...TIMESTAMPS, 1, 1, 5, 26, ...SACK_EDGES.slice(0, 3).flat()]
+  expectParsed(parse(bytes, tcp.ACK), {
+    timestamps: true,
+    tsVal: 5,
+    tsEcr: -1,
+    sack: SACK_BLOCKS.slice(0, 3),
+  })
+})
+
+test('a SACK option of no whole number of blocks, or too long for the header, has none', () => {
+  for (const len of [3, 9, 11, 17, 33]) {
+    const bytes = [5, len, ...SACK_EDGES.flat()].slice(0, len)
+    expectParsed(parse(bytes, tcp.ACK), { malformed: 1 })
+  }
+  expectParsed(parse([1, 1, 5, 18, ...SACK_EDGES[0]], tcp.ACK), { malformed: 1 })
+})
+
+test('blocks of an earlier segment are gone in the next', () => {
+  const options = parse([5, 10, ...SACK_EDGES[0]], tcp.ACK)
+  assert.equal(options.sackCount, 1)
+  parse([], tcp.ACK, options)
+  expectParsed(options, {})
+  parse([5, 10, ...SACK_EDGES[0]], tcp.ACK, options)
+  parse(TIMESTAMPS, tcp.ACK, options)
+  expectParsed(options, { timestamps: true, tsVal: 5, tsEcr: -1 })
+})
+
+test('timestamps alone are the same in any order of the NOPs, and known at a glance in the usual one', () => {
+  const [nops, option] = [TIMESTAMPS.slice(0, 2), TIMESTAMPS.slice(2)]
+  for (const bytes of [TIMESTAMPS, [...option, ...nops], [1, ...option, 1], [...option, 0, 0]]) {
+    const view = header(bytes, tcp.ACK)
+    assert.equal(hasTimestampsAlone(view, OFF), bytes === TIMESTAMPS)
+    expectParsed(parse(bytes, tcp.ACK), { timestamps: true, tsVal: 5, tsEcr: -1 })
+  }
+  assert.equal(tsValAlone(header(TIMESTAMPS, tcp.ACK), OFF), 5)
+  for (const bytes of [[...TIMESTAMPS, 1], TIMESTAMPS.slice(0, 8), [1, 1, 8, 9, ...option]]) {
+    assert.equal(hasTimestampsAlone(header(bytes, tcp.ACK), OFF), false)
+  }
+})
+
+test('options in whole words, byte for byte', () => {
+  const bytes = new Uint8Array(20).fill(0xa5)
+  const view = new DataView(bytes.buffer)
+  const written = (end: number): number[] => [...bytes.subarray(2, end)]
+  const rest = [0x80, 0, 0, 1, 0xff, 0xff, 0xff, 0xfe]
+  assert.deepEqual(written(writeSackPermitted(view, 2)), [1, 1, 4, 2])
+  assert.deepEqual(written(writeTimestamps(view, 2, -(2 ** 31) + 1, -2)), [1, 1, 8, 10, ...rest])
+  assert.deepEqual(written(writeSackPermittedAndTimestamps(view, 2, 3, 4)), [
+    ...[4, 2, 8, 10, 0, 0, 0, 3, 0, 0, 0, 4],
+  ])
+  setTimestamps(view, 2, -(2 ** 31) + 1, -2)
+  assert.deepEqual(written(14), [4, 2, 8, 10, ...rest])
+  assert.deepEqual([...bytes.subarray(14)], new Array(6).fill(0xa5))
 })
 
 test('what is written is read again, and padding ends on a word', () => {

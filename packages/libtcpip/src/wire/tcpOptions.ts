@@ -1,6 +1,6 @@
 /**
  * TCP options: a reader that fills one object made at start-up, and writers (RFC 9293 §3.2,
- * RFC 7323 §2 and §3 for window scale and timestamps, RFC 2018 §2 for SACK-permitted).
+ * RFC 7323 §2 and §3 for window scale and timestamps, RFC 2018 §2 and §3 for SACK).
  *
  * Invariant: whatever the bytes are, the parse ends inside the header and leaves each field either
  * at "absent" or at a value that the peer may send.
@@ -21,6 +21,15 @@ export const SACK_PERMITTED_LEN = 2
 export const TIMESTAMPS_LEN = 10
 /** What fits into 40 bytes of options. */
 export const SACK_BLOCKS_MAX = 4
+
+/** Timestamps as nearly every segment has them (RFC 7323 appendix A): NOP, NOP, kind, length … */
+const NOP_NOP_TIMESTAMPS =
+  (KIND_NOP << 24) | (KIND_NOP << 16) | (KIND_TIMESTAMPS << 8) | TIMESTAMPS_LEN
+/** … and TSval and TSecr: twelve bytes. */
+export const ALIGNED_TIMESTAMPS_LEN = 12
+/** What their first word adds to a checksum. */
+export const ALIGNED_TIMESTAMPS_SUM: number =
+  (NOP_NOP_TIMESTAMPS >>> 16) + (NOP_NOP_TIMESTAMPS & 0xffff)
 
 /** RFC 7323 §2.3: a larger shift count is used as 14. */
 export const WINDOW_SCALE_MAX = 14
@@ -50,6 +59,14 @@ export class TcpOptions {
    * elsewhere (RFC 7323 §2.2).
    */
   parse(view: DataView, off: number): void {
+    this.#clear()
+    const len = headerLen(view, off)
+    if (len === HEADER_LEN) return
+    if (hasTimestampsAlone(view, off)) this.#takeTimestamps(view, off + HEADER_LEN + 2)
+    else this.#walk(view, off, off + len)
+  }
+
+  #clear(): void {
     this.mss = 0
     this.windowScale = -1
     this.sackPermitted = false
@@ -57,8 +74,10 @@ export class TcpOptions {
     this.tsVal = 0
     this.tsEcr = 0
     this.sackCount = 0
+  }
+
+  #walk(view: DataView, off: number, end: number): void {
     const syn = (flags(view, off) & SYN) !== 0
-    const end = off + headerLen(view, off)
     let at = off + HEADER_LEN
     while (at < end) {
       const kind = view.getUint8(at)
@@ -75,6 +94,12 @@ export class TcpOptions {
       this.#take(view, at, kind, len, syn)
       at += len
     }
+  }
+
+  #takeTimestamps(view: DataView, at: number): void {
+    this.timestamps = true
+    this.tsVal = view.getInt32(at + 2)
+    this.tsEcr = view.getInt32(at + 6)
   }
 
   #takeSack(view: DataView, at: number, len: number): void {
@@ -97,9 +122,7 @@ export class TcpOptions {
     } else if (kind === KIND_SACK) {
       this.#takeSack(view, at, len)
     } else if (kind === KIND_TIMESTAMPS) {
-      this.timestamps = true
-      this.tsVal = view.getInt32(at + 2)
-      this.tsEcr = view.getInt32(at + 6)
+      this.#takeTimestamps(view, at)
     } else if (!syn) {
       return
     } else if (kind === KIND_MSS) {
@@ -111,6 +134,15 @@ export class TcpOptions {
     }
   }
 }
+
+/** Are the options of the TCP header at `off` NOP, NOP and timestamps, as all senders write them? */
+export const hasTimestampsAlone = (view: DataView, off: number): boolean =>
+  headerLen(view, off) === HEADER_LEN + ALIGNED_TIMESTAMPS_LEN &&
+  view.getInt32(off + HEADER_LEN) === NOP_NOP_TIMESTAMPS
+
+/** TSval of such a header, int32. */
+export const tsValAlone = (view: DataView, off: number): number =>
+  view.getInt32(off + HEADER_LEN + 4)
 
 /** The legal length of a known kind; `len` itself where others are legal too. */
 function lengthOf(kind: number, len: number): number {
@@ -143,6 +175,38 @@ export function writeWindowScale(view: DataView, off: number, shift: number): nu
   view.setUint8(off + 2, WINDOW_SCALE_LEN)
   view.setUint8(off + 3, shift)
   return off + 1 + WINDOW_SCALE_LEN
+}
+
+/** Writes two NOPs and a SACK-permitted option: four bytes. */
+export function writeSackPermitted(view: DataView, off: number): number {
+  view.setUint16(off, (KIND_NOP << 8) | KIND_NOP)
+  view.setUint16(off + 2, (KIND_SACK_PERMITTED << 8) | SACK_PERMITTED_LEN)
+  return off + 4
+}
+
+/** Writes two NOPs and a timestamps option: twelve bytes. */
+export function writeTimestamps(view: DataView, off: number, tsVal: number, tsEcr: number): number {
+  view.setInt32(off, NOP_NOP_TIMESTAMPS)
+  setTimestamps(view, off, tsVal, tsEcr)
+  return off + ALIGNED_TIMESTAMPS_LEN
+}
+
+/** Renews both values of what `writeTimestamps` wrote at `off`. */
+export function setTimestamps(view: DataView, off: number, tsVal: number, tsEcr: number): void {
+  view.setInt32(off + 4, tsVal)
+  view.setInt32(off + 8, tsEcr)
+}
+
+/** SACK-permitted in the place of the NOPs of a timestamps option: as Linux packs both into 12 bytes. */
+export function writeSackPermittedAndTimestamps(
+  view: DataView,
+  off: number,
+  tsVal: number,
+  tsEcr: number,
+): number {
+  const end = writeTimestamps(view, off, tsVal, tsEcr)
+  view.setUint16(off, (KIND_SACK_PERMITTED << 8) | SACK_PERMITTED_LEN)
+  return end
 }
 
 /**
