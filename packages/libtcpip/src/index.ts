@@ -9,7 +9,14 @@ export { type Application, BUSY } from './tcp/application.ts'
 export { type CongestionControl, initialWindow } from './tcp/congestion.ts'
 export { NewReno } from './tcp/newreno.ts'
 export { output } from './tcp/output.ts'
-export { dataFlags, HEADERS_LEN, patchHeaders, SUM_BY_DEVICE, writeHeaders } from './tcp/segment.ts'
+export {
+  dataFlags,
+  HEADERS_LEN,
+  headersLen,
+  patchHeaders,
+  SUM_BY_DEVICE,
+  writeHeaders,
+} from './tcp/segment.ts'
 export * as seq from './tcp/seq.ts'
 export * as state from './tcp/state.ts'
 export type { TcpStats } from './tcp/stats.ts'

@@ -30,6 +30,8 @@ const order: fc.Arbitrary<Order> = fc.record(
     base: int32,
     ack: int32,
     window: fc.integer({ min: 0, max: 65535 }),
+    tsVal: int32,
+    tsEcr: int32,
     fin: fc.boolean(),
   },
   {

@@ -7,17 +7,32 @@
 import { OK } from '@sandstorm/libeth'
 import { NO_FRAME, OFFLOAD_NONE } from '@sandstorm/libnmio'
 import { IP_NO_ROUTE, TCP_BACKLOG_FULL, TCP_LAND, TCP_TABLE_FULL } from '../drops.ts'
-import { fold, sum } from '../wire/checksum.ts'
 import * as ipv4 from '../wire/ipv4.ts'
 import * as tcpHeader from '../wire/tcp.ts'
-import { writeMss, writeWindowScale } from '../wire/tcpOptions.ts'
+import {
+  ALIGNED_TIMESTAMPS_LEN,
+  writeMss,
+  writeSackPermitted,
+  writeSackPermittedAndTimestamps,
+  writeTimestamps,
+  writeWindowScale,
+} from '../wire/tcpOptions.ts'
 import { RTO_AFTER_SYN_LOSS_US, RTO_INITIAL_US, sampleRtt } from './rtt.ts'
 import { startTimer, stopTimer } from './rtxTimer.ts'
-import { HEADERS_LEN, initHeaderSums, isReachable, writeHeaders } from './segment.ts'
+import {
+  HEADERS_LEN,
+  initHeaderSums,
+  initScales,
+  isReachable,
+  timestamp,
+  writeSynAck,
+} from './segment.ts'
 import { le } from './seq.ts'
 import * as state from './state.ts'
 import {
+  ACK_SENT,
   FLAGS,
+  HEARD_AT,
   LOCAL_ADDR,
   MAX_WND,
   MSS,
@@ -34,6 +49,7 @@ import {
   REMOTE_ADDR,
   RETRIES,
   RTO_US,
+  SACK,
   SCALES,
   SND_END,
   SND_NXT,
@@ -44,17 +60,18 @@ import {
   SRTT_US,
   SYN_AT_US,
   SYN_RESENT,
+  TIMESTAMPS,
+  TS_OFFSET,
+  TS_RECENT,
+  WINDOW_SCALE,
 } from './tcb.ts'
 import type { Tcp } from './tcp.ts'
+import { receiveScale, scaleFor, WINDOW_MAX } from './window.ts'
 
 /** RFC 9293 §3.7.1: without an MSS option the peer takes 536 bytes. */
 const MSS_DEFAULT = 536
 /** A smaller MSS would make us send mostly headers (CVE-2019-11479): it is taken for this. */
 const MSS_MIN = 48
-/** Bit of SCALES: the peer's SYN had the window scale option, so ours may. */
-const WINDOW_SCALE_OFFERED = 1 << 16
-/** We need no shift of our own: the receive window is at most 65535 bytes. */
-const OUR_WINDOW_SCALE = 0
 
 /** `tcp.segment` is a SYN to a listening port. `issMin`: the ISN must be later than this, if not 0. */
 export function onSyn(tcp: Tcp, issMin: number): number {
@@ -103,23 +120,47 @@ function initSequences(tcp: Tcp, c: number, issMin: number): void {
   tcb[c + SND_END] = first
   tcb[c + RCV_NXT] = (seg.seq + 1) | 0
   tcb[c + RCV_ADV] = tcb[c + RCV_NXT]
-  tcb[c + RCV_SPACE] = tcp.config.receiveWindow
+  tcb[c + ACK_SENT] = tcb[c + RCV_NXT]
   tcb[c + SND_WL1] = seg.seq
   tcb[c + SND_WL2] = iss
   tcb[c + SND_WND] = seg.window // never scaled in a SYN (RFC 7323 §2.2)
   tcb[c + MAX_WND] = seg.window
   tcb[c + RTO_US] = RTO_INITIAL_US
+  tcb[c + HEARD_AT] = tcp.nowMs
 }
 
+/** Agrees to every option that the SYN offers and the configuration allows. */
 function takeSynOptions(tcp: Tcp, c: number): void {
-  const tcb = tcp.tcb
-  const options = tcp.options
+  const { tcb, config, options } = tcp
   options.parse(tcp.frames.region.view, tcp.segment.headerOff)
+  if (config.sack && options.sackPermitted) tcb[c + FLAGS] |= SACK
+  if (config.timestamps && options.timestamps) agreeOnTimestamps(tcp, c)
+  let window = config.receiveWindow
+  if (config.windowScale && options.windowScale >= 0) {
+    initScales(tcb, c, options.windowScale, scaleFor(window))
+    tcb[c + SCALES] |= WINDOW_SCALE
+  } else {
+    initScales(tcb, c, 0, 0)
+    if (window > WINDOW_MAX) window = WINDOW_MAX
+  }
+  tcb[c + RCV_SPACE] = window
+  tcb[c + MSS] = tcp.app.segmentBytes(sendMss(tcp, c, options.mss))
+}
+
+function agreeOnTimestamps(tcp: Tcp, c: number): void {
+  const { tcb, options, segment: seg } = tcp
+  tcb[c + FLAGS] |= TIMESTAMPS
+  tcb[c + TS_RECENT] = options.tsVal
+  tcb[c + TS_OFFSET] = tcp.isn.timestampOffset(seg.remoteAddr, seg.localAddr, seg.ports)
+}
+
+/** Payload of a full segment (RFC 9293 §3.7.1): an MSS leaves out that options take room (RFC 6691). */
+function sendMss(tcp: Tcp, c: number, offered: number): number {
   const ours = ourMss(tcp)
-  const offered = options.mss === 0 ? MSS_DEFAULT : options.mss
-  const mss = offered < MSS_MIN ? MSS_MIN : offered < ours ? offered : ours
-  tcb[c + MSS] = tcp.app.segmentBytes(mss)
-  if (options.windowScale >= 0) tcb[c + SCALES] = WINDOW_SCALE_OFFERED | options.windowScale
+  const theirs = offered === 0 ? MSS_DEFAULT : offered
+  const options = tcp.tcb[c + FLAGS] & TIMESTAMPS ? ALIGNED_TIMESTAMPS_LEN : 0
+  const mss = (theirs < ours ? theirs : ours) - options
+  return mss < MSS_MIN ? MSS_MIN : mss
 }
 
 /** What we can receive: the MTU without IPv4 and TCP headers (RFC 9293 §3.7.1, RFC 6691). */
@@ -130,26 +171,33 @@ const ourMss = (tcp: Tcp): number => tcp.device.mtu - ipv4.HEADER_LEN - tcpHeade
  * business: a peer that repeats its SYN, or has no hardware address, must not put off the end.
  */
 export function sendSynAck(tcp: Tcp, c: number): void {
-  const tcb = tcp.tcb
   const frame = tcp.device.txSpace() > 0 && isReachable(tcp, c) ? tcp.frames.alloc() : NO_FRAME
   if (frame === NO_FRAME) {
     tcp.addWork(c, NEED_OUTPUT)
     return
   }
-  const view = tcp.frames.region.view
-  // Options lie where a payload would: they are summed and counted as one, then the header grows.
+  // Options lie where a payload would.
   const optionsOff = tcp.frames.payloadOff(frame)
-  let end = writeMss(view, optionsOff, ourMss(tcp))
-  if (tcb[c + SCALES] & WINDOW_SCALE_OFFERED) end = writeWindowScale(view, end, OUR_WINDOW_SCALE)
-  const len = end - optionsOff
-  const optionsSum = sum(view, optionsOff, len)
-  const flags = tcpHeader.SYN | tcpHeader.ACK
-  const iss = tcb[c + SND_UNA]
-  const off = writeHeaders(tcp, c, optionsOff, iss, len, flags, fold(optionsSum + (len << 10)))
-  tcpHeader.setHeaderLen(view, optionsOff - tcpHeader.HEADER_LEN, tcpHeader.HEADER_LEN + len)
+  const len = writeSynAckOptions(tcp, c, optionsOff) - optionsOff
+  const off = writeSynAck(tcp, c, optionsOff, len)
   tcp.stats.outSegs++
   tcp.frames.sent(frame)
   tcp.device.push(off, HEADERS_LEN + len, OFFLOAD_NONE)
+}
+
+/** What was agreed, in Linux's order, each option filled up to whole words with NOPs. */
+function writeSynAckOptions(tcp: Tcp, c: number, off: number): number {
+  const tcb = tcp.tcb
+  const view = tcp.frames.region.view
+  const flags = tcb[c + FLAGS]
+  let end = writeMss(view, off, ourMss(tcp))
+  if (flags & TIMESTAMPS) {
+    const write = flags & SACK ? writeSackPermittedAndTimestamps : writeTimestamps
+    end = write(view, end, timestamp(tcp, c), tcb[c + TS_RECENT])
+  } else if (flags & SACK) {
+    end = writeSackPermitted(view, end)
+  }
+  return tcb[c + SCALES] & WINDOW_SCALE ? writeWindowScale(view, end, receiveScale(tcb, c)) : end
 }
 
 /** `tcp.segment` acknowledges our SYN: the connection is established. */

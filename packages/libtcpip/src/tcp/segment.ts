@@ -1,6 +1,6 @@
 /**
- * Headers in front of a payload: Ethernet, IPv4 (RFC 791) and TCP (RFC 9293 §3.1), right-aligned
- * before `payloadOff`. A finished packet is sent again by rewriting only what differs between two
+ * Headers in front of a payload: Ethernet, IPv4 (RFC 791) and TCP (RFC 9293 §3.1), with timestamps
+ * once both sides send them (RFC 7323 §3), right-aligned before `payloadOff`. A finished packet is sent again by rewriting only what differs between two
  * sends (paper §2.1): `patchHeaders`. `writeHeaders` writes everything; after either the bytes are
  * the same.
  *
@@ -9,28 +9,39 @@
  */
 import { ethernet } from '@sandstorm/libeth'
 import { NO_FRAME, OFFLOAD_NONE } from '@sandstorm/libnmio'
-import { fold } from '../wire/checksum.ts'
+import { fold, sum } from '../wire/checksum.ts'
 import * as ipv4 from '../wire/ipv4.ts'
 import * as tcpHeader from '../wire/tcp.ts'
 import {
+  ALIGNED_TIMESTAMPS_LEN,
+  ALIGNED_TIMESTAMPS_SUM,
+  setTimestamps,
+  writeTimestamps,
+} from '../wire/tcpOptions.ts'
+import {
   FIN_QUEUED,
   FLAGS,
+  HEADERS_LEN_SHIFT,
   IP_SUM,
   LOCAL_ADDR,
-  NEED_ACK,
   NEIGHBOUR,
   NEXT_HOP,
   PORTS,
   PSEUDO_SUM,
-  RCV_ADV,
   RCV_NXT,
-  RCV_SPACE,
+  RECEIVE_SCALE_SHIFT,
   REMOTE_ADDR,
+  SCALES,
   SND_END,
+  SND_UNA,
+  TIMESTAMPS,
+  TS_OFFSET,
+  TS_RECENT,
 } from './tcb.ts'
 import type { Tcp } from './tcp.ts'
+import { advertise, advertiseUnscaled } from './window.ts'
 
-/** Ethernet, IPv4 and TCP without options. */
+/** Ethernet, IPv4 and TCP without options; of a connection's headers `headersLen` tells. */
 export const HEADERS_LEN: number = ethernet.HEADER_LEN + ipv4.HEADER_LEN + tcpHeader.HEADER_LEN
 const IP_OFF = ethernet.HEADER_LEN
 const TCP_OFF = ethernet.HEADER_LEN + ipv4.HEADER_LEN
@@ -41,6 +52,16 @@ const VERSION_IHL_TOS = 0x4500
 /** Atomic datagrams: DF set, never fragmented, so the ID means nothing and is 0 (RFC 6864 §4.1). */
 const DONT_FRAGMENT = 0x4000
 const DATA_OFF_5 = 0x5000
+
+/** Notes what was agreed: both window scales, and from FLAGS how long our headers are. */
+export function initScales(tcb: Int32Array, c: number, send: number, receive: number): void {
+  const len = HEADERS_LEN + (tcb[c + FLAGS] & TIMESTAMPS ? ALIGNED_TIMESTAMPS_LEN : 0)
+  tcb[c + SCALES] = send | (receive << RECEIVE_SCALE_SHIFT) | (len << HEADERS_LEN_SHIFT)
+}
+
+/** Bytes of Ethernet, IP and TCP headers before the payload of connection `c`, options included. */
+export const headersLen = (tcb: Int32Array, c: number): number =>
+  (tcb[c + SCALES] >>> HEADERS_LEN_SHIFT) & 0xff
 
 /** Sums the constant header fields of a connection once; addresses and ports must be set. */
 export function initHeaderSums(tcp: Tcp, c: number): void {
@@ -82,14 +103,19 @@ export function writeHeaders(
   flags: number,
   payloadSum: number,
 ): number {
-  const off = payloadOff - HEADERS_LEN
-  writeConstantFields(tcp, off, tcp.tcb[c + LOCAL_ADDR], tcp.tcb[c + PORTS], payloadLen)
+  const tcb = tcp.tcb
+  const len = headersLen(tcb, c)
+  writeConstantFields(tcp, payloadOff - len, len, tcb[c + LOCAL_ADDR], tcb[c + PORTS], payloadLen)
+  if (tcb[c + FLAGS] & TIMESTAMPS) {
+    writeTimestamps(tcp.frames.region.view, payloadOff - ALIGNED_TIMESTAMPS_LEN, 0, 0)
+  }
   return patchHeaders(tcp, c, payloadOff, seq, payloadLen, flags, payloadSum)
 }
 
 /**
  * Rewrites what changes when a frame that `writeHeaders` made for the same local address, local
- * port and payload length is sent again: 10 stores, no read of the packet.
+ * port, length of headers and of payload is sent again: 10 stores, 12 with timestamps, no read of
+ * the packet.
  */
 export function patchHeaders(
   tcp: Tcp,
@@ -100,38 +126,92 @@ export function patchHeaders(
   flags: number,
   payloadSum: number,
 ): number {
+  const len = headersLen(tcp.tcb, c)
+  const off = payloadOff - len
+  const window = advertise(tcp, c)
+  let total = payloadSum
+  if (tcp.tcb[c + FLAGS] & TIMESTAMPS) {
+    const optionsSum = patchTimestamps(tcp, c, payloadOff - ALIGNED_TIMESTAMPS_LEN)
+    if (total !== SUM_BY_DEVICE) total += optionsSum
+  }
+  patchFields(tcp, c, off, len, seq, payloadLen, flags, window, total)
+  return off
+}
+
+/**
+ * Writes all headers of the SYN-ACK whose options, `optionsLen` bytes in whole words, lie at
+ * `optionsOff`, and returns the offset of the frame's first byte.
+ */
+export function writeSynAck(tcp: Tcp, c: number, optionsOff: number, optionsLen: number): number {
+  const tcb = tcp.tcb
+  const off = optionsOff - HEADERS_LEN
+  const len = HEADERS_LEN + optionsLen
+  writeConstantFields(tcp, off, len, tcb[c + LOCAL_ADDR], tcb[c + PORTS], 0)
+  const optionsSum = sum(tcp.frames.region.view, optionsOff, optionsLen)
+  const flags = tcpHeader.SYN | tcpHeader.ACK
+  patchFields(tcp, c, off, len, tcb[c + SND_UNA], 0, flags, advertiseUnscaled(tcp, c), optionsSum)
+  return off
+}
+
+/**
+ * The fields that differ between two sends. `len`: all headers, TCP options included, whose sum is
+ * part of `optionsAndPayloadSum`.
+ */
+function patchFields(
+  tcp: Tcp,
+  c: number,
+  off: number,
+  len: number,
+  seq: number,
+  payloadLen: number,
+  flags: number,
+  window: number,
+  optionsAndPayloadSum: number,
+): void {
   const view = tcp.frames.region.view
   const tcb = tcp.tcb
-  const off = payloadOff - HEADERS_LEN
   const neighbour = tcb[c + NEIGHBOUR]
   ethernet.setDst(view, off, tcp.arp.macHi[neighbour], tcp.arp.macLo[neighbour])
 
   const ip = off + IP_OFF
-  const tcpLen = tcpHeader.HEADER_LEN + payloadLen
+  const tcpHeaderLen = len - TCP_OFF
+  const tcpLen = tcpHeaderLen + payloadLen
   ipv4.setChecksum(view, ip, ~fold(tcb[c + IP_SUM] + ipv4.HEADER_LEN + tcpLen))
   ipv4.setDst(view, ip, tcb[c + REMOTE_ADDR])
 
   const header = off + TCP_OFF
   const ack = tcb[c + RCV_NXT]
-  const window = advertise(tcp, c)
   tcpHeader.setDstPort(view, header, tcb[c + PORTS] >>> 16)
   tcpHeader.setSeq(view, header, seq)
   tcpHeader.setAck(view, header, ack)
   tcpHeader.setFlags(view, header, flags)
   tcpHeader.setWindow(view, header, window)
   const pseudo = tcb[c + PSEUDO_SUM] + tcpLen
-  if (payloadSum === SUM_BY_DEVICE) {
+  if (optionsAndPayloadSum === SUM_BY_DEVICE) {
     tcpHeader.setChecksum(view, header, fold(pseudo))
   } else {
-    const fields = sum32(tcb[c + PORTS]) + sum32(seq) + sum32(ack) + (DATA_OFF_5 | flags) + window
-    tcpHeader.setChecksum(view, header, ~fold(pseudo + fields + payloadSum))
+    // Data offset and flags share a word: the length in bytes, from its bit 10 on, is words from 12.
+    const offsetFlags = (tcpHeaderLen << 10) | flags
+    const fields = sum32(tcb[c + PORTS]) + sum32(seq) + sum32(ack) + offsetFlags + window
+    tcpHeader.setChecksum(view, header, ~fold(pseudo + fields + optionsAndPayloadSum))
   }
-  return off
 }
+
+/** Renews the timestamps at `off` and returns what the whole option adds to the checksum. */
+function patchTimestamps(tcp: Tcp, c: number, off: number): number {
+  const tsVal = timestamp(tcp, c)
+  const tsEcr = tcp.tcb[c + TS_RECENT]
+  setTimestamps(tcp.frames.region.view, off, tsVal, tsEcr)
+  return ALIGNED_TIMESTAMPS_SUM + sum32(tsVal) + sum32(tsEcr)
+}
+
+/** TSval now: one tick a millisecond, from a beginning of its own for each connection (isn.ts). */
+export const timestamp = (tcp: Tcp, c: number): number => (tcp.nowMs + tcp.tcb[c + TS_OFFSET]) | 0
 
 function writeConstantFields(
   tcp: Tcp,
   off: number,
+  len: number,
   localAddr: number,
   ports: number,
   payloadLen: number,
@@ -142,7 +222,7 @@ function writeConstantFields(
   const ip = off + IP_OFF
   ipv4.setHeaderLen(view, ip, ipv4.HEADER_LEN)
   ipv4.setTos(view, ip, 0)
-  ipv4.setTotalLen(view, ip, ipv4.HEADER_LEN + tcpHeader.HEADER_LEN + payloadLen)
+  ipv4.setTotalLen(view, ip, len - IP_OFF + payloadLen)
   ipv4.setId(view, ip, 0)
   ipv4.setFragment(view, ip, DONT_FRAGMENT)
   ipv4.setTtl(view, ip, tcp.config.ttl)
@@ -150,21 +230,8 @@ function writeConstantFields(
   ipv4.setSrc(view, ip, localAddr)
   const header = off + TCP_OFF
   tcpHeader.setSrcPort(view, header, ports & 0xffff)
-  tcpHeader.setHeaderLen(view, header, tcpHeader.HEADER_LEN)
+  tcpHeader.setHeaderLen(view, header, len - TCP_OFF)
   tcpHeader.setUrgent(view, header, 0)
-}
-
-/**
- * The window to advertise with ACK = RCV.NXT. The right edge never moves back (SHLD-14) and moves
- * on only by a useful step (RFC 9293 §3.8.6.2.2). Whoever asks sends the ACK, so none is due.
- */
-function advertise(tcp: Tcp, c: number): number {
-  const tcb = tcp.tcb
-  tcb[c + FLAGS] &= ~NEED_ACK
-  const edge = (tcb[c + RCV_NXT] + tcb[c + RCV_SPACE]) | 0
-  const step = (edge - tcb[c + RCV_ADV]) | 0
-  if (step >= tcp.windowStep(c)) tcb[c + RCV_ADV] = edge
-  return (tcb[c + RCV_ADV] - tcb[c + RCV_NXT]) | 0
 }
 
 /** Pushes a segment without payload on a connection; false if there is no room for it now. */
@@ -175,7 +242,7 @@ export function sendControl(tcp: Tcp, c: number, seq: number, flags: number): bo
   const off = writeHeaders(tcp, c, tcp.frames.payloadOff(frame), seq, 0, flags, 0)
   tcp.stats.outSegs++
   tcp.frames.sent(frame)
-  tcp.device.push(off, HEADERS_LEN, OFFLOAD_NONE)
+  tcp.device.push(off, headersLen(tcp.tcb, c), OFFLOAD_NONE)
   return true
 }
 
@@ -191,7 +258,7 @@ export function sendBare(tcp: Tcp, seq: number, ack: number, flags: number, wind
   if (frame === NO_FRAME) return
   const view = tcp.frames.region.view
   const off = tcp.frames.payloadOff(frame) - HEADERS_LEN
-  writeConstantFields(tcp, off, to.localAddr, to.ports, 0)
+  writeConstantFields(tcp, off, HEADERS_LEN, to.localAddr, to.ports, 0)
   ethernet.setDst(view, off, tcp.arp.macHi[neighbour], tcp.arp.macLo[neighbour])
   const addresses = sum32(to.remoteAddr) + sum32(to.localAddr)
   const ttlProtocol = (tcp.config.ttl << 8) | ipv4.PROTO_TCP

@@ -34,7 +34,7 @@ export const RCV_SPACE = 21 // bytes the application can take now
 export const OUT_OF_ORDER = 22 // first piece that arrived before its predecessor (reassembly.ts), or -1
 export const ACK_SENT = 23 // RCV_NXT as last acknowledged (Last.ACK.sent, RFC 7323 §4.3)
 // Timestamps (RFC 7323)
-export const TS_RECENT = 24
+export const TS_RECENT = 24 // the peer's, to be echoed
 export const TS_OFFSET = 25 // what we add to our clock, so that it tells nothing about the machine
 // Congestion control (congestion.ts): two words for all, five that each algorithm names itself
 export const CWND = 26
@@ -63,10 +63,15 @@ export const WHEEL_NEXT = 50
 export const WHEEL_PREV = 51
 // Bits, options and list membership
 export const FLAGS = 52
-export const SCALES = 53 // send window scale | receive window scale << 8
+export const SCALES = 53 // send window scale | receive window scale | length of our headers
 export const LIST_NEXT = 54
 
 export const TCB_STRIDE = 55
+
+// Bytes of SCALES; the lowest is the peer's window scale
+export const RECEIVE_SCALE_SHIFT = 8
+export const HEADERS_LEN_SHIFT = 16
+export const WINDOW_SCALE: number = 1 << 24 // both sides scale their windows (RFC 7323 §2)
 
 /** No connection. */
 export const NO_CONN = -1

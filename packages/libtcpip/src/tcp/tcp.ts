@@ -6,7 +6,7 @@
 import { type Arp, ethernet } from '@sandstorm/libeth'
 import { assert, type Device, type FramePool } from '@sandstorm/libnmio'
 import { DROP_COUNT } from '../drops.ts'
-import { TcpOptions } from '../wire/tcpOptions.ts'
+import { TcpOptions, WINDOW_SCALE_MAX } from '../wire/tcpOptions.ts'
 import type { Application } from './application.ts'
 import type { CongestionControl } from './congestion.ts'
 import { Flights, NO_FLIGHT } from './flight.ts'
@@ -44,6 +44,7 @@ import {
 } from './tcb.ts'
 import { TimerWheel } from './timerWheel.ts'
 import { TimeWait } from './timeWait.ts'
+import { receiveScale, WINDOW_MAX } from './window.ts'
 
 export interface TcpConfig {
   /** Connections in all states but TIME-WAIT. */
@@ -52,8 +53,12 @@ export interface TcpConfig {
   maxFlights: number
   /** Connections that have not completed the handshake; further SYNs are silently dropped. */
   backlog: number
-  /** Receive window offered to every peer, bytes, at most 65535. */
+  /** Receive window offered to every peer, bytes; a peer without window scale gets at most 65535. */
   receiveWindow: number
+  /** Whether window scale, timestamps (RFC 7323) and SACK (RFC 2018) are used with peers that offer them. */
+  windowScale: boolean
+  timestamps: boolean
+  sack: boolean
   /** Length of TIME-WAIT (2 MSL); RFC 9293 says 4 minutes, Linux and we 60 s. */
   timeWaitMs: number
   /** Entries of the TIME-WAIT ring, a power of two. */
@@ -73,6 +78,9 @@ export const TCP_DEFAULTS: TcpConfig = {
   maxFlights: 65536,
   backlog: 4096,
   receiveWindow: 65535,
+  windowScale: true,
+  timestamps: true,
+  sack: true,
   timeWaitMs: 60_000,
   timeWaitEntries: 65536,
   finWait2Ms: 60_000,
@@ -171,7 +179,8 @@ export class Tcp {
     this.timers = new TimerWheel(this.tcb, this.nowMs)
     this.timeWait = new TimeWait(config.timeWaitEntries, config.timeWaitMs)
     this.isn = new IsnGenerator(random)
-    assert(config.receiveWindow > 0 && config.receiveWindow <= 65535, 'a window of 1 to 65535')
+    const most = WINDOW_MAX << WINDOW_SCALE_MAX
+    assert(config.receiveWindow > 0 && config.receiveWindow <= most, 'a window of 1 byte to 1 GB')
   }
 
   /** Sets the clock for a batch; `nowUs` may be any growing number of microseconds. */
@@ -240,16 +249,17 @@ export class Tcp {
   }
 
   /**
-   * How many bytes the application can take from now on, at most 65535; the window follows. If the
-   * peer waits before a shut window, it is told of one that opens (RFC 9293 §3.8.6.2.2).
+   * How many bytes the application can take from now on; the window follows, as far as it can be
+   * told. If the peer waits before a shut one, it is told of one that opens (RFC 9293 §3.8.6.2.2).
    */
   setReceiveSpace(c: number, bytes: number): void {
     const tcb = this.tcb
-    assert(bytes >= 0 && bytes <= 65535, 'a receive space of 0 to 65535')
-    tcb[c + RCV_SPACE] = bytes
+    assert(bytes >= 0, 'a receive space is not negative')
+    const most = WINDOW_MAX << receiveScale(tcb, c)
+    tcb[c + RCV_SPACE] = bytes < most ? bytes : most
     const window = (tcb[c + RCV_ADV] - tcb[c + RCV_NXT]) | 0
     const step = this.windowStep(c)
-    if (window < step && bytes - window >= step) this.addWork(c, NEED_ACK)
+    if (window < step && tcb[c + RCV_SPACE] - window >= step) this.addWork(c, NEED_ACK)
   }
 
   /** The least by which the window's edge moves on: no silly windows (RFC 9293 §3.8.6.2.2). */

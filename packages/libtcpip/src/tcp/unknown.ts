@@ -11,6 +11,7 @@ import { sendBare } from './segment.ts'
 import { gt } from './seq.ts'
 import type { Tcp } from './tcp.ts'
 import { NOT_WAITING, TW_RCV_NXT, TW_SND_NXT } from './timeWait.ts'
+import { WINDOW_MAX } from './window.ts'
 
 /** Processes `tcp.segment`; returns OK or the reason why it was dropped. */
 export function onUnknown(tcp: Tcp): number {
@@ -65,6 +66,7 @@ function onTimeWait(tcp: Tcp, e: number, hash: number): number {
   }
   // Nothing new and nothing wrong: no answer, or two ends in TIME-WAIT would answer each other for ever.
   if (segmentLen(tcp) === 0 && seg.seq === rcvNxt) return OK
-  sendBare(tcp, sndNxt, rcvNxt, ACK, tcp.config.receiveWindow)
+  const window = tcp.config.receiveWindow
+  sendBare(tcp, sndNxt, rcvNxt, ACK, window < WINDOW_MAX ? window : WINDOW_MAX)
   return OK
 }

@@ -32,6 +32,9 @@ import {
   readFrame,
   type SentFrame,
   SYN,
+  sackOption,
+  timestampsIn,
+  timestampsOption,
   writeSegment,
   wscaleOption,
 } from './segment.ts'
@@ -53,6 +56,9 @@ export interface HostOptions {
   resolved?: boolean
   nowUs?: number
   seed?: number
+  /** What the peers of `established` offer, unless they say otherwise. */
+  timestamps?: boolean
+  sack?: boolean
 }
 
 /** A segment of the peer; what is left out is the ordinary. */
@@ -62,7 +68,11 @@ export interface Script {
   ack?: number
   win?: number
   data?: number | Uint8Array
-  options?: number[]
+  /** Option bytes, padded here; if left out: timestamps where they were agreed on. */
+  options?: readonly number[]
+  /** Timestamps of this segment; if left out: the peer's clock, and the latest that we have sent. */
+  tsVal?: number
+  tsEcr?: number
   port?: number
   dstPort?: number
   src?: number
@@ -85,6 +95,9 @@ export class Host {
   /** ISNs: the peer's, and ours by the peer's port (from the SYN-ACK). */
   irs: number
   readonly issOf: Map<number, number> = new Map()
+  /** Our latest TSval by the peer's port, where timestamps were agreed on. */
+  readonly tsValOf: Map<number, number> = new Map()
+  readonly offers: { readonly timestamps: boolean; readonly sack: boolean }
   /** Frames the stack has sent since `take`. */
   sent: SentFrame[] = []
   /** The latest segment that was sent. */
@@ -109,6 +122,7 @@ export class Host {
     this.peerFrames = new FramePool(this.region, 256, frameShift)
     this.nowUs = options.nowUs ?? 1_000_000_000
     this.irs = options.irs ?? 5000
+    this.offers = { timestamps: options.timestamps ?? false, sack: options.sack ?? false }
     this.app = new PatternApp(config.maxConnections)
     let key = options.seed ?? 1
     this.stack = new Stack({
@@ -214,7 +228,26 @@ export class Host {
     const sum = checksum.fold(pseudo + checksum.sum(view, header, tcpLen))
     assert.equal(sum, 0xffff, `the checksum: ${frame.line}`)
     if (seg.flags & SYN) this.issOf.set(seg.dstPort, seg.seq)
+    this.#checkTimestamps(seg, frame.line)
     if (seg.data.length > 0) this.#checkStream(seg, frame.line)
+  }
+
+  /** RFC 7323 §3.2: in the SYN-ACK, then in every segment of the connection but an RST, or never. */
+  #checkTimestamps(seg: RawSegment, line: string): void {
+    const port = seg.dstPort
+    const timestamps = timestampsIn(seg)
+    if (seg.flags & SYN) this.tsValOf.delete(port)
+    else if (this.tsValOf.has(port) && this.conn(port) >= 0 && (seg.flags & RST) === 0) {
+      assert.ok(timestamps !== undefined, `timestamps: ${line}`)
+    } else if (!this.tsValOf.has(port)) {
+      assert.equal(timestamps, undefined, `no timestamps: ${line}`)
+    }
+    if (timestamps !== undefined) this.tsValOf.set(port, timestamps[0])
+  }
+
+  /** The peer's millisecond clock, from which it takes its timestamps. */
+  get peerMs(): number {
+    return Math.floor(this.nowUs / 1000)
   }
 
   #checkStream(seg: RawSegment, line: string): void {
@@ -246,11 +279,19 @@ export function send(t: Host, script: Script): void {
       flags: script.flags,
       win: script.win ?? 65535,
       data: typeof data === 'number' ? new Uint8Array(data).fill(0x61) : data,
-      options: Uint8Array.from(script.options ?? []),
+      options: Uint8Array.from(optionsOf(t, script, port)),
     })
     script.spoil?.(view, off)
     return len
   }, script.poll)
+}
+
+function optionsOf(t: Host, script: Script, port: number): readonly number[] {
+  const { options, tsVal, tsEcr } = script
+  if (options !== undefined) return options
+  const ours = t.tsValOf.get(port)
+  if (ours === undefined && tsVal === undefined) return []
+  return timestampsOption(tsVal ?? t.peerMs, tsEcr ?? ours ?? 0)
 }
 
 /** An ARP request for our address, or a reply to us. */
@@ -292,12 +333,31 @@ export interface Established {
   port?: number
   /** Round trip that the handshake shows, milliseconds. */
   rttMs?: number
+  /** Offered in the SYN; as the Host's options say, if left out. */
+  timestamps?: boolean
+  sack?: boolean
+}
+
+/** Options of a SYN. */
+export function synOptions(t: Host, offered: Established): number[] {
+  const {
+    mss = 1460,
+    wscale = -1,
+    timestamps = t.offers.timestamps,
+    sack = t.offers.sack,
+  } = offered
+  return [
+    ...(mss > 0 ? mssOption(mss) : []),
+    ...(sack ? sackOption : []),
+    ...(timestamps ? timestampsOption(t.peerMs, 0) : []),
+    ...(wscale >= 0 ? wscaleOption(wscale) : []),
+  ]
 }
 
 /** Shakes hands; afterwards both sides' next byte is 1, and nothing is left in `sent`. */
 export function established(t: Host, options: Established = {}): number {
-  const { mss = 1460, wscale = -1, win = 65535, port = PEER_PORT, rttMs = 0 } = options
-  const syn = [...(mss > 0 ? mssOption(mss) : []), ...(wscale >= 0 ? wscaleOption(wscale) : [])]
+  const { wscale = -1, win = 65535, port = PEER_PORT, rttMs = 0 } = options
+  const syn = synOptions(t, options)
   send(t, { flags: SYN, seq: 0, options: syn, port, win: win > 65535 ? 65535 : win })
   advance(t, rttMs)
   const scaled = wscale > 0 ? win >> wscale : win

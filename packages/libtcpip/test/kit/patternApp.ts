@@ -9,7 +9,7 @@ import {
   BUSY,
   checksum,
   dataFlags,
-  HEADERS_LEN,
+  headersLen,
   seq as seqs,
   type Tcp,
   tcb,
@@ -119,7 +119,7 @@ export class PatternApp implements Application {
     const off = writeHeaders(tcp, c, payloadOff, seq, len, flags, sum)
     tcp.stats.outSegs++
     tcp.frames.sent(frame)
-    tcp.device.push(off, HEADERS_LEN + len, OFFLOAD_NONE)
+    tcp.device.push(off, headersLen(tcp.tcb, c) + len, OFFLOAD_NONE)
     return len
   }
 

@@ -139,5 +139,20 @@ export function readFrame(view: DataView, off: number, len: number): SentFrame {
   return { line, bytes, segment }
 }
 
+/** TSval and TSecr of a segment, uint32; undefined if it has no timestamps. */
+export function timestampsIn(seg: RawSegment): [tsVal: number, tsEcr: number] | undefined {
+  const view = new DataView(seg.options.buffer, seg.options.byteOffset, seg.options.length)
+  for (let at = 0; at < seg.options.length && seg.options[at] !== 0; ) {
+    if (seg.options[at] === 8) return [view.getUint32(at + 2), view.getUint32(at + 6)]
+    at += seg.options[at] === 1 ? 1 : seg.options[at + 1]
+  }
+  return undefined
+}
+
 export const mssOption = (mss: number): number[] => [2, 4, mss >> 8, mss & 255]
 export const wscaleOption = (shift: number): number[] => [1, 3, 3, shift]
+export const sackOption: readonly number[] = [1, 1, 4, 2]
+export const timestampsOption = (tsVal: number, tsEcr: number): number[] => [
+  ...[1, 1, 8, 10, ...be32(tsVal), ...be32(tsEcr)],
+]
+const be32 = (n: number): number[] => [n >>> 24, (n >>> 16) & 255, (n >>> 8) & 255, n & 255]

@@ -12,7 +12,7 @@ import {
   BUSY,
   checksum,
   dataFlags,
-  HEADERS_LEN,
+  headersLen,
   ipv4,
   SUM_BY_DEVICE,
   tcb,
@@ -28,14 +28,14 @@ const TCP_OFF = ethernet.HEADER_LEN + ipv4.HEADER_LEN
 export class GatherTransmitter implements Transmitter {
   readonly #builder: FrameBuilder
   readonly #offloads: boolean
-  /** Payload bytes that one frame may carry; 0: one segment. */
+  /** What one frame may be long, headers included; 0: one segment. */
   readonly #superFrameBytes: number
 
   constructor(context: TransmitContext) {
     this.#builder = new FrameBuilder(context)
     const { caps } = context.tcp.device
     this.#offloads = caps.txChecksum
-    this.#superFrameBytes = caps.gsoMaxBytes > 0 ? caps.gsoMaxBytes - HEADERS_LEN : 0
+    this.#superFrameBytes = caps.gsoMaxBytes
   }
 
   get ledger(): Ledger {
@@ -50,7 +50,8 @@ export class GatherTransmitter implements Transmitter {
     const { tcp, records } = this.#builder
     const mss = tcp.tcb[c + tcb.MSS]
     const left = records[a + LEN] - at
-    const most = this.#superFrameBytes > mss ? this.#superFrameBytes : mss
+    const payloadMax = this.#superFrameBytes - headersLen(tcp.tcb, c)
+    const most = payloadMax > mss ? payloadMax : mss
     const bound = room < most ? room : most
     // Whole segments, but for the answer's last.
     const len = left <= bound ? left : bound - (bound % mss)
@@ -80,8 +81,9 @@ export class GatherTransmitter implements Transmitter {
     ledger.gatherFrames++
     tcp.stats.outSegs++
     frames.sent(frame)
-    if (bodyLen === 0) tcp.device.push(off, HEADERS_LEN + headLen, request)
-    else tcp.device.gather(off, HEADERS_LEN + headLen, bodyOff, bodyLen, request)
+    const ownLen = headersLen(tcp.tcb, c) + headLen
+    if (bodyLen === 0) tcp.device.push(off, ownLen, request)
+    else tcp.device.gather(off, ownLen, bodyOff, bodyLen, request)
     return len
   }
 

@@ -10,7 +10,7 @@
  * again. If none can be given up, the segment is copied into a frame that is sent once (copy.ts).
  */
 import { NO_FRAME, OFFLOAD_NONE } from '@sandstorm/libnmio'
-import { dataFlags, HEADERS_LEN, patchHeaders, tcb, writeHeaders } from '@sandstorm/libtcpip'
+import { dataFlags, headersLen, patchHeaders, tcb, writeHeaders } from '@sandstorm/libtcpip'
 import { IMAGE_OFF } from '../content/image.ts'
 import { CLOSE, DATE_SEC } from './answers.ts'
 import type { Layout } from './layouts.ts'
@@ -31,7 +31,7 @@ export class TemplateTransmitter extends SegmentTransmitter {
   // By frame: the next replica, and what its headers and head fields were last written for.
   readonly #nextReplica: Int32Array
   readonly #localAddr: Int32Array
-  readonly #localPort: Int32Array
+  readonly #portAndLen: Int32Array // local port | length of the headers << 16
   readonly #dateSec: Int32Array
   readonly #close: Int32Array
 
@@ -42,7 +42,7 @@ export class TemplateTransmitter extends SegmentTransmitter {
     const { capacity } = context.tcp.frames
     this.#nextReplica = new Int32Array(capacity)
     this.#localAddr = new Int32Array(capacity)
-    this.#localPort = new Int32Array(capacity)
+    this.#portAndLen = new Int32Array(capacity)
     this.#dateSec = new Int32Array(capacity)
     this.#close = new Int32Array(capacity)
   }
@@ -69,18 +69,18 @@ export class TemplateTransmitter extends SegmentTransmitter {
     ledger.templateFrames++
     tcp.stats.outSegs++
     frames.sent(frame)
-    tcp.device.push(off, HEADERS_LEN + len, OFFLOAD_NONE)
+    tcp.device.push(off, headersLen(tcp.tcb, c) + len, OFFLOAD_NONE)
     return len
   }
 
-  /** Were the frame's headers last written for the same local address and port? Notes them. */
+  /** Were the frame's headers last written for the same local address, port and length? Notes them. */
   #fits(c: number, frame: number): boolean {
     const fields = this.builder.tcp.tcb
     const addr = fields[c + tcb.LOCAL_ADDR]
-    const port = fields[c + tcb.PORTS] & 0xffff
-    if (this.#localAddr[frame] === addr && this.#localPort[frame] === port) return true
+    const portAndLen = (fields[c + tcb.PORTS] & 0xffff) | (headersLen(fields, c) << 16)
+    if (this.#localAddr[frame] === addr && this.#portAndLen[frame] === portAndLen) return true
     this.#localAddr[frame] = addr
-    this.#localPort[frame] = port
+    this.#portAndLen[frame] = portAndLen
     return false
   }
 
@@ -137,7 +137,7 @@ export class TemplateTransmitter extends SegmentTransmitter {
     const from = content.images[layout.image + IMAGE_OFF] + layout.startOf(k)
     const len = layout.endOf(k) - layout.startOf(k)
     region.bytes.copyWithin(frames.payloadOff(frame), from, from + len)
-    this.#localPort[frame] = CARRIES_NOTHING
+    this.#portAndLen[frame] = CARRIES_NOTHING
     this.#dateSec[frame] = CARRIES_NOTHING
     layout.frameCount++
     this.#recency.touch(layout)

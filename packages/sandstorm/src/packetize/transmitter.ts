@@ -4,7 +4,7 @@
  * `copy` is the memcpy variant (paper §3). All give the same bytes; one is chosen per server.
  */
 import { type FramePool, NO_FRAME, OFFLOAD_NONE, type Region } from '@sandstorm/libnmio'
-import { BUSY, checksum, dataFlags, HEADERS_LEN, type Tcp, writeHeaders } from '@sandstorm/libtcpip'
+import { BUSY, checksum, dataFlags, headersLen, type Tcp, writeHeaders } from '@sandstorm/libtcpip'
 import type { Content } from '../content/content.ts'
 import { type Answers, BASE } from './answers.ts'
 import { HeadFields } from './headFields.ts'
@@ -82,7 +82,7 @@ export class FrameBuilder {
     const off = writeHeaders(tcp, c, this.frames.payloadOff(frame), seq, len, flags, sum)
     tcp.stats.outSegs++
     this.frames.sent(frame)
-    tcp.device.push(off, HEADERS_LEN + len, OFFLOAD_NONE)
+    tcp.device.push(off, headersLen(tcp.tcb, c) + len, OFFLOAD_NONE)
     return len
   }
 }

@@ -3,7 +3,16 @@
  * every n-th segment, in pieces or never, send in pieces of any size, vanish. It keeps every byte
  * of the stream and fails if one ever comes twice with different values (invariant 2).
  */
-import { ACK, FIN, type FrameFields, PSH, RST, SYN } from '../reference/frame.ts'
+import {
+  ACK,
+  FIN,
+  type FrameFields,
+  PSH,
+  RST,
+  SYN,
+  timestampsOption,
+  tsValOf,
+} from '../reference/frame.ts'
 import type { Host } from './host.ts'
 
 export interface PeerOptions {
@@ -18,6 +27,9 @@ export interface PeerOptions {
   window: number
   /** Window scale option of our SYN; -1: none. */
   scale: number
+  /** SACK-permitted and timestamps in our SYN; once agreed, timestamps in every segment. */
+  sack: boolean
+  timestamps: boolean
   /** An ACK after so many segments; what is left is acknowledged at the end of a batch. */
   ackEvery: number
   /** False: only `ack()` acknowledges. */
@@ -59,6 +71,8 @@ export class Peer {
   #window = 0
   #unacked = 0
   #gone = false
+  /** The server's latest TSval; undefined: no timestamps were agreed on. */
+  #tsRecent: number | undefined
 
   constructor(host: Host, options: Partial<PeerOptions> & { port: number; serverPort: number }) {
     this.host = host
@@ -67,6 +81,8 @@ export class Peer {
       mss: 1460,
       window: 65535,
       scale: -1,
+      sack: false,
+      timestamps: false,
       ackEvery: 2,
       autoAck: true,
       sendBytes: 1460,
@@ -125,6 +141,7 @@ export class Peer {
 
   receive(f: FrameFields): void {
     if (this.#gone) return
+    this.#takeTimestamps(f)
     if (f.flags & RST) {
       this.reset = true
       this.timerUs = Number.POSITIVE_INFINITY
@@ -132,6 +149,17 @@ export class Peer {
     }
     if (f.flags & SYN) this.#onSynAck(f)
     else if (this.isOpen) this.#onSegment(f)
+  }
+
+  /** RFC 7323 §3.2: agreed on with the SYN-ACK, then in every segment but an RST. */
+  #takeTimestamps(f: FrameFields): void {
+    const tsVal = tsValOf(f.options)
+    const isAgreed = f.flags & SYN ? tsVal !== undefined : this.#tsRecent !== undefined
+    if (tsVal !== undefined && !(isAgreed && this.options.timestamps)) {
+      throw new Error('timestamps that were not agreed on')
+    }
+    if (tsVal === undefined && isAgreed && (f.flags & RST) === 0) throw new Error('no timestamps')
+    if (isAgreed && tsVal !== undefined) this.#tsRecent = tsVal
   }
 
   #onSegment(f: FrameFields): void {
@@ -218,9 +246,11 @@ export class Peer {
   }
 
   #sendSyn(): void {
-    const { mss, scale } = this.options
+    const { mss, scale, sack, timestamps } = this.options
     const options: number[] = []
     if (mss > 0) options.push(2, 4, mss >> 8, mss & 0xff)
+    if (sack) options.push(1, 1, 4, 2)
+    if (timestamps) options.push(...timestampsOption(this.#nowMs, 0))
     if (scale >= 0) options.push(1, 3, 3, scale)
     this.host.send({
       srcAddr: this.addr,
@@ -264,8 +294,14 @@ export class Peer {
       ack: (this.#irs + 1 + upTo) | 0,
       flags,
       window: this.options.window,
-      options: new Uint8Array(0),
+      options: Uint8Array.from(
+        this.#tsRecent === undefined ? [] : timestampsOption(this.#nowMs, this.#tsRecent),
+      ),
       payload,
     })
+  }
+
+  get #nowMs(): number {
+    return Math.floor(this.host.nowUs / 1000) | 0
   }
 }

@@ -18,7 +18,7 @@ import {
 import { BASE, CLOSE, DATE_SEC, IMAGE, LEN } from '../../src/packetize/answers.ts'
 import { LADDER } from '../../src/packetize/layouts.ts'
 import { SegmentTransmitter } from '../../src/packetize/segmented.ts'
-import { ACK, buildFrame, FIN, PSH } from '../reference/frame.ts'
+import { ACK, buildFrame, FIN, PSH, timestampsOption } from '../reference/frame.ts'
 import { lcg, SERVER_ADDR, World, type WorldOptions } from './world.ts'
 
 /** One thing to send: from byte `at` of an answer, on one of the connections. */
@@ -35,19 +35,26 @@ export interface Order {
   base: number
   ack: number
   window: number
+  /** Of connections with timestamps, int32; 0 unless given. */
+  tsVal?: number
+  tsEcr?: number
   /** The answer is the last of its connection: a FIN follows. */
   fin: boolean
 }
 
 const PORTS = [80, 8081]
 const MTU = 9000
+const TIMESTAMPS_LEN = 12
 
 export class Sender {
   readonly world: World
   readonly #connections: number[] = []
   readonly #expected: Uint8Array[] = []
 
-  /** `count` connections, spread over the given segment sizes and two local ports. */
+  /**
+   * `count` connections, spread over the given segment sizes and two local ports; every second pair
+   * of them has timestamps.
+   */
   constructor(
     files: Record<string, Uint8Array | number>,
     mssOf: readonly number[],
@@ -63,7 +70,9 @@ export class Sender {
       const addr = 0x0a000000 | (((random() & 0x3f) << 18) + 2 + i)
       const port = 1 + ((random() >>> 4) % 65535)
       const serverPort = PORTS[i & 1]
-      const peer = host.peer({ addr, port, serverPort, mss: mssOf[i % mssOf.length] }).open()
+      const timestamps = (i & 2) > 0
+      const mss = mssOf[i % mssOf.length] + (timestamps ? TIMESTAMPS_LEN : 0)
+      const peer = host.peer({ addr, port, serverPort, mss, timestamps }).open()
       assert.ok(this.world.runUntil(() => peer.isOpen, 5000))
       peer.vanish()
       this.#connections.push(tcp.table.find(addr, SERVER_ADDR, (port << 16) | serverPort))
@@ -112,6 +121,8 @@ export class Sender {
     t[c + tcb.RCV_NXT] = order.ack
     t[c + tcb.RCV_ADV] = (order.ack + order.window) | 0
     t[c + tcb.RCV_SPACE] = order.window
+    t[c + tcb.TS_OFFSET] = ((order.tsVal ?? 0) - tcp.nowMs) | 0
+    t[c + tcb.TS_RECENT] = order.tsEcr ?? 0
     if (order.fin) t[c + tcb.FLAGS] |= tcb.FIN_QUEUED
     else t[c + tcb.FLAGS] &= ~tcb.FIN_QUEUED
     const a = answers.alloc()
@@ -165,6 +176,8 @@ export class Sender {
   #expect(c: number, order: Order, from: number, end: number, payload: Uint8Array): void {
     const t = this.world.server.stack.tcp.tcb
     const isEnd = ((from + payload.length) | 0) === end
+    const hasTimestamps = (t[c + tcb.FLAGS] & tcb.TIMESTAMPS) !== 0
+    const options = hasTimestamps ? timestampsOption(order.tsVal ?? 0, order.tsEcr ?? 0) : []
     this.#expected.push(
       buildFrame({
         dstMac: this.world.host.device.mac,
@@ -177,7 +190,7 @@ export class Sender {
         ack: order.ack,
         flags: ACK | (isEnd ? PSH : 0) | (isEnd && order.fin ? FIN : 0),
         window: order.window,
-        options: new Uint8Array(0),
+        options: Uint8Array.from(options),
         payload,
       }),
     )

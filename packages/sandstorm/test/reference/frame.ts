@@ -41,6 +41,20 @@ export function naiveSum(bytes: Uint8Array): number {
 const be = (value: number, bytes: number): number[] =>
   Array.from({ length: bytes }, (_, i) => (value >>> (8 * (bytes - 1 - i))) & 0xff)
 
+/** NOP, NOP and timestamps, as every sender writes them (RFC 7323 appendix A). */
+export const timestampsOption = (tsVal: number, tsEcr: number): number[] => [
+  ...[1, 1, 8, 10, ...be(tsVal, 4), ...be(tsEcr, 4)],
+]
+
+/** TSval among option bytes, int32; undefined without timestamps. */
+export function tsValOf(options: Uint8Array): number | undefined {
+  for (let at = 0; at < options.length && options[at] !== 0; ) {
+    if (options[at] === 8) return i32(options, at + 2)
+    at += options[at] === 1 ? 1 : options[at + 1]
+  }
+  return undefined
+}
+
 /** The TCP checksum field of `segment` (its own field must be zero). */
 function tcpChecksum(srcAddr: number, dstAddr: number, segment: Uint8Array): number {
   const pseudo = [...be(srcAddr, 4), ...be(dstAddr, 4), 0, 6, ...be(segment.length, 2)]
