@@ -71,6 +71,10 @@ export const NO_TX_SPACE = 63
 export const NO_FRAME_LEFT = 64
 /** From beyond our subnet, and there is no gateway to answer through. */
 export const IP_NO_ROUTE = 65
+/** An old duplicate, by its timestamp (PAWS, RFC 7323 §5). */
+export const TCP_PAWS = 66
+/** Without timestamps, though both sides agreed to send them (RFC 7323 §3.2). */
+export const TCP_NO_TIMESTAMP = 67
 
 const NAMES: readonly string[] = [
   'ip-truncated',
@@ -107,6 +111,8 @@ const NAMES: readonly string[] = [
   'no-tx-space',
   'no-frame-left',
   'ip-no-route',
+  'tcp-paws',
+  'tcp-no-timestamp',
 ]
 
 /** Names by reason, libeth's included; '' where a number is not in use. */

@@ -22,6 +22,7 @@ import { acknowledge } from './ack.ts'
 import { challenge } from './challenge.ts'
 import { establish, repeatSynAck } from './listen.ts'
 import { output } from './output.ts'
+import { checkTimestamp, noteTimestamp } from './paws.ts'
 import { takePayload } from './receive.ts'
 import { sendBare } from './segment.ts'
 import { gt } from './seq.ts'
@@ -70,9 +71,16 @@ function reject(tcp: Tcp, reason: number): number {
 function onSegment(tcp: Tcp, c: number): number {
   const tcb = tcp.tcb
   const seg = tcp.segment
+  tcp.options.parse(tcp.frames.region.view, seg.headerOff)
   if (tcb[c + STATE] === state.SYN_RCVD && isRepeatedSyn(tcp, c)) {
+    noteTimestamp(tcp, c)
     repeatSynAck(tcp, c)
     return OK
+  }
+  // A peer that begins anew may have no timestamps, or others: it is challenged, not ignored.
+  if ((seg.flags & (RST | SYN)) === 0) {
+    const reason = checkTimestamp(tcp, c)
+    if (reason !== OK) return reason
   }
   if (!isAcceptable(tcp, c)) {
     if ((seg.flags & RST) === 0) tcp.addWork(c, NEED_ACK)
@@ -93,6 +101,8 @@ function onSegment(tcp: Tcp, c: number): number {
   const reason = acknowledge(tcp, c)
   if (reason !== OK) return reason
   if (tcb[c + STATE] === state.CLOSED) return OK
+  // Only now: whoever cannot tell what we have sent must not set the clock that PAWS goes by.
+  noteTimestamp(tcp, c)
   const taken = takePayload(tcp, c)
   if (tcb[c + STATE] === state.CLOSED) return taken
   output(tcp, c)
