@@ -256,6 +256,11 @@ describe('looking inside over TAP', { ...needs('root', 'tun', 'ip', 'curl'), tim
     assert.match(lines, frame(ours, client, String.raw`\[S\.\], seq \d+, ack \d+, .*length 0$`))
     assert.match(lines, frame(client, ours, String.raw`\[P\.\], .*length [1-9]\d*`))
     assert.match(lines, frame(ours, client, String.raw`\[P?\.\], .*length [1-9]\d*`))
+    // What Linux offers is agreed to, and stays so (RFC 7323 §3.2).
+    const agreed = String.raw`\[mss 1460,sackOK,TS val \d+ ecr [1-9]\d*,nop,wscale 0\]`
+    assert.match(lines, frame(ours, client, String.raw`\[S\.\], .*, options ${agreed}`))
+    const stamped = String.raw`options \[nop,nop,TS val \d+ ecr [1-9]\d*\]`
+    assert.match(lines, frame(ours, client, String.raw`\[P?\.\], .*, ${stamped}, length [1-9]\d*`))
     assert.match(lines, frame(client, ours, String.raw`\[F\.\]`))
   })
 })
