@@ -224,6 +224,16 @@ test('TS.Recent is believed for 24 days of silence, and not longer (§5.5)', () 
   }
 })
 
+test('each segment that is accepted begins the 24 days anew', () => {
+  const t = open(1000)
+  for (let i = 0; i < 2; i++) {
+    advance(t, 20 * DAY_MS)
+    send(t, { flags: ACK, seq: 1, ack: 1, tsVal: 1000 })
+  }
+  send(t, { flags: ACK, seq: 1, ack: 1, data: 10, tsVal: 500 })
+  assert.equal(t.tcp.drops[drops.TCP_PAWS], 1)
+})
+
 test('an RST is accepted whatever its timestamp, and without one (§5.2)', () => {
   for (const options of [[], timestampsOption(1, 0), timestampsOption(5000, 0)]) {
     const t = open(1000)

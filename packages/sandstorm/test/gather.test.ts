@@ -25,6 +25,20 @@ test('with GSO one frame carries as many whole segments as the windows allow', (
   sender.check()
 })
 
+test('a full frame leaves room for the headers, timestamps included', () => {
+  // Five segments fill a frame to the byte without timestamps; to three bytes with them.
+  for (const [mss, without, withTimestamps] of [
+    [13_099, 65_495, 52_396],
+    [13_096, 65_480, 65_480],
+  ]) {
+    const options = { transmit: 'gather', offloads: true, mtu: 16_000 } as const
+    const sender = new Sender({ '/a': 100_000 }, [mss], 4, options)
+    assert.equal(sender.send({ ...ORDER, connection: 0 }), without)
+    assert.equal(sender.send({ ...ORDER, connection: 2 }), withTimestamps)
+    sender.check()
+  }
+})
+
 test('without GSO each frame is one segment', () => {
   const sender = new Sender({ '/a': 10_000 }, [1428], 1, { transmit: 'gather' })
   assert.equal(sender.send(ORDER), 1428)

@@ -16,6 +16,7 @@ import {
 import { buildFrame, FIN, naiveSum, PSH } from '../reference/frame.ts'
 
 const SEGMENTS_MAX = 512
+const ETHERNET = 14
 
 export class GatherPort implements Device {
   readonly inner: Device
@@ -70,6 +71,8 @@ export class GatherPort implements Device {
     const head = bytes.slice(off, off + len)
     const frame = Buffer.concat([head, bytes.subarray(bodyOff, bodyOff + bodyLen)])
     this.doneOff[this.#done++] = off
+    const most = this.caps.gsoMaxBytes > 0 ? this.caps.gsoMaxBytes : ETHERNET + this.mtu
+    if (frame.length > most) throw new Error(`${frame.length} bytes in a frame of ${most}`)
     if (request === OFFLOAD_NONE) this.#pushInner(frame)
     else for (const segment of cut(frame, request)) this.#pushInner(segment)
   }
