@@ -10,7 +10,15 @@ import { ethernet } from '@sandstorm/libeth'
 import { abort, ipv4, state, tcb } from '../src/index.ts'
 import { advance, expectEmpty, Host, OUR_ADDR, PEER_ADDR, send } from './kit/host.ts'
 import { Random } from './kit/random.ts'
-import { mssOption, setIpChecksum, setTcpChecksum, wscaleOption } from './kit/segment.ts'
+import {
+  mssOption,
+  SYN,
+  sackOption,
+  setIpChecksum,
+  setTcpChecksum,
+  timestampsOption,
+  wscaleOption,
+} from './kit/segment.ts'
 
 const TCP = ethernet.HEADER_LEN + ipv4.HEADER_LEN
 const PORTS = 24
@@ -73,26 +81,38 @@ function aim(t: Host, random: Random, port: number): [number, number] {
   return [(tcbs[c + tcb.RCV_NXT] + near - t.irs) | 0, (ack - t.iss(port)) | 0]
 }
 
+/** A SYN may offer anything; later there is what was agreed on, or nonsense. */
+function options(t: Host, random: Random, flags: number): { options?: readonly number[] } {
+  if (random.chance(0.1)) {
+    return {
+      options: random.pick([
+        mssOption(random.below(65_536)),
+        wscaleOption(random.below(256)),
+        timestampsOption(random.int32(), random.int32()),
+        [200, 0],
+        [5, 40],
+        [],
+      ]),
+    }
+  }
+  if (flags !== SYN) return {}
+  const timestamps = random.chance(0.5) ? timestampsOption(t.peerMs, 0) : []
+  return { options: random.chance(0.5) ? [...timestamps, ...sackOption] : timestamps }
+}
+
 function fire({ seed, frames, onSent }: Fire): Host {
   const random = new Random(seed)
   const t = target(random)
   for (let i = 0; i < frames; i++) {
     const port = 1 + random.below(PORTS)
     const [seq, ack] = aim(t, random, port)
-    const options = random.chance(0.1)
-      ? random.pick([
-          mssOption(random.below(65_536)),
-          wscaleOption(random.below(256)),
-          [200, 0],
-          [5, 40],
-        ])
-      : []
+    const flags = random.pick(FLAGS)
     send(t, {
-      flags: random.pick(FLAGS),
+      flags,
       seq,
       ack,
       port,
-      options,
+      ...options(t, random, flags),
       win: random.pick([65_535, 65_535, 5000, 1, 0, random.below(65_536)]),
       data: random.chance(0.5) ? 0 : random.below(700),
       poll: random.chance(0.3) || t.wire.txSpace() < 3,

@@ -1,12 +1,12 @@
 /**
  * A process of its own for invariant 3 (nothing is allocated per packet): 16 established
- * connections, ACKs in and data out, a million segments. Run with --trace-gc; what V8 prints between
+ * connections, half of them with timestamps, ACKs in and data out, a million segments. Run with --trace-gc; what V8 prints between
  * `begin` and `end` is what the stack made. Prints the heap's growth as JSON.
  */
 import { ethernet } from '@sandstorm/libeth'
 import { ipv4, tcb, tcp } from '../../src/index.ts'
 import { established, Host, OUR_ADDR, PEER_ADDR } from './host.ts'
-import { ACK, setTcpChecksum, writeSegment } from './segment.ts'
+import { ACK, setTcpChecksum, timestampsOption, writeSegment } from './segment.ts'
 
 const CONNECTIONS = 16
 const SEGMENTS = 1_000_000
@@ -20,7 +20,7 @@ t.app.doAcked = c => {
   if (left < 5000) t.tcp.commit(c, 5000)
 }
 for (let port = 1; port <= CONNECTIONS; port++) {
-  const c = established(t, { port, mss: 100, win: 1000 })
+  const c = established(t, { port, mss: 112, win: 1000, timestamps: port % 2 === 0 })
   t.tcp.commit(c, 5000)
   t.tcp.addWork(c, tcb.NEED_OUTPUT)
 }
@@ -46,7 +46,7 @@ for (let port = 1; port <= CONNECTIONS; port++) {
     flags: ACK,
     win: 1000,
     data: new Uint8Array(0),
-    options: new Uint8Array(0),
+    options: Uint8Array.from(port % 2 === 0 ? timestampsOption(t.peerMs, 0) : []),
   })
 }
 
@@ -69,7 +69,8 @@ function turn(): void {
       const off = t.wire.rxOff[i]
       if (ethernet.type(view, off) !== ethernet.TYPE_IPV4) continue
       const header = off + HEADER
-      const end = (tcp.seq(view, header) + t.wire.rxLen[i] - HEADER - tcp.HEADER_LEN) | 0
+      const dataLen = t.wire.rxLen[i] - HEADER - tcp.headerLen(view, header)
+      const end = (tcp.seq(view, header) + dataLen) | 0
       const port = tcp.dstPort(view, header)
       if (((end - next[port]) | 0) > 0) next[port] = end
       segments++
