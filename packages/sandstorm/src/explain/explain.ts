@@ -64,6 +64,7 @@ export async function explainFile(path: string, options: ExplainOptions = {}): P
     section('Sent to a client', example(content.region, image, content, layout), [
       `${PATCHED_BYTES} of ${HEADERS_LEN} header bytes are rewritten (^^): ${PATCHED_NAMES.slice(0, 4).join(', ')},`,
       `${PATCHED_NAMES.slice(4).join(', ')}. No byte of the payload is read.`,
+      'A client with timestamps gets 12 header bytes more, of which 8 are rewritten.',
     ]),
     section('Memory', memoryTable(layout, bodyLen, frameBytes, replicas), [
       'A frame that is still in flight for one client gets a replica for the next, which is kept.',
