@@ -39,6 +39,13 @@ export class Namespace {
     return ip('-n', this.name, ...args)
   }
 
+  /** Sets a kernel parameter of this namespace, as `net/ipv4/tcp_sack`. */
+  setSysctl(name: string, value: string): void {
+    const argv = this.inside(['sh', '-c', `echo ${value} > /proc/sys/${name}`])
+    const { status, stderr } = spawnSync(argv[0], argv.slice(1), { encoding: 'utf8' })
+    if (status !== 0) throw new Error(`${name}: ${stderr.trim()}`)
+  }
+
   /** The interfaces in here, loopback left out. */
   interfaces(): string[] {
     const links = JSON.parse(this.ip('-json', 'link')) as { ifname?: string }[]
