@@ -8,7 +8,7 @@
  * Records of a flight cover [SND_UNA, SND_NXT) without gaps, in order. A selective ACK or a
  * retransmission that concerns a part of a record splits it. Bounded: two records per flight are
  * always to be had, more come from a common reserve, RECORDS_MAX at most (CVE-2019-11478); without
- * one a SACK block is ignored, or the scoreboard forgotten, which is safe.
+ * one a SACK block is ignored, or what is lost counts as sent for a while, which is safe.
  */
 import { assert } from '@sandstorm/libnmio'
 import { gt, le, lt } from './seq.ts'
@@ -35,7 +35,9 @@ export const RECOVER_FS = 14
 export const UNDO_TS = 15 // our timestamp at the first retransmission
 export const UNDO_BYTES = 16 // retransmitted and not yet known to be a duplicate
 export const UNDO_WORDS = 17 // CWND, SSTHRESH and five words of the algorithm
-const FLIGHT_STRIDE = 24
+export const FRTO = 24 // step of F-RTO (RFC 5682 §2.1): 1 after the time-out, 2 after the first ACK; 0: not on
+export const STAMP = 25 // AT of what was sent last
+const FLIGHT_STRIDE = 26
 
 // Fields of a record: `records[r + SEQ]`
 export const SEQ = 0
@@ -72,6 +74,7 @@ export class Flights {
   /** Records beyond two per flight, and how many there may be. */
   #extra = 0
   readonly #extraMax: number
+  #beforeLost = NO_RECORD
 
   constructor(capacity: number) {
     this.capacity = capacity
@@ -103,7 +106,7 @@ export class Flights {
   }
 
   /** An empty flight, or NO_FLIGHT. `una`: nothing below it is in the network. */
-  open(una: number): number {
+  open(una: number, nowUs: number): number {
     if (this.#freeFlightCount === 0) return NO_FLIGHT
     const f = this.#freeFlights[--this.#freeFlightCount]
     const flights = this.flights
@@ -118,6 +121,8 @@ export class Flights {
     flights[f + RACK_FACK] = una
     flights[f + DSACK_ROUND] = una
     flights[f + UNDO_BYTES] = NO_UNDO
+    flights[f + FRTO] = 0
+    flights[f + STAMP] = (nowUs - 1) | 0
     return f
   }
 
@@ -149,12 +154,23 @@ export class Flights {
     const r = this.#alloc(f)
     records[r + SEQ] = seq
     records[r + END] = end
-    records[r + AT] = nowUs
+    records[r + AT] = this.stamp(f, nowUs)
     records[r + BITS] = 0
     records[r + NEXT] = NO_RECORD
     if (last === NO_RECORD) flights[f + FIRST] = r
     else records[last + NEXT] = r
     flights[f + LAST] = r
+  }
+
+  /**
+   * The time of a transmission. The clock stands still during a batch, yet RACK must know what left
+   * first: of two transmissions of one flight the later has the later time.
+   */
+  stamp(f: number, nowUs: number): number {
+    const last = this.flights[f + STAMP]
+    const at = ((nowUs - last) | 0) > 0 ? nowUs : (last + 1) | 0
+    this.flights[f + STAMP] = at
+    return at
   }
 
   /** Gives up the oldest record. */
@@ -230,26 +246,24 @@ export class Flights {
     }
   }
 
-  /** All records become one, which is lost: the way out when there is none left to split with. */
-  collapse(f: number): void {
-    const { flights, records } = this
-    const end = records[flights[f + LAST] + END]
-    const start = records[flights[f + FIRST] + SEQ]
-    while (flights[f + COUNT] > 1) this.shift(f)
-    const r = flights[f + FIRST]
-    records[r + SEQ] = start
-    records[r + END] = end
-    records[r + BITS] = IS_LOST | IS_RESENT
-    flights[f + SACKED] = 0
-    flights[f + LOST] = (end - start) | 0
-  }
-
   /** The first record that waits for retransmission; there is one while LOST > 0. */
   firstLost(f: number): number {
     const records = this.records
     let r = this.flights[f + FIRST]
-    while ((records[r + BITS] & IS_LOST) === 0) r = records[r + NEXT]
+    this.#beforeLost = NO_RECORD
+    while ((records[r + BITS] & IS_LOST) === 0) {
+      this.#beforeLost = r
+      r = records[r + NEXT]
+    }
     return r
+  }
+
+  /** `r`, which `firstLost` found, was sent again: one with the record before it if that was, closely. */
+  joinBefore(f: number, r: number, closeUs: number): void {
+    const { records } = this
+    const before = this.#beforeLost
+    if (before === NO_RECORD || records[before + BITS] !== records[r + BITS]) return
+    if (((records[r + AT] - records[before + AT]) | 0) < closeUs) this.joinNext(f, before)
   }
 
   #hasRecord(f: number): boolean {

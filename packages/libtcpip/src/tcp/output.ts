@@ -8,7 +8,19 @@
  */
 import { ACK, FIN } from '../wire/tcp.ts'
 import { BUSY } from './application.ts'
-import { AT, BITS, END, IS_LOST, IS_RESENT, LAST, LOST, NO_FLIGHT, PRR_OUT, SEQ } from './flight.ts'
+import {
+  AT,
+  BITS,
+  END,
+  FRTO,
+  IS_LOST,
+  IS_RESENT,
+  LAST,
+  LOST,
+  NO_FLIGHT,
+  PRR_OUT,
+  SEQ,
+} from './flight.ts'
 import { hasUnsent, pipe } from './pipe.ts'
 import { armTimer, stopTimer } from './rtxTimer.ts'
 import { dataFlags, isReachable, sendControl } from './segment.ts'
@@ -74,8 +86,10 @@ function sendNext(tcp: Tcp, c: number): boolean {
     return false
   }
   const f = tcb[c + FLIGHT]
-  const isLost = f !== NO_FLIGHT && tcp.flights.flights[f + LOST] > 0
-  const sent = isLost ? sendLost(tcp, c, f) : sendNew(tcp, c, f)
+  let sent = 0
+  if (f === NO_FLIGHT || tcp.flights.flights[f + LOST] === 0) sent = sendNew(tcp, c, f)
+  else if (tcp.flights.flights[f + FRTO] === 2) sent = sendInDoubt(tcp, c, f)
+  else sent = sendLost(tcp, c, f)
   if (sent === BUSY) tcp.addWork(c, NEED_OUTPUT)
   return sent > 0
 }
@@ -98,6 +112,14 @@ function sendNew(tcp: Tcp, c: number, f: number): number {
   else sent = sendData(tcp, c, seq, room < left ? room : left, f === NO_FLIGHT)
   if (sent > 0) advance(tcp, c, seq, left === 0 ? 0 : sent)
   return sent
+}
+
+/** F-RTO: new data, though much seems lost; if there is none or no window for it, the lost after all. */
+function sendInDoubt(tcp: Tcp, c: number, f: number): number {
+  const { flights } = tcp.flights
+  const sent = sendNew(tcp, c, f)
+  if (sent === 0 && pipe(tcp, c) < tcp.tcb[c + MSS]) flights[f + FRTO] = 0
+  return sent === 0 && flights[f + FRTO] === 0 ? sendLost(tcp, c, f) : sent
 }
 
 /** Frames of data. Silly windows wait, unless half of the largest window is open (SHLD-30). */
@@ -148,25 +170,23 @@ function noteSentAgain(tcp: Tcp, c: number, f: number, r: number, bytes: number)
   tcb[c + SENT_AT] = tcp.nowMs
   if (tcb[c + FLAGS] & IN_RECOVERY) flights[f + PRR_OUT] += (end - seq) | 0
   noteResent(flights, f, (end - seq) | 0)
-  if (lt(end, records[r + END]) && !tcp.flights.split(f, r, end)) {
-    // No record to tell the rest apart: all of it is lost once more, and sent in its turn.
-    tcp.flights.collapse(f)
-    return
-  }
+  // Without a record for the rest it counts as sent, and is found to be lost once more in time.
+  if (lt(end, records[r + END])) tcp.flights.split(f, r, end)
   flights[f + LOST] -= (records[r + END] - seq) | 0
   if (gt(end, records[r + END])) {
     records[r + END] = end
     tcb[c + SND_NXT] = end
   }
-  records[r + AT] = tcp.nowUs
+  records[r + AT] = tcp.flights.stamp(f, tcp.nowUs)
   records[r + BITS] = (records[r + BITS] & ~IS_LOST) | IS_RESENT
+  tcp.flights.joinBefore(f, r, tcb[c + SRTT_US] >> CLOSE_SHIFT)
 }
 
 /** `bytes` of new data (0: the FIN alone) left from `seq` = SND_NXT on. */
 export function advance(tcp: Tcp, c: number, seq: number, bytes: number): void {
   const tcb = tcp.tcb
   const end = endOf(tcp, c, (seq + bytes) | 0)
-  if (tcb[c + FLIGHT] === NO_FLIGHT) tcb[c + FLIGHT] = tcp.flights.open(seq)
+  if (tcb[c + FLIGHT] === NO_FLIGHT) tcb[c + FLIGHT] = tcp.flights.open(seq, tcp.nowUs)
   const f = tcb[c + FLIGHT]
   tcp.flights.append(f, seq, end, tcp.nowUs, tcb[c + SRTT_US] >> CLOSE_SHIFT)
   if (tcb[c + FLAGS] & IN_RECOVERY) tcp.flights.flights[f + PRR_OUT] += (end - seq) | 0

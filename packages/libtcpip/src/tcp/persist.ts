@@ -55,10 +55,11 @@ function noteProbe(tcp: Tcp, c: number, seq: number, bytes: number): void {
   const tcb = tcp.tcb
   if (tcb[c + SND_NXT] === seq) advance(tcp, c, seq, bytes)
   const { flights, records } = tcp.flights
-  const r = flights[tcb[c + FLIGHT] + FIRST]
+  const f = tcb[c + FLIGHT]
+  const r = flights[f + FIRST]
   // The round trip of a probe is the peer's patience, not the path's.
   records[r + BITS] |= IS_PROBE | IS_RESENT
-  records[r + AT] = tcp.nowUs
+  records[r + AT] = tcp.flights.stamp(f, tcp.nowUs)
 }
 
 /** The window opened: the probes' work is done, and their back-off forgotten. */

@@ -66,7 +66,12 @@ export function noteDelivered(tcp: Tcp, c: number, f: number, r: number, end: nu
     flights[f + RACK_END] = end
   }
   if (gt(end, flights[f + RACK_FACK])) flights[f + RACK_FACK] = end
-  else if (!isResent) tcb[c + REORDERING] |= SEEN
+  else if (!isResent) noteReordering(tcb, c)
+}
+
+/** Segments of this connection overtake each other: three that came early are no proof of a loss. */
+export function noteReordering(tcb: Int32Array, c: number): void {
+  tcb[c + REORDERING] |= SEEN
 }
 
 /** A retransmission that seems to be answered too soon: it is the original that is. */

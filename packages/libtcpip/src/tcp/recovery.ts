@@ -12,6 +12,7 @@ import {
   DUP_ACKS,
   END,
   FIRST,
+  FRTO,
   IS_SACKED,
   LOST,
   NO_FLIGHT,
@@ -23,7 +24,7 @@ import {
 import { output } from './output.ts'
 import { pipe } from './pipe.ts'
 import { beginPrr, onPrrAck } from './prr.ts'
-import { detectLosses, markLostOnRto, onDsack, onRecovered } from './rack.ts'
+import { detectLosses, markLostOnRto, noteReordering, onDsack, onRecovered } from './rack.ts'
 import { backOffRto, sampleRtt, sampleTimestamp } from './rtt.ts'
 import { armTimer, startTimer, stopTimer } from './rtxTimer.ts'
 import { settleDuplicates, takeAcked, takeDuplicate, takeSacks } from './scoreboard.ts'
@@ -74,6 +75,8 @@ export function onAck(tcp: Tcp, c: number, isDuplicate: boolean): void {
   else if (isDuplicate) takeDuplicate(tcp, c, f)
   if (acked > 0) onProgress(tcp, c)
 
+  if (flights[f + FRTO] > 0) stepFrto(flights, f, acked)
+  if (delivery.duplicateBytes > 0) onDsack(tcp, c, f)
   const wasRecovering = (tcb[c + FLAGS] & IN_RECOVERY) !== 0
   if (tcb[c + FLAGS] & (IN_RECOVERY | IN_RTO)) endRecovery(tcp, c, f, acked)
   const lostBefore = flights[f + LOST]
@@ -123,12 +126,12 @@ function endRecovery(tcp: Tcp, c: number, f: number, acked: number): void {
   const { flights } = tcp.flights
   const tcb = tcp.tcb
   const delivery = tcp.delivery
-  if (delivery.duplicateBytes > 0) onDsack(tcp, c, f)
   const isSpurious =
     (acked > 0 && echoesOriginal(tcp, c)) ||
     (delivery.duplicateBytes > 0 && noteDuplicate(flights, f, delivery.duplicateBytes)) ||
     isSpuriousRto(tcp, c, f)
   if (isSpurious) {
+    if (tcb[c + FLAGS] & IN_RECOVERY) noteReordering(tcb, c)
     undo(tcp, c)
     return
   }
@@ -151,6 +154,14 @@ function isSpuriousRto(tcp: Tcp, c: number, f: number): boolean {
     return false
   }
   return (flags & SACK) !== 0 || !tcp.delivery.hasResent
+}
+
+/**
+ * RFC 5682 §2.1: after a time-out the first ACK lets two new segments out instead of more that may
+ * not be lost at all (output.ts); the second shows which it was.
+ */
+function stepFrto(flights: Int32Array, f: number, acked: number): void {
+  flights[f + FRTO] = acked > 0 && flights[f + FRTO] === 1 ? 2 : 0
 }
 
 /** Looks for losses after something was delivered; microseconds until it should look again, or 0. */
@@ -237,6 +248,8 @@ export function onRto(tcp: Tcp, c: number): void {
   tcb[c + RETRIES]++
   const flags = tcb[c + FLAGS]
   const isFirst = tcb[c + RETRIES] === 1 && (flags & IN_RECOVERY) === 0
+  // A timestamp tells at the first ACK what F-RTO finds out at the second.
+  flights[f + FRTO] = isFirst && (flags & (IN_RTO | TIMESTAMPS)) === 0 ? 1 : 0
   if (flags & IN_RECOVERY) forbidUndo(flights, f)
   else if ((flags & IN_RTO) === 0) saveForUndo(tcp, c)
   const outstanding = (tcb[c + SND_NXT] - tcb[c + SND_UNA]) | 0

@@ -41,7 +41,7 @@ function probeDelayUs(tcp: Tcp, c: number): number {
   if (tcb[c + SRTT_US] === 0 || flights[f + SACKED] > 0 || flights[f + LOST] > 0) return 0
   const isSingle = ((tcb[c + SND_NXT] - tcb[c + SND_UNA]) | 0) <= tcb[c + MSS]
   const delayUs = 2 * tcb[c + SRTT_US] + (isSingle ? MAX_ACK_DELAY_US : SLACK_US)
-  return delayUs < tcb[c + RTO_US] ? delayUs : 0
+  return delayUs < tcb[c + RTO_US] ? delayUs : tcb[c + RTO_US]
 }
 
 /**

@@ -98,8 +98,8 @@ export const SACK: number = 1 << 18 // both sides know selective acknowledgement
 export const ECN: number = 1 << 19 // both sides know ECN (RFC 3168)
 export const SEND_ECE: number = 1 << 20 // congestion was experienced and the peer has not reacted yet
 export const SEND_CWR: number = 1 << 21 // we have reacted, and the next new data says so
-export const TLP_PROBED: number = 1 << 23 // a tail loss probe is under way
-export const TLP_RESENT: number = 1 << 24 // it was a retransmission
+export const TLP_PROBED: number = 1 << 29 // a tail loss probe is under way
+export const TLP_RESENT: number = 1 << 30 // it was a retransmission
 export const ACK_DELAYED: number = 1 << 22 // ACK_AT counts
 
 export class TcbPool {

@@ -69,7 +69,7 @@ function sendLast(tcp: Tcp, c: number): boolean {
   tcp.stats.retransSegs++
   const isWhole = start === records[r + SEQ] || !tcp.flights.split(f, r, start)
   const probed = isWhole ? r : flights[f + LAST]
-  records[probed + AT] = tcp.nowUs
+  records[probed + AT] = tcp.flights.stamp(f, tcp.nowUs)
   records[probed + BITS] |= IS_RESENT
   return true
 }
