@@ -98,7 +98,7 @@ test('no round trip is taken from a repeated segment, and the back-off stays unt
   assert.ok(t.field(tcb.RTO_US) < rto, 'a new sample forgets the back-off')
 })
 
-test('after a time-out: one segment, then slow start over what was lost, then new data', () => {
+test('after a time-out: one segment, two new ones in doubt (F-RTO), then slow start over what was lost', () => {
   const t = new Host()
   established(t, { rttMs: 10 })
   write(t, 20_000)
@@ -107,12 +107,14 @@ test('after a time-out: one segment, then slow start over what was lost, then ne
   expectSent(t, segments(1, 1))
   assert.equal(t.field(tcb.CWND), 1460)
   ackUpTo(t, 1461)
-  expectSent(t, segments(1461, 2))
-  ackUpTo(t, 4381)
-  expectSent(t, segments(4381, 4))
-  ackUpTo(t, 10_221)
-  expectSent(t, segments(10_221, 5))
-  assert.equal(t.field(tcb.CWND), t.field(tcb.SSTHRESH))
+  expectSent(t, segments(14_601, 2))
+  // Nothing of what was sent before has arrived: it is lost indeed (RFC 5682 §2.1 step 3a).
+  ackUpTo(t, 1461)
+  expectSent(t, segments(1461, 1))
+  ackUpTo(t, 2921)
+  expectSent(t, segments(2921, 2))
+  ackUpTo(t, 5841)
+  expectSent(t, segments(5841, 3))
 })
 
 test('after a time-out an ACK of everything ends the repeating at once', () => {

@@ -21,7 +21,7 @@ import {
   PRR_OUT,
   SEQ,
 } from './flight.ts'
-import { hasUnsent, pipe } from './pipe.ts'
+import { hasNew, hasUnsent, pipe } from './pipe.ts'
 import { armTimer, stopTimer } from './rtxTimer.ts'
 import { dataFlags, isReachable, sendControl } from './segment.ts'
 import { gt, lt, min } from './seq.ts'
@@ -117,7 +117,7 @@ function sendNew(tcp: Tcp, c: number, f: number): number {
 /** F-RTO: new data, though much seems lost; if there is none or no window for it, the lost after all. */
 function sendInDoubt(tcp: Tcp, c: number, f: number): number {
   const { flights } = tcp.flights
-  const sent = sendNew(tcp, c, f)
+  const sent = hasNew(tcp.tcb, c) ? sendNew(tcp, c, f) : 0
   if (sent === 0 && pipe(tcp, c) < tcp.tcb[c + MSS]) flights[f + FRTO] = 0
   return sent === 0 && flights[f + FRTO] === 0 ? sendLost(tcp, c, f) : sent
 }

@@ -17,6 +17,11 @@ export function hasUnsent(tcp: Tcp, c: number): boolean {
   const tcb = tcp.tcb
   const f = tcb[c + FLIGHT]
   if (f !== NO_FLIGHT && tcp.flights.flights[f + LOST] > 0) return true
+  return hasNew(tcb, c)
+}
+
+/** Is there anything that has never been sent? */
+export function hasNew(tcb: Int32Array, c: number): boolean {
   const left = (tcb[c + SND_END] - tcb[c + SND_NXT]) | 0
   return left > 0 || (left === 0 && (tcb[c + FLAGS] & FIN_QUEUED) !== 0)
 }
