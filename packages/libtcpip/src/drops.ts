@@ -71,6 +71,28 @@ export const NO_TX_SPACE = 63
 export const NO_FRAME_LEFT = 64
 /** From beyond our subnet, and there is no gateway to answer through. */
 export const IP_NO_ROUTE = 65
+/** Shorter than an IPv6 header. */
+export const IP6_TRUNCATED = 66
+/** The version field is not 6. */
+export const IP6_VERSION = 67
+/** The payload length is beyond the frame. */
+export const IP6_PAYLOAD_LEN = 68
+/** A source address that no host can have, or :: where only a host may speak (RFC 4291 §2.5). */
+export const IP6_BAD_SOURCE = 69
+/** Addressed to another host, or to a group that we are not in. */
+export const IP6_NOT_OURS = 70
+/** Multicast, where only unicast is served. */
+export const IP6_MULTICAST = 71
+/** An extension header that is malformed, or too many of them (RFC 8504 §5.3). */
+export const IP6_EXTENSION = 72
+/** An unknown option whose sender wants the packet discarded then (RFC 8200 §4.2). */
+export const IP6_OPTION = 73
+/** A routing header with segments left (RFC 8200 §4.4, RFC 5095). */
+export const IP6_ROUTING_HEADER = 74
+/** A fragment: there is no reassembly. */
+export const IP6_FRAGMENT = 75
+/** A next header that nobody here speaks. */
+export const IP6_PROTOCOL = 76
 
 const NAMES: readonly string[] = [
   'ip-truncated',
@@ -107,6 +129,17 @@ const NAMES: readonly string[] = [
   'no-tx-space',
   'no-frame-left',
   'ip-no-route',
+  'ip6-truncated',
+  'ip6-version',
+  'ip6-payload-len',
+  'ip6-bad-source',
+  'ip6-not-ours',
+  'ip6-multicast',
+  'ip6-extension',
+  'ip6-option',
+  'ip6-routing-header',
+  'ip6-fragment',
+  'ip6-protocol',
 ]
 
 /** Names by reason, libeth's included; '' where a number is not in use. */

@@ -19,6 +19,7 @@ export * as checksum from './wire/checksum.ts'
 export { formatFrame } from './wire/format.ts'
 export * as icmp from './wire/icmp.ts'
 export * as ipv4 from './wire/ipv4.ts'
+export * as ipv6 from './wire/ipv6.ts'
 export * as tcp from './wire/tcp.ts'
 export {
   pad,
