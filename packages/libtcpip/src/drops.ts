@@ -93,6 +93,45 @@ export const IP6_ROUTING_HEADER = 74
 export const IP6_FRAGMENT = 75
 /** A next header that nobody here speaks. */
 export const IP6_PROTOCOL = 76
+/** Its headers end with "no next header": there is nothing to take. */
+export const IP6_NO_NEXT_HEADER = 77
+export const ICMP6_TRUNCATED = 78
+export const ICMP6_CHECKSUM = 79
+/** A type that is not answered. */
+export const ICMP6_TYPE = 80
+/** An error about a packet that we did not send, or too little of it (RFC 5927 §4). */
+export const ICMP6_NOT_ABOUT_US = 81
+/** A packet too big that names less than 1280 bytes (RFC 8201 §4). */
+export const ICMP6_MTU = 82
+/** Sent through a router: no neighbour's (RFC 4861 §7.1). */
+export const NDP_HOP_LIMIT = 83
+/** The code is not 0. */
+export const NDP_CODE = 84
+export const NDP_TRUNCATED = 85
+/** An option of length 0, beyond the message, or not as long as its kind. */
+export const NDP_OPTION_LENGTH = 86
+/** A multicast target, or a source, destination and flags that contradict each other. */
+export const NDP_ADDRESSES = 87
+/** A hardware address that is zero or a group's. */
+export const NDP_BAD_MAC = 88
+/** Our own message came back. */
+export const NDP_OWN = 89
+/** Somebody else has, or wants, an address of ours (RFC 4862 §5.4). */
+export const NDP_CONFLICT = 90
+/** Asks for an address of ours that is not yet known to be unique (RFC 4862 §5.4). */
+export const NDP_TENTATIVE = 91
+/** Asks for an address that is not ours. */
+export const NDP_NOT_OURS = 92
+/** An advertisement about nobody in our table, or without what we asked for. */
+export const NDP_UNSOLICITED = 93
+/** Answered, but the asker was not learned: every entry it could have is in use. */
+export const NDP_TABLE_FULL = 94
+/** Router solicitation or advertisement: configuration is static. */
+export const NDP_ROUTER = 95
+/** A redirect: the first hop is configured. */
+export const NDP_REDIRECT = 96
+/** A multicast listener query that no router of this link sent (RFC 3810 §5.1.14). */
+export const MLD_BAD_QUERY = 97
 
 const NAMES: readonly string[] = [
   'ip-truncated',
@@ -140,6 +179,27 @@ const NAMES: readonly string[] = [
   'ip6-routing-header',
   'ip6-fragment',
   'ip6-protocol',
+  'ip6-no-next-header',
+  'icmp6-truncated',
+  'icmp6-checksum',
+  'icmp6-type',
+  'icmp6-not-about-us',
+  'icmp6-mtu',
+  'ndp-hop-limit',
+  'ndp-code',
+  'ndp-truncated',
+  'ndp-option-length',
+  'ndp-addresses',
+  'ndp-bad-mac',
+  'ndp-own',
+  'ndp-conflict',
+  'ndp-tentative',
+  'ndp-not-ours',
+  'ndp-unsolicited',
+  'ndp-table-full',
+  'ndp-router',
+  'ndp-redirect',
+  'mld-bad-query',
 ]
 
 /** Names by reason, libeth's included; '' where a number is not in use. */

@@ -18,6 +18,7 @@ export { Segment, TCP_DEFAULTS, Tcp, type TcpConfig, type TcpPorts } from './tcp
 export * as checksum from './wire/checksum.ts'
 export { formatFrame } from './wire/format.ts'
 export * as icmp from './wire/icmp.ts'
+export * as icmpv6 from './wire/icmpv6.ts'
 export * as ipv4 from './wire/ipv4.ts'
 export * as ipv6 from './wire/ipv6.ts'
 export * as tcp from './wire/tcp.ts'

@@ -23,7 +23,8 @@ import { add, fold, sum } from './checksum.ts'
 import * as ipv4 from './ipv4.ts'
 
 const PAYLOAD_LEN = 4
-const NEXT_HEADER = 6
+/** Offset of the next header field; a parameter problem points at it. */
+export const NEXT_HEADER = 6
 const HOP_LIMIT = 7
 const SRC = 8
 const DST = 24
