@@ -179,6 +179,12 @@ export const ALL_MLD_ROUTERS_W3 = 0x16
 export const SOLICITED_W2 = 1
 /** The last word of an address's solicited-node group, by the address's last word. */
 export const solicitedW3 = (w3: number): number => (0xff << 24) | (w3 & 0xffffff)
+/** Is the address at byte offset `at` a solicited-node group? */
+export const isSolicitedGroup = (view: DataView, at: number): boolean =>
+  view.getInt32(at) === LINK_GROUP_W0 &&
+  view.getInt32(at + 4) === 0 &&
+  view.getInt32(at + 8) === SOLICITED_W2 &&
+  view.getUint8(at + 12) === 0xff
 /** The first two bytes of a group's hardware address; the other four are its w3 (RFC 2464 §7). */
 export const GROUP_MAC_HI = 0x3333
 
