@@ -145,6 +145,13 @@ test('the solicited-node group of an address, and its hardware address (RFC 4291
   assert.equal(ipv6.formatAddress(LINK_GROUP_W0, 0, 0, ipv6.ALL_MLD_ROUTERS_W3), 'ff02::16')
 })
 
+test('the link-local address that comes with a hardware address', () => {
+  const of = (hex: string): string =>
+    ipv6.formatAddress(...([...ipv6.linkLocalOf(Buffer.from(hex, 'hex'))] as Words))
+  assert.equal(of('02000000000a'), 'fe80::ff:fe00:a')
+  assert.equal(of('34567890abcd'), 'fe80::3656:78ff:fe90:abcd')
+})
+
 test('an address is written as RFC 5952 says', () => {
   const cases: [string, string][] = [
     ['2001:0DB8:0:0:0:0:0:1', '2001:db8::1'],

@@ -188,6 +188,13 @@ export const isSolicitedGroup = (view: DataView, at: number): boolean =>
 /** The first two bytes of a group's hardware address; the other four are its w3 (RFC 2464 §7). */
 export const GROUP_MAC_HI = 0x3333
 
+/** Set-up only: the link-local address that comes with a hardware address (RFC 2464 §4, §5). */
+export function linkLocalOf(mac: Uint8Array): Int32Array {
+  const high = ((mac[0] ^ 2) << 24) | (mac[1] << 16) | (mac[2] << 8) | 0xff
+  const low = (0xfe << 24) | (mac[3] << 16) | (mac[4] << 8) | mac[5]
+  return Int32Array.of(0xfe80 << 16, 0, high, low)
+}
+
 /** Set-up only: "fd77::2" as four words. Throws an Error that quotes the text if it is no address. */
 export function parse(text: string): Int32Array {
   // A zone ("%eth0") is an interface's name, not part of an address.
