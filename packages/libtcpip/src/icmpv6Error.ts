@@ -6,7 +6,6 @@
  * somebody who cannot be told from others; a token bucket bounds the rest.
  */
 import { ethernet, OK } from '@sandstorm/libeth'
-import { assert, PAYLOAD_OFF } from '@sandstorm/libnmio'
 import { carriesIcmpError } from './ipv6Headers.ts'
 import type { Ipv6Host } from './ipv6Host.ts'
 import { NO_ADDRESS } from './ndp/ownAddresses.ts'
@@ -37,10 +36,6 @@ export function sendError(
   const message = frames.payloadOff(frame)
   const header = message - ipv6.HEADER_LEN
   const quoteLen = Math.min(ipv6.HEADER_LEN + ipv6.payloadLen(view, ip), QUOTE_MAX)
-  assert(
-    PAYLOAD_OFF + icmpv6.HEADER_LEN + quoteLen <= frames.frameSize,
-    'a frame has room for a packet of 1280 bytes',
-  )
   device.region.bytes.copyWithin(message + icmpv6.HEADER_LEN, ip, ip + quoteLen)
   icmpv6.setType(view, message, type)
   icmpv6.setCode(view, message, code)
@@ -54,10 +49,12 @@ export function sendError(
   host.output.send(frame, header, message, len, host.hopLimit, hi, lo)
 }
 
-/** RFC 4443 §2.4 (e). The source is one that a host can have, which `ipv6Input` saw to. */
+/**
+ * RFC 4443 §2.4 (e). `ipv6Input` saw to the rest: the source is one that a host can have, and a
+ * unicast packet did not come in a group's frame.
+ */
 function mayAnswer(view: DataView, ip: number, type: number, code: number): boolean {
-  const toGroup =
-    ipv6.isMulticast(ipv6.dst(view, ip, 0)) || ethernet.isMulticast(view, ip - ethernet.HEADER_LEN)
+  const toGroup = ipv6.isMulticast(ipv6.dst(view, ip, 0))
   const groupMayHear = type === icmpv6.PARAMETER_PROBLEM && code === icmpv6.UNKNOWN_OPTION
   return (!toGroup || groupMayHear) && !carriesIcmpError(view, ip)
 }

@@ -5,7 +5,7 @@
  * Invariant: no frame is built that the ring cannot take; one not sent is counted.
  */
 import { ethernet, OK } from '@sandstorm/libeth'
-import { assert, type Device, type FramePool, OFFLOAD_NONE } from '@sandstorm/libnmio'
+import { assert, type Device, type FramePool, OFFLOAD_NONE, PAYLOAD_OFF } from '@sandstorm/libnmio'
 import { NO_FRAME_LEFT, NO_TX_SPACE } from './drops.ts'
 import * as icmpv6 from './wire/icmpv6.ts'
 import * as ipv6 from './wire/ipv6.ts'
@@ -20,9 +20,11 @@ export class Icmpv6Output {
   /** Messages not sent for want of ring space or a frame. */
   unsent = 0
 
-  /** The pool's frames lie in the device's region. */
+  /** The pool's frames lie in the device's region, and hold packets of 1280 bytes. */
   constructor(device: Device, frames: FramePool) {
     assert(frames.region === device.region, 'ICMPv6 frames lie in the device region')
+    const packetMax = frames.frameSize - PAYLOAD_OFF + ipv6.HEADER_LEN
+    assert(packetMax >= ipv6.MTU_MIN, 'a frame holds a packet of 1280 bytes')
     this.device = device
     this.frames = frames
     this.view = device.region.view

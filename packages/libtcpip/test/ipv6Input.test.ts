@@ -131,6 +131,13 @@ test('without room there is no answer', () => {
   }
 })
 
+test('a request longer than a frame of ours is not answered', () => {
+  const t = new Bench6({ mtu: 9000 })
+  const max = t.frames.frameSize - 144 - 8
+  assert.equal(t.input(echo(Buffer.alloc(max + 1))), 'no-frame-left')
+  assert.equal(t.input(echo(Buffer.alloc(max))), 'ok')
+})
+
 test('UDP finds its port unreachable, as with Linux', () => {
   const t = new Bench6()
   const datagram =
@@ -210,6 +217,7 @@ test('RFC 4443 §2.4 (e): none for a group, but for an unknown option that asks 
     extensions: [[DESTINATION, optionsHeader(type, 0)]],
   })
   t.input(packet6({ protocol: 200, payload: SEGMENT, ...toGroup }), GROUP_MAC)
+  t.input(packet6({ protocol: 200, payload: SEGMENT, ...toGroup }))
   t.input(packet6({ protocol: UDP, payload: SEGMENT, ...toGroup }), GROUP_MAC)
   t.input(packet6({ protocol: 200, payload: SEGMENT }), GROUP_MAC)
   t.input(

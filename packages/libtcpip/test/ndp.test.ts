@@ -169,7 +169,7 @@ test('nobody is asked for addresses that no neighbour has', () => {
 })
 
 test('a link-local neighbour is asked from our link-local address, if we have one', () => {
-  const t = new Bench6({ addresses: [OURS, OUR_LINK_LOCAL, 'fd78::2'] })
+  const t = new Bench6({ addresses: [OUR_LINK_LOCAL, OURS, 'fd78::2'] })
   const source = (target: string): string => {
     t.lookup(target)
     return Buffer.from(t.take()[0], 'hex').subarray(22, 38).toString('hex')
@@ -378,6 +378,20 @@ test('a full set of neighbours in use: the newcomer is answered, but not learned
   assert.deepEqual(t.take(), [ANSWER])
   t.now += 60_000
   assert.equal(t.input(solicitation()), 'ok')
+})
+
+test('when one must go, it is the one that was not used for longest', () => {
+  const t = new Bench6({ capacity: 8 })
+  for (const i of [3, 1, 2, 4, 5, 6, 7, 8]) {
+    t.input(solicitation({ src: `fd77::9:${i}` }))
+    t.lookup(`fd77::9:${i}`)
+    t.now += 10
+  }
+  t.now += 60_000
+  t.input(solicitation())
+  t.take()
+  assert.ok(t.lookup('fd77::9:1') >= 0)
+  assert.equal(t.lookup('fd77::9:3'), NO_NEIGHBOUR)
 })
 
 test('without ring space or a frame nothing is built, and it is tried again', () => {

@@ -31,6 +31,7 @@ export interface BenchOptions extends Partial<NdpOptions> {
   /** False: nothing has been started. */
   started?: boolean
   ringSize?: number
+  mtu?: number
   frames?: number
 }
 
@@ -60,7 +61,7 @@ export class Bench6 implements Ipv6Host {
   /** By default one address, in use, and nothing sent so far. */
   constructor(options: BenchOptions = {}) {
     const ringSize = options.ringSize ?? 64
-    const [wire, device] = memoryLink({ region: this.region, ringSize })
+    const [wire, device] = memoryLink({ region: this.region, ringSize, mtu: options.mtu ?? 1500 })
     this.#wire = wire
     this.device = device
     this.frames = new FramePool(this.region, options.frames ?? 128)
