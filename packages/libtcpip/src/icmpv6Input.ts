@@ -42,8 +42,9 @@ function dispatch(host: Ipv6Host, ip: number, off: number, len: number, nowMs: n
   const { view } = host.output
   const type = icmpv6.type(view, off)
   if (ndp.isNdp(type)) return host.ndp.input(ip, off, len, nowMs)
-  // From :: comes nothing else.
-  if (ndp.isFromNobody(view, ip)) return IP6_BAD_SOURCE
+  // From :: and from an address of ours comes nothing else.
+  const isOurs = host.ndp.own.find(view, ipv6.srcOff(ip)) !== NO_ADDRESS
+  if (isOurs || ndp.isFromNobody(view, ip)) return IP6_BAD_SOURCE
   if (type === icmpv6.ECHO_REQUEST) return answerEcho(host, ip, off, len)
   if (type === icmpv6.MLD_QUERY) return host.ndp.query(ip, off, len, nowMs)
   const isKnownError = type >= icmpv6.DESTINATION_UNREACHABLE && type <= icmpv6.PARAMETER_PROBLEM

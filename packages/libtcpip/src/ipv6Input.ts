@@ -60,12 +60,14 @@ function checkDestination(host: Ipv6Host, off: number, ip: number): number {
   return ethernet.isMulticast(view, off) ? IP6_MULTICAST : OK
 }
 
-/** Can nobody else have sent it? From :: only ICMPv6 may come: duplicate address detection. */
+/**
+ * Can nobody else have sent it? From :: and from an address of ours only ICMPv6 may come: somebody
+ * looks for the address before use, or has it already (RFC 4862 §5.4).
+ */
 function isBadSource(host: Ipv6Host, ip: number, protocol: number): boolean {
   const { view } = host.output
-  if (isFromNobody(view, ip)) return protocol !== ipv6.PROTO_ICMPV6
-  if (ipv6.isBadSource(ipv6.src(view, ip, 0), ipv6.src(view, ip, 1), ipv6.src(view, ip, 2))) {
-    return true
+  if (isFromNobody(view, ip) || host.ndp.own.find(view, ipv6.srcOff(ip)) !== NO_ADDRESS) {
+    return protocol !== ipv6.PROTO_ICMPV6
   }
-  return host.ndp.own.find(view, ipv6.srcOff(ip)) !== NO_ADDRESS
+  return ipv6.isBadSource(ipv6.src(view, ip, 0), ipv6.src(view, ip, 1), ipv6.src(view, ip, 2))
 }

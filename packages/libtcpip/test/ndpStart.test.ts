@@ -38,7 +38,7 @@ const theirDetection = (target: string = OURS): Buffer =>
 const theirAdvertisement = (target: string = OURS): Buffer => {
   const data = Buffer.concat([address(target), Buffer.from(`0201${PEER_MAC}`, 'hex')])
   const payload = message6(136, 0, 0x20 << 24, data)
-  return packet6({ src: target === OURS ? PEER : target, dst: 'ff02::1', hopLimit: 255, payload })
+  return packet6({ src: target, dst: 'ff02::1', hopLimit: 255, payload })
 }
 const echo = (dst: string): Buffer =>
   packet6({ dst, payload: message6(128, 0, 1, Buffer.alloc(8)) })
@@ -128,7 +128,10 @@ test('our own question that comes back is no conflict', () => {
 test('an address in use stays in use, and the conflict is told', () => {
   const t = new Bench6()
   assert.equal(t.input(theirAdvertisement()), 'ndp-conflict')
-  assert.deepEqual(t.conflicts, [0])
+  const question = message6(135, 0, 0, address(OURS))
+  const fromOurs = packet6({ src: OURS, dst: 'ff02::1:ff00:2', hopLimit: 255, payload: question })
+  assert.equal(t.input(fromOurs), 'ndp-conflict')
+  assert.deepEqual(t.conflicts, [0, 0])
   assert.deepEqual([...t.ndp.own.state], [VALID])
   assert.deepEqual(t.take(), [])
 })

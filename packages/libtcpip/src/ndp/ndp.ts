@@ -168,6 +168,12 @@ export class Ndp {
     const view = this.#view
     const i = this.own.find(view, ndp.targetOff(off))
     if (i === NO_ADDRESS) return NDP_NOT_OURS
+    // Whoever asks from an address of ours has it.
+    const asker = this.own.find(view, ipv6.srcOff(ip))
+    if (asker !== NO_ADDRESS) {
+      this.#detection.conflict(asker)
+      return NDP_CONFLICT
+    }
     const isDetection = ndp.isFromNobody(view, ip)
     if (this.own.state[i] === TENTATIVE) {
       if (!isDetection) return NDP_TENTATIVE
