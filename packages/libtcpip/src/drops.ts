@@ -75,6 +75,67 @@ export const IP_NO_ROUTE = 65
 export const TCP_PAWS = 66
 /** Without timestamps, though both sides agreed to send them (RFC 7323 §3.2). */
 export const TCP_NO_TIMESTAMP = 67
+/** Shorter than an IPv6 header. */
+export const IP6_TRUNCATED = 68
+/** The version field is not 6. */
+export const IP6_VERSION = 69
+/** The payload length is beyond the frame. */
+export const IP6_PAYLOAD_LEN = 70
+/** A source address that no host can have, or :: where only a host may speak (RFC 4291 §2.5). */
+export const IP6_BAD_SOURCE = 71
+/** Addressed to another host, or to a group that we are not in. */
+export const IP6_NOT_OURS = 72
+/** Multicast, where only unicast is served. */
+export const IP6_MULTICAST = 73
+/** An extension header that is malformed, or too many of them (RFC 8504 §5.3). */
+export const IP6_EXTENSION = 74
+/** An unknown option whose sender wants the packet discarded then (RFC 8200 §4.2). */
+export const IP6_OPTION = 75
+/** A routing header with segments left (RFC 8200 §4.4, RFC 5095). */
+export const IP6_ROUTING_HEADER = 76
+/** A fragment: there is no reassembly. */
+export const IP6_FRAGMENT = 77
+/** A next header that nobody here speaks. */
+export const IP6_PROTOCOL = 78
+/** Its headers end with "no next header": there is nothing to take. */
+export const IP6_NO_NEXT_HEADER = 79
+export const ICMP6_TRUNCATED = 80
+export const ICMP6_CHECKSUM = 81
+/** A type that is not answered. */
+export const ICMP6_TYPE = 82
+/** An error about a packet that we did not send, or too little of it (RFC 5927 §4). */
+export const ICMP6_NOT_ABOUT_US = 83
+/** A packet too big that names less than 1280 bytes (RFC 8201 §4). */
+export const ICMP6_MTU = 84
+/** Sent through a router: no neighbour's (RFC 4861 §7.1). */
+export const NDP_HOP_LIMIT = 85
+/** The code is not 0. */
+export const NDP_CODE = 86
+export const NDP_TRUNCATED = 87
+/** An option of length 0, beyond the message, or not as long as its kind. */
+export const NDP_OPTION_LENGTH = 88
+/** A multicast target, or a source, destination and flags that contradict each other. */
+export const NDP_ADDRESSES = 89
+/** A hardware address that is zero or a group's. */
+export const NDP_BAD_MAC = 90
+/** Our own message came back. */
+export const NDP_OWN = 91
+/** Somebody else has, or wants, an address of ours (RFC 4862 §5.4). */
+export const NDP_CONFLICT = 92
+/** Asks for an address of ours that is not yet known to be unique (RFC 4862 §5.4). */
+export const NDP_TENTATIVE = 93
+/** Asks for an address that is not ours. */
+export const NDP_NOT_OURS = 94
+/** An advertisement about nobody in our table, or without what we asked for. */
+export const NDP_UNSOLICITED = 95
+/** Answered, but the asker was not learned: every entry it could have is in use. */
+export const NDP_TABLE_FULL = 96
+/** Router solicitation or advertisement: configuration is static. */
+export const NDP_ROUTER = 97
+/** A redirect: the first hop is configured. */
+export const NDP_REDIRECT = 98
+/** A multicast listener query that no router of this link sent (RFC 3810 §5.1.14). */
+export const MLD_BAD_QUERY = 99
 
 const NAMES: readonly string[] = [
   'ip-truncated',
@@ -113,6 +174,38 @@ const NAMES: readonly string[] = [
   'ip-no-route',
   'tcp-paws',
   'tcp-no-timestamp',
+  'ip6-truncated',
+  'ip6-version',
+  'ip6-payload-len',
+  'ip6-bad-source',
+  'ip6-not-ours',
+  'ip6-multicast',
+  'ip6-extension',
+  'ip6-option',
+  'ip6-routing-header',
+  'ip6-fragment',
+  'ip6-protocol',
+  'ip6-no-next-header',
+  'icmp6-truncated',
+  'icmp6-checksum',
+  'icmp6-type',
+  'icmp6-not-about-us',
+  'icmp6-mtu',
+  'ndp-hop-limit',
+  'ndp-code',
+  'ndp-truncated',
+  'ndp-option-length',
+  'ndp-addresses',
+  'ndp-bad-mac',
+  'ndp-own',
+  'ndp-conflict',
+  'ndp-tentative',
+  'ndp-not-ours',
+  'ndp-unsolicited',
+  'ndp-table-full',
+  'ndp-router',
+  'ndp-redirect',
+  'mld-bad-query',
 ]
 
 /** Names by reason, libeth's included; '' where a number is not in use. */

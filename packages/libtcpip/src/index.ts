@@ -1,6 +1,16 @@
 // The wire: headers, sums, text, and the reasons why a packet is dropped.
 export * as drops from './drops.ts'
 export { DROP_COUNT, DROP_NAMES } from './drops.ts'
+export { IcmpError } from './icmpError.ts'
+export { ERRORS_BURST, ERRORS_PER_SECOND } from './icmpv6Error.ts'
+export { Icmpv6Output } from './icmpv6Output.ts'
+export { Ipv6Headers } from './ipv6Headers.ts'
+export type { Ipv6Host } from './ipv6Host.ts'
+export { ipv6Input } from './ipv6Input.ts'
+export { Ndp, type NdpOptions } from './ndp/ndp.ts'
+export type { NdpStats } from './ndp/ndpSender.ts'
+export { DUPLICATE, type OwnAddresses, TENTATIVE, VALID } from './ndp/ownAddresses.ts'
+export { TokenBucket } from './rateLimit.ts'
 export { SipHash } from './siphash.ts'
 export { Stack, type StackOptions } from './stack.ts'
 // The stack: what an application is built on.
@@ -25,7 +35,10 @@ export { Segment, TCP_DEFAULTS, Tcp, type TcpConfig, type TcpPorts } from './tcp
 export * as checksum from './wire/checksum.ts'
 export { formatFrame } from './wire/format.ts'
 export * as icmp from './wire/icmp.ts'
+export * as icmpv6 from './wire/icmpv6.ts'
 export * as ipv4 from './wire/ipv4.ts'
+export * as ipv6 from './wire/ipv6.ts'
+export * as ndp from './wire/ndp.ts'
 export * as tcp from './wire/tcp.ts'
 export {
   pad,

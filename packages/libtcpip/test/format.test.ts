@@ -96,8 +96,8 @@ test('ICMP, UDP, other protocols, other types', () => {
   )
   assert.equal(format(ip(132, '00')), `${from}ip-proto-132, length 1`)
   assert.equal(
-    format(`${ETHER}86dd60`),
-    '8e:01:02:03:04:05 > 02:00:00:00:00:02, ethertype 0x86dd, length 15',
+    format(`${ETHER}88cc60`),
+    '8e:01:02:03:04:05 > 02:00:00:00:00:02, ethertype 0x88cc, length 15',
   )
 })
 

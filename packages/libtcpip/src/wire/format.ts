@@ -6,8 +6,10 @@
  * tcpdump does, `[|tcp]` or `[bad hdr length 8]`; no byte outside the frame is read.
  */
 import { arpPacket, ethernet, OK } from '@sandstorm/libeth'
+import { formatIcmpv6 } from './formatIcmpv6.ts'
 import * as icmp from './icmp.ts'
 import * as ipv4 from './ipv4.ts'
+import * as ipv6 from './ipv6.ts'
 import * as tcp from './tcp.ts'
 import * as options from './tcpOptions.ts'
 
@@ -40,6 +42,7 @@ export function formatFrame(
   const type = ethernet.type(view, off)
   if (type === ethernet.TYPE_ARP) return formatArp(view, payload, end, payloadLen)
   if (type === ethernet.TYPE_IPV4) return formatIpv4(view, payload, end, payloadLen)
+  if (type === ethernet.TYPE_IPV6) return formatIpv6(view, payload, end, payloadLen)
   const from = formatMac(ethernet.srcHi(view, off), ethernet.srcLo(view, off))
   const to = formatMac(ethernet.dstHi(view, off), ethernet.dstLo(view, off))
   return `${from} > ${to}, ethertype 0x${hex(type, 4)}, length ${totalLen}`
@@ -79,26 +82,73 @@ function formatIpv4(view: DataView, off: number, end: number, len: number): stri
     const id = ipv4.id(view, off)
     return `IP ${from} > ${to}: frag id ${id} offset ${fragmentOff}, length ${dataLen}${missing}`
   }
-  return formatTransport(view, off, data, dataEnd, dataLen, from, to) + missing
+  const protocol = ipv4.protocol(view, off)
+  return formatTransport(view, protocol, data, dataEnd, dataLen, from, to, 'IP', '') + missing
 }
 
+function formatIpv6(view: DataView, off: number, end: number, len: number): string {
+  if (end - off < ipv6.HEADER_LEN) return `IP6 [|ip6], length ${len}`
+  const version = ipv6.version(view, off)
+  if (version !== 6) return `IP6 [bad version ${version}], length ${len}`
+  const from = ipv6.formatAt(view, ipv6.srcOff(off))
+  const to = ipv6.formatAt(view, ipv6.dstOff(off))
+  const total = ipv6.HEADER_LEN + ipv6.payloadLen(view, off)
+  const dataEnd = Math.min(end, off + total)
+  const missing = total > len ? `, [${total - len} bytes missing]` : ''
+  let protocol = ipv6.nextHeader(view, off)
+  let at = off + ipv6.HEADER_LEN
+  let headers = ''
+  while (isExtension(protocol)) {
+    if (dataEnd - at < 8) return `IP6 ${from} > ${to}: ${headers}[|ip6]${missing}`
+    const isFragment = protocol === ipv6.PROTO_FRAGMENT
+    headers += formatExtension(view, at, protocol, off + total - at)
+    // Behind the first fragment's headers there is nothing to be read.
+    if (isFragment && view.getUint16(at + 2) >= 8) return `IP6 ${from} > ${to}: ${headers}`.trim()
+    protocol = view.getUint8(at)
+    at += isFragment ? 8 : 8 + view.getUint8(at + 1) * 8
+  }
+  const dataLen = off + total - at
+  if (dataLen < 0) return `IP6 ${from} > ${to}: ${headers}[bad header length]${missing}`
+  return formatTransport(view, protocol, at, dataEnd, dataLen, from, to, 'IP6', headers) + missing
+}
+
+const isExtension = (protocol: number): boolean =>
+  protocol === ipv6.PROTO_HOP_BY_HOP ||
+  protocol === ipv6.PROTO_DESTINATION ||
+  protocol === ipv6.PROTO_ROUTING ||
+  protocol === ipv6.PROTO_FRAGMENT
+
+/** One IPv6 extension header, of which eight bytes are there; `len`: from it to the packet's end. */
+function formatExtension(view: DataView, off: number, kind: number, len: number): string {
+  if (kind === ipv6.PROTO_HOP_BY_HOP) return 'HBH '
+  if (kind === ipv6.PROTO_DESTINATION) return 'DSTOPT '
+  if (kind === ipv6.PROTO_ROUTING) {
+    return `srcrt (type=${view.getUint8(off + 2)}, segleft=${view.getUint8(off + 3)}) `
+  }
+  return `frag (${view.getUint16(off + 2) & 0xfff8}|${len - 8}) `
+}
+
+/** What an IP packet carries; `headers`: the text of extension headers before it. */
 function formatTransport(
   view: DataView,
-  ip: number,
+  proto: number,
   off: number,
   end: number,
   len: number,
   from: string,
   to: string,
+  ip: 'IP' | 'IP6',
+  headers: string,
 ): string {
-  const proto = ipv4.protocol(view, ip)
-  if (proto === ipv4.PROTO_ICMP) return `IP ${from} > ${to}: ${formatIcmp(view, off, end, len)}`
+  const hosts = `${ip} ${from} > ${to}: ${headers}`
+  if (ip === 'IP' && proto === ipv4.PROTO_ICMP) return hosts + formatIcmp(view, off, end, len)
+  if (ip === 'IP6' && proto === ipv6.PROTO_ICMPV6) return hosts + formatIcmpv6(view, off, end, len)
   if (proto !== ipv4.PROTO_TCP && proto !== ipv4.PROTO_UDP) {
-    return `IP ${from} > ${to}: ip-proto-${proto}, length ${len}`
+    return `${hosts}${ip === 'IP' ? 'ip-proto' : 'ip6-next'}-${proto}, length ${len}`
   }
   const headerLen = proto === ipv4.PROTO_TCP ? tcp.HEADER_LEN : UDP_HEADER_LEN
   if (end - off < headerLen) {
-    return `IP ${from} > ${to}: [|${proto === ipv4.PROTO_TCP ? 'tcp' : 'udp'}], length ${len}`
+    return `${hosts}[|${proto === ipv4.PROTO_TCP ? 'tcp' : 'udp'}], length ${len}`
   }
   // UDP has its ports where TCP has them.
   const peers = `${from}.${tcp.srcPort(view, off)} > ${to}.${tcp.dstPort(view, off)}`
@@ -106,7 +156,7 @@ function formatTransport(
     proto === ipv4.PROTO_TCP
       ? formatTcp(view, off, end, len)
       : `UDP, length ${Math.max(len - UDP_HEADER_LEN, 0)}`
-  return `IP ${peers}: ${text}`
+  return `${ip} ${peers}: ${headers}${text}`
 }
 
 function formatIcmp(view: DataView, off: number, end: number, len: number): string {
