@@ -28,8 +28,8 @@ import type { Tcp } from './tcp.ts'
 
 /** A peer may keep the ACK of a single segment back for this long (RFC 8985 §7.2). */
 const MAX_ACK_DELAY_US = 200_000
-/** The timers' granularity, twice: a probe that comes early is a waste. */
-const SLACK_US = 2000
+/** The least delay: on short paths an ACK is late because its sender is busy (Linux: two ticks). */
+const MIN_DELAY_US = 10_000
 
 /** When to probe, microseconds from now; 0: not at all (RFC 8985 §7.2). */
 function probeDelayUs(tcp: Tcp, c: number): number {
@@ -40,7 +40,8 @@ function probeDelayUs(tcp: Tcp, c: number): number {
   const { flights } = tcp.flights
   if (tcb[c + SRTT_US] === 0 || flights[f + SACKED] > 0 || flights[f + LOST] > 0) return 0
   const isSingle = ((tcb[c + SND_NXT] - tcb[c + SND_UNA]) | 0) <= tcb[c + MSS]
-  const delayUs = 2 * tcb[c + SRTT_US] + (isSingle ? MAX_ACK_DELAY_US : SLACK_US)
+  const twoRtts = 2 * tcb[c + SRTT_US] + (isSingle ? MAX_ACK_DELAY_US : 0)
+  const delayUs = twoRtts > MIN_DELAY_US ? twoRtts : MIN_DELAY_US
   return delayUs < tcb[c + RTO_US] ? delayUs : tcb[c + RTO_US]
 }
 
