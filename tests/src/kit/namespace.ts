@@ -39,6 +39,13 @@ export class Namespace {
     return ip('-n', this.name, ...args)
   }
 
+  /** Sets a network sysctl in here: `net.ipv4.tcp_sack`. Throws where the kernel refuses. */
+  sysctl(name: string, value: string | number): void {
+    const script = 'printf %s "$1" > "$0"'
+    const path = `/proc/sys/${name.replaceAll('.', '/')}`
+    ip('netns', 'exec', this.name, 'sh', '-c', script, path, String(value))
+  }
+
   /** The interfaces in here, loopback left out. */
   interfaces(): string[] {
     const links = JSON.parse(this.ip('-json', 'link')) as { ifname?: string }[]
