@@ -156,7 +156,7 @@ export class Simulation {
       retransmissions: this.retransmissions,
       spurious: this.receivers.reduce((sum, receiver) => sum + receiver.spurious, 0),
       timeouts: stats.timeouts,
-      fastRecoveries: stats.fastRetransmits,
+      fastRecoveries: stats.sackRecoveries + stats.renoRecoveries,
     }
   }
 
