@@ -84,15 +84,18 @@ test('loss has the probability that it is said to have; the same seed loses the 
   assert.notDeepEqual(lossy(7), lossy(8))
 })
 
-test('a script chooses what is lost, and until when packets are held', () => {
+test('a script chooses what is lost, and when packets are late', () => {
   const drop = (link: Link<number>): void => {
     link.drop = (packet, index) => packet === 1 || index === 2
   }
   assert.deepEqual(arrivals({}, 4, 10, drop), ['0@0', '3@30'])
-  const hold = (link: Link<number>): void => {
-    link.heldUntilUs = 25
+  const late = (link: Link<number>): void => {
+    link.drop = (_, index) => {
+      link.extraUs = index === 1 ? 15 : 0
+      return false
+    }
   }
-  assert.deepEqual(arrivals({ delayUs: 5 }, 4, 10, hold), ['0@25', '1@25', '2@25', '3@35'])
+  assert.deepEqual(arrivals({ delayUs: 5 }, 4, 10, late), ['0@5', '1@30', '2@30', '3@35'])
 })
 
 test('duplicates say so', () => {

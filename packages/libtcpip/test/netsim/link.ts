@@ -59,8 +59,8 @@ export class Link<T> {
   }
   /** A script: true loses the packet; `index` counts the packets sent, from 0. */
   drop: (packet: T, index: number) => boolean = () => false
-  /** A script: nothing that was sent before this moment arrives before it. */
-  heldUntilUs = 0
+  /** A script: added to the delay of what is sent from now on; the order stays. */
+  extraUs = 0
   readonly #events: Events
   readonly #random: Random
   readonly #deliver: (packet: T, isCopy: boolean) => void
@@ -118,12 +118,12 @@ export class Link<T> {
   #carry(packet: T, isCopy: boolean): void {
     const { delayUs, jitterUs, reorder, reorderUs } = this.options
     const jitter = jitterUs > 0 ? this.#random.below(jitterUs + 1) : 0
-    let arrivalUs = Math.ceil(this.#busyUntilUs) + delayUs + jitter
+    let arrivalUs = Math.ceil(this.#busyUntilUs) + delayUs + jitter + this.extraUs
     if (this.#random.chance(reorder)) {
       this.stats.reordered++
       arrivalUs += reorderUs
     } else {
-      arrivalUs = Math.max(arrivalUs, this.#lastArrivalUs, this.heldUntilUs)
+      arrivalUs = Math.max(arrivalUs, this.#lastArrivalUs)
       this.#lastArrivalUs = arrivalUs
     }
     this.#events.at(arrivalUs, () => {

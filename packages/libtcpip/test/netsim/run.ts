@@ -74,6 +74,8 @@ export interface Result {
 const FIRST_PORT = 10_000
 const START_US = 1_000_000_000
 const RING = 1024
+/** More frames than any windows of a simulation allow at one moment. */
+const RUNAWAY = 32 * RING
 const IP = ethernet.HEADER_LEN
 const TCP = IP + ipv4.HEADER_LEN
 
@@ -220,8 +222,12 @@ export class Simulation {
   #pollStack(): void {
     const { host, events } = this
     host.nowUs = events.nowUs
-    do host.poll()
-    while (this.#drain() > 0)
+    let frames = 0
+    for (let sent = -1; sent !== 0; frames += sent) {
+      host.poll()
+      sent = this.#drain()
+      if (frames > RUNAWAY) assert.fail(`the stack does not let time pass: ${this.#describe()}`)
+    }
     const idleUs = host.stack.idleUs()
     // A deadline that is due and does not go away must not stop the clock.
     if (idleUs >= 0) this.#poll.set(events.nowUs + (idleUs === 0 ? 1000 : idleUs))
