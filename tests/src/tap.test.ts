@@ -231,13 +231,13 @@ describe('looking inside over TAP', { ...needs('root', 'tun', 'ip', 'curl'), tim
     const pcap = join(temporaryFolder('pcap').path, 'run.pcapng')
     // With SACK a client that is kept from its work is sent tail loss probes (RFC 8985 §7), which
     // look like retransmissions, and are.
-    namespace.setSysctl('net/ipv4/tcp_sack', '0')
+    namespace.sysctl('net.ipv4.tcp_sack', 0)
     server = await Server.serve([tree.dir, ...TAP, '--pcap', pcap], { namespace })
     for (const close of [false, true]) {
       assert.deepEqual((await curlTree(URL, tree.files, { namespace, close })).wrong, [])
     }
     await server.stop()
-    namespace.setSysctl('net/ipv4/tcp_sack', '1')
+    namespace.sysctl('net.ipv4.tcp_sack', 1)
     const opened = await countFrames(pcap, `tcp.flags.syn == 1 && ip.src == ${TAP_ADDRESS}`)
     assert.ok(opened > tree.files.length, `${opened} connections in the capture`)
     const findings = await expertFindings(pcap, TAP_ADDRESS)

@@ -3,6 +3,7 @@
  * prints a table for people and writes a record for machines; it throws when it cannot measure
  * honestly. One case failing does not keep the others from running, but the exit code tells.
  */
+import { benchLossy } from './lossy.ts'
 import { benchMemory } from './memory.ts'
 import { benchMicro } from './micro.ts'
 import { type Options, parseOptions, USAGE } from './options.ts'
@@ -12,6 +13,7 @@ type Case = (options: Options) => Promise<void> | void
 
 const CASES: Readonly<Record<string, Case>> = {
   tap: benchTap,
+  lossy: benchLossy,
   memory: benchMemory,
   micro: benchMicro,
 }

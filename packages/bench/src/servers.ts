@@ -30,8 +30,20 @@ export interface Side {
 export async function startSandstorm(dir: string): Promise<Side> {
   const namespace = makeNamespace()
   prepareClient(namespace)
+  return { name: 'sandstorm', clientNamespace: namespace, ...(await serveInside(namespace, dir)) }
+}
+
+/** A server that runs, wherever its clients are. */
+export type Running = Pick<Side, 'url' | 'stop'>
+
+/** `sandstorm serve DIR --device tap FLAGS` in a namespace, ready when it says so. */
+export async function serveInside(
+  namespace: string,
+  dir: string,
+  flags: readonly string[] = [],
+): Promise<Running> {
   const bin = `${ROOT}packages/sandstorm/bin/sandstorm.js`
-  const argv = [process.execPath, bin, 'serve', dir, '--device', 'tap']
+  const argv = [process.execPath, bin, 'serve', dir, '--device', 'tap', ...flags]
   const child = startInside(namespace, ['taskset', '-c', SERVER_CORE, ...argv])
   const done = ended(child)
   let stderr = ''
@@ -47,8 +59,6 @@ export async function startSandstorm(dir: string): Promise<Side> {
     done.then(code => reject(new Error(`sandstorm ended with code ${code}: ${stderr}`)), reject)
   })
   return {
-    name: 'sandstorm',
-    clientNamespace: namespace,
     url: await ready,
     stop: async () => {
       child.kill('SIGINT')
@@ -72,17 +82,27 @@ export async function startNginx(dir: string, workDir: string): Promise<Side> {
     ip('-n', namespace, 'link', 'set', name, 'up')
   }
   sysctl(server, 'net.ipv4.tcp_congestion_control', 'reno')
+  const nginx = await nginxInside(server, client, '10.78.0.2', dir, workDir)
+  return { name: 'nginx', clientNamespace: client, ...nginx }
+}
+
+/** nginx in one namespace, ready when it answers a client in another. */
+export async function nginxInside(
+  namespace: string,
+  client: string,
+  address: string,
+  dir: string,
+  workDir: string,
+): Promise<Running> {
   const config = join(workDir, 'nginx.conf')
   writeFileSync(config, nginxConfig(dir, workDir))
   const argv = ['taskset', '-c', SERVER_CORE, 'nginx', '-c', config, '-e', 'stderr']
-  const child = startInside(server, argv)
+  const child = startInside(namespace, argv)
   const done = ended(child)
   child.stderr?.pipe(process.stderr)
-  const url = 'http://10.78.0.2:80'
+  const url = `http://${address}:80`
   await answers(client, url)
   return {
-    name: 'nginx',
-    clientNamespace: client,
     url,
     stop: async () => {
       child.kill('SIGQUIT')

@@ -39,11 +39,11 @@ export class Namespace {
     return ip('-n', this.name, ...args)
   }
 
-  /** Sets a kernel parameter of this namespace, as `net/ipv4/tcp_sack`. */
-  setSysctl(name: string, value: string): void {
-    const argv = this.inside(['sh', '-c', `echo ${value} > /proc/sys/${name}`])
-    const { status, stderr } = spawnSync(argv[0], argv.slice(1), { encoding: 'utf8' })
-    if (status !== 0) throw new Error(`${name}: ${stderr.trim()}`)
+  /** Sets a network sysctl in here: `net.ipv4.tcp_sack`. Throws where the kernel refuses. */
+  sysctl(name: string, value: string | number): void {
+    const script = 'printf %s "$1" > "$0"'
+    const path = `/proc/sys/${name.replaceAll('.', '/')}`
+    ip('netns', 'exec', this.name, 'sh', '-c', script, path, String(value))
   }
 
   /** The interfaces in here, loopback left out. */

@@ -246,6 +246,16 @@ export class Flights {
     }
   }
 
+  /** Is anything lost, or sent again and not known to be delivered? */
+  hasRepairs(f: number): boolean {
+    const { flights, records } = this
+    if (flights[f + LOST] > 0) return true
+    for (let r = flights[f + FIRST]; r !== NO_RECORD; r = records[r + NEXT]) {
+      if ((records[r + BITS] & (IS_RESENT | IS_SACKED)) === IS_RESENT) return true
+    }
+    return false
+  }
+
   /** The first record that waits for retransmission; there is one while LOST > 0. */
   firstLost(f: number): number {
     const records = this.records

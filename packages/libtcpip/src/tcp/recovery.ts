@@ -127,7 +127,7 @@ function endRecovery(tcp: Tcp, c: number, f: number, acked: number): void {
   const tcb = tcp.tcb
   const delivery = tcp.delivery
   const isSpurious =
-    (acked > 0 && echoesOriginal(tcp, c)) ||
+    (acked > 0 && echoesOriginal(tcp, c) && isNothingRepaired(tcp, c, f)) ||
     (delivery.duplicateBytes > 0 && noteDuplicate(flights, f, delivery.duplicateBytes)) ||
     isSpuriousRto(tcp, c, f)
   if (isSpurious) {
@@ -141,6 +141,14 @@ function endRecovery(tcp: Tcp, c: number, f: number, acked: number): void {
   flights[f + DUP_ACKS] = 0
   if ((tcb[c + FLAGS] & SACK) === 0) flights[f + SACKED] = 0
   onRecovered(tcb, c)
+}
+
+/**
+ * The original filled the hole. That makes a time-out spurious; of several holes in fast recovery
+ * others may be real: then all that was sent again must be acknowledged, and nothing be lost.
+ */
+function isNothingRepaired(tcp: Tcp, c: number, f: number): boolean {
+  return (tcp.tcb[c + FLAGS] & IN_RTO) !== 0 || !tcp.flights.hasRepairs(f)
 }
 
 /**

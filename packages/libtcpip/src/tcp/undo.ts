@@ -4,7 +4,7 @@
  * retransmission (Eifel, RFC 3522), or by duplicate reports for everything that was retransmitted
  * (RFC 3708). The answer is RFC 4015's: back to what was, and nothing is taken for lost.
  */
-import { NO_UNDO, UNDO_BYTES, UNDO_TS, UNDO_WORDS } from './flight.ts'
+import { NO_UNDO, RACK_RTT, UNDO_BYTES, UNDO_TS, UNDO_WORDS } from './flight.ts'
 import { lt } from './seq.ts'
 import {
   CC_WORDS,
@@ -72,6 +72,8 @@ export function undo(tcp: Tcp, c: number): void {
   tcb[c + SSTHRESH] = flights[f + UNDO_WORDS + 1]
   for (let i = 0; i < CC_WORD_COUNT; i++) tcb[c + CC_WORDS + i] = flights[f + UNDO_WORDS + 2 + i]
   forbidUndo(flights, f)
+  // What was taken for the delivery of a retransmission was that of the original (RFC 8985 §6.2).
+  flights[f + RACK_RTT] = -1
   tcp.flights.clearLost(f)
   if (tcb[c + FLAGS] & IN_RTO) tcp.stats.spuriousRtos++
   tcp.stats.undos++

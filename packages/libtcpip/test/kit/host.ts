@@ -9,6 +9,7 @@ import assert from 'node:assert/strict'
 import { arpPacket, ethernet } from '@sandstorm/libeth'
 import { FramePool, type MemoryPort, memoryLink, Region } from '@sandstorm/libnmio'
 import {
+  type CongestionControl,
   checksum,
   ipv4,
   NewReno,
@@ -59,6 +60,8 @@ export interface HostOptions {
   /** What the peers of `established` offer, unless they say otherwise. */
   timestamps?: boolean
   sack?: boolean
+  /** Default: NewReno. */
+  congestion?: CongestionControl
 }
 
 /** A segment of the peer; what is left out is the ordinary. */
@@ -131,7 +134,7 @@ export class Host {
       address: OUR_ADDR,
       prefixLen: 24,
       app: this.app,
-      congestion: new NewReno(),
+      congestion: options.congestion ?? new NewReno(),
       tcp: config,
       random: () => {
         key = (Math.imul(key, 0x915f77f5) + 0x9e3779b9) | 0
