@@ -66,6 +66,7 @@ import {
   WINDOW_SCALE,
 } from './tcb.ts'
 import type { Tcp } from './tcp.ts'
+import { waitForNeighbour } from './unresolved.ts'
 import { receiveScale, scaleFor, WINDOW_MAX } from './window.ts'
 
 /** RFC 9293 §3.7.1: without an MSS option the peer takes 536 bytes. */
@@ -167,11 +168,15 @@ function sendMss(tcp: Tcp, c: number, offered: number): number {
 const ourMss = (tcp: Tcp): number => tcp.device.mtu - ipv4.HEADER_LEN - tcpHeader.HEADER_LEN
 
 /**
- * Sends the SYN-ACK (again); without room now, the work list does it. Its timer is the caller's
+ * Sends the SYN-ACK (again); without room or an address now, the work list does it. Its timer is the caller's
  * business: a peer that repeats its SYN, or has no hardware address, must not put off the end.
  */
 export function sendSynAck(tcp: Tcp, c: number): void {
-  const frame = tcp.device.txSpace() > 0 && isReachable(tcp, c) ? tcp.frames.alloc() : NO_FRAME
+  if (!isReachable(tcp, c)) {
+    waitForNeighbour(tcp, c, NEED_OUTPUT)
+    return
+  }
+  const frame = tcp.device.txSpace() > 0 ? tcp.frames.alloc() : NO_FRAME
   if (frame === NO_FRAME) {
     tcp.addWork(c, NEED_OUTPUT)
     return

@@ -44,6 +44,7 @@ import {
 } from './tcb.ts'
 import { TimerWheel } from './timerWheel.ts'
 import { TimeWait } from './timeWait.ts'
+import { Unresolved } from './unresolved.ts'
 import { receiveScale, WINDOW_MAX } from './window.ts'
 
 export interface TcpConfig {
@@ -134,6 +135,7 @@ export class Tcp {
   readonly isn: IsnGenerator
   readonly options: TcpOptions = new TcpOptions()
   readonly segment: Segment = new Segment()
+  readonly unresolved: Unresolved = new Unresolved()
   readonly stats: TcpStats = newTcpStats()
   /** Drops by reason (drops.ts). */
   readonly drops: Float64Array = new Float64Array(DROP_COUNT)
