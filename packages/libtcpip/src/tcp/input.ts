@@ -16,7 +16,7 @@ import {
 import { fold, sum } from '../wire/checksum.ts'
 import * as ipv4 from '../wire/ipv4.ts'
 import * as header from '../wire/tcp.ts'
-import { ACK, check, RST, SYN } from '../wire/tcp.ts'
+import { ACK, check, FIN, RST, SYN } from '../wire/tcp.ts'
 import { isAcceptable } from './acceptance.ts'
 import { acknowledge } from './ack.ts'
 import { challenge } from './challenge.ts'
@@ -24,12 +24,11 @@ import { establish, repeatSynAck } from './listen.ts'
 import { output } from './output.ts'
 import { checkTimestamp, noteTimestamp } from './paws.ts'
 import { takePayload } from './receive.ts'
-import { sendBare } from './segment.ts'
 import { gt } from './seq.ts'
 import * as state from './state.ts'
 import { NEED_ACK, NO_CONN, RCV_NXT, SND_NXT, SND_UNA, STATE } from './tcb.ts'
 import type { Tcp } from './tcp.ts'
-import { onUnknown } from './unknown.ts'
+import { onUnknown, reset } from './unknown.ts'
 
 /**
  * Takes the TCP segment at `off`, `len` bytes long, out of the IPv4 packet at `ipOff`, which is
@@ -82,17 +81,13 @@ function onSegment(tcp: Tcp, c: number): number {
     const reason = checkTimestamp(tcp, c)
     if (reason !== OK) return reason
   }
-  if (!isAcceptable(tcp, c)) {
-    if ((seg.flags & RST) === 0) tcp.addWork(c, NEED_ACK)
-    return tcp.drop(TCP_OUT_OF_WINDOW)
-  }
+  if (!isAcceptable(tcp, c)) return onOutOfWindow(tcp, c)
   if (seg.flags & RST) return onReset(tcp, c)
   if (seg.flags & SYN) return challenge(tcp, c, TCP_SYN_IGNORED)
   if ((seg.flags & ACK) === 0) return tcp.drop(TCP_BAD_FLAGS)
   if (tcb[c + STATE] === state.SYN_RCVD) {
     if (!gt(seg.ack, tcb[c + SND_UNA]) || gt(seg.ack, tcb[c + SND_NXT])) {
-      tcp.stats.outRsts++
-      sendBare(tcp, seg.ack, 0, RST, 0)
+      reset(tcp)
       return tcp.drop(TCP_BAD_ACK)
     }
     establish(tcp, c)
@@ -107,6 +102,20 @@ function onSegment(tcp: Tcp, c: number): number {
   if (tcb[c + STATE] === state.CLOSED) return taken
   output(tcp, c)
   return taken
+}
+
+/**
+ * First check, of a segment that is not acceptable: the peer is told where we are. Data or a FIN is
+ * what a peer sends that has lost our ACK, so it is always answered; an empty segment may be half of
+ * a loop, in which each side answers the other.
+ */
+function onOutOfWindow(tcp: Tcp, c: number): number {
+  const seg = tcp.segment
+  if (seg.flags & RST) return tcp.drop(TCP_OUT_OF_WINDOW)
+  const isRepetition = (seg.payloadLen > 0 || (seg.flags & FIN) !== 0) && (seg.flags & SYN) === 0
+  if (!isRepetition) return challenge(tcp, c, TCP_OUT_OF_WINDOW)
+  tcp.addWork(c, NEED_ACK)
+  return tcp.drop(TCP_OUT_OF_WINDOW)
 }
 
 const isRepeatedSyn = (tcp: Tcp, c: number): boolean =>

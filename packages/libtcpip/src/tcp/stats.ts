@@ -27,6 +27,8 @@ export interface TcpStats {
   sackReneging: number
   zeroWindowProbes: number
   challengeAcks: number
+  /** RSTs and ACKs not sent, since forged segments can provoke any number of them. */
+  limitedAnswers: number
   timeWaitReuses: number
   abortsOnTimeout: number
 }
@@ -53,6 +55,7 @@ export const newTcpStats = (): TcpStats => ({
   sackReneging: 0,
   zeroWindowProbes: 0,
   challengeAcks: 0,
+  limitedAnswers: 0,
   timeWaitReuses: 0,
   abortsOnTimeout: 0,
 })

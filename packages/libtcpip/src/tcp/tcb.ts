@@ -65,8 +65,10 @@ export const WHEEL_PREV = 51
 export const FLAGS = 52
 export const SCALES = 53 // send window scale | receive window scale | length of our headers
 export const LIST_NEXT = 54
+// Limits
+export const CHALLENGES = 55 // when and how many, packed (challenge.ts)
 
-export const TCB_STRIDE = 55
+export const TCB_STRIDE = 56
 
 // Bytes of SCALES; the lowest is the peer's window scale
 export const RECEIVE_SCALE_SHIFT = 8

@@ -8,6 +8,7 @@ import { assert, type Device, type FramePool } from '@sandstorm/libnmio'
 import { DROP_COUNT } from '../drops.ts'
 import { TcpOptions, WINDOW_SCALE_MAX } from '../wire/tcpOptions.ts'
 import type { Application } from './application.ts'
+import { BareLimit } from './bareLimit.ts'
 import type { CongestionControl } from './congestion.ts'
 import { Flights, NO_FLIGHT } from './flight.ts'
 import { IsnGenerator } from './isn.ts'
@@ -133,6 +134,7 @@ export class Tcp {
   /** What the ACK being processed delivered (scoreboard.ts). */
   readonly delivery: Delivery = new Delivery()
   readonly isn: IsnGenerator
+  readonly bareLimit: BareLimit
   readonly options: TcpOptions = new TcpOptions()
   readonly segment: Segment = new Segment()
   readonly unresolved: Unresolved = new Unresolved()
@@ -153,6 +155,7 @@ export class Tcp {
   /** The work list (work.ts), first and last. */
   workHead: number = NO_CONN
   workTail: number = NO_CONN
+  readonly #sourceSecret: number
   readonly #listening = new Uint8Array(65536)
 
   /** `random` returns secret int32s; it is asked only here. */
@@ -181,6 +184,8 @@ export class Tcp {
     this.timers = new TimerWheel(this.tcb, this.nowMs)
     this.timeWait = new TimeWait(config.timeWaitEntries, config.timeWaitMs)
     this.isn = new IsnGenerator(random)
+    this.bareLimit = new BareLimit(random())
+    this.#sourceSecret = random() | 0
     const most = WINDOW_MAX << WINDOW_SCALE_MAX
     assert(config.receiveWindow > 0 && config.receiveWindow <= most, 'a window of 1 byte to 1 GB')
   }
@@ -309,6 +314,17 @@ export class Tcp {
     if (this.workTail === NO_CONN) this.workHead = c
     else tcb[this.workTail + LIST_NEXT] = c
     this.workTail = c
+  }
+
+  /**
+   * A source's key for limits: its address, mixed with a secret so that nobody can choose who falls
+   * together. No two addresses have the same one.
+   */
+  sourceKey(remoteAddr: number): number {
+    let h = remoteAddr ^ this.#sourceSecret
+    h = Math.imul(h ^ (h >>> 16), 0x7feb352d)
+    h = Math.imul(h ^ (h >>> 15), 0x846ca68b ^ (this.#sourceSecret & ~1))
+    return h ^ (h >>> 16)
   }
 
   drop(reason: number): number {

@@ -34,12 +34,19 @@ export function onUnknown(tcp: Tcp): number {
   return tcp.drop(TCP_NO_LISTENER)
 }
 
-/** Answers `tcp.segment` with the RST of RFC 9293 §3.10.7.1. */
-function reset(tcp: Tcp): void {
+/** Answers `tcp.segment` with the RST of RFC 9293 §3.10.7.1, if not too many are. */
+export function reset(tcp: Tcp): void {
   const seg = tcp.segment
+  if (!mayAnswer(tcp)) return
   tcp.stats.outRsts++
   if (seg.flags & ACK) sendBare(tcp, seg.ack, 0, RST, 0)
   else sendBare(tcp, 0, (seg.seq + segmentLen(tcp)) | 0, RST | ACK, 0)
+}
+
+function mayAnswer(tcp: Tcp): boolean {
+  if (tcp.bareLimit.take(tcp.sourceKey(tcp.segment.remoteAddr), tcp.nowMs)) return true
+  tcp.stats.limitedAnswers++
+  return false
 }
 
 /**
@@ -66,6 +73,7 @@ function onTimeWait(tcp: Tcp, e: number, hash: number): number {
   }
   // Nothing new and nothing wrong: no answer, or two ends in TIME-WAIT would answer each other for ever.
   if (segmentLen(tcp) === 0 && seg.seq === rcvNxt) return OK
+  if (!mayAnswer(tcp)) return OK
   const window = tcp.config.receiveWindow
   sendBare(tcp, sndNxt, rcvNxt, ACK, window < WINDOW_MAX ? window : WINDOW_MAX)
   return OK
