@@ -80,7 +80,7 @@ test('an established connection whose neighbour is lost does not weigh on every 
 })
 
 test('a TCB that is free, or has another owner, when an address becomes known is left alone', () => {
-  const t = new Host({ resolved: false, tcp: { maxConnections: 4, maxSynAckRetries: 0 } })
+  const t = new Host({ resolved: false, tcp: { maxConnections: 8, maxSynAckRetries: 0 } })
   flood(t, 4)
   advance(t, 1100)
   assert.equal(t.tcp.pool.usedCount, 0)

@@ -8,6 +8,7 @@
  * tell an outsider, by what is left of it for himself, whether he has hit a stranger's connection
  * (CVE-2016-5696).
  */
+import { FIN, RST, SYN } from '../wire/tcp.ts'
 import { CHALLENGES, NEED_ACK } from './tcb.ts'
 import type { Tcp } from './tcp.ts'
 
@@ -27,6 +28,20 @@ export function challenge(tcp: Tcp, c: number, reason: number): number {
   } else {
     tcp.stats.limitedAnswers++
   }
+  return tcp.drop(reason)
+}
+
+/**
+ * Drops a segment that is out of the window, or older than its timestamp allows, for `reason`; the
+ * peer is told where we are. Data or a FIN is what a peer sends again that has lost our ACK, so it is
+ * always answered; an empty segment may be half of a loop, and an RST is never answered.
+ */
+export function answerUnacceptable(tcp: Tcp, c: number, reason: number): number {
+  const { flags, payloadLen } = tcp.segment
+  if (flags & RST) return tcp.drop(reason)
+  const isRepetition = (payloadLen > 0 || (flags & FIN) !== 0) && (flags & SYN) === 0
+  if (!isRepetition) return challenge(tcp, c, reason)
+  tcp.addWork(c, NEED_ACK)
   return tcp.drop(reason)
 }
 

@@ -29,6 +29,12 @@ export interface TcpStats {
   challengeAcks: number
   /** RSTs and ACKs not sent, since forged segments can provoke any number of them. */
   limitedAnswers: number
+  /** SYNs answered without being remembered (synCookies.ts). */
+  syncookiesSent: number
+  /** Connections that such an answer made. */
+  syncookiesRecv: number
+  /** ACKs of no connection, while cookies were about, that held none. */
+  syncookiesFailed: number
   timeWaitReuses: number
   abortsOnTimeout: number
 }
@@ -56,6 +62,9 @@ export const newTcpStats = (): TcpStats => ({
   zeroWindowProbes: 0,
   challengeAcks: 0,
   limitedAnswers: 0,
+  syncookiesSent: 0,
+  syncookiesRecv: 0,
+  syncookiesFailed: 0,
   timeWaitReuses: 0,
   abortsOnTimeout: 0,
 })

@@ -103,6 +103,8 @@ export const SEND_CWR: number = 1 << 21 // we have reacted, and the next new dat
 export const TLP_PROBED: number = 1 << 29 // a tail loss probe is under way
 export const TLP_RESENT: number = 1 << 30 // it was a retransmission
 export const ACK_DELAYED: number = 1 << 22 // ACK_AT counts
+export const HALF_COUNTED: number = 1 << 26 // in Tcp.halfOpenBySource
+export const OPEN_COUNTED: number = 1 << 27 // in Tcp.openBySource
 export const UNRESOLVED: number = 1 << 28 // waits for its first hop's address (unresolved.ts)
 
 export class TcbPool {

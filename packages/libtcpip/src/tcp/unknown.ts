@@ -9,6 +9,7 @@ import { segmentLen } from './acceptance.ts'
 import { onSyn } from './listen.ts'
 import { sendBare } from './segment.ts'
 import { gt } from './seq.ts'
+import { isCookieDue, needsCookie, sendCookie } from './synCookies.ts'
 import type { Tcp } from './tcp.ts'
 import { NOT_WAITING, TW_RCV_NXT, TW_SND_NXT } from './timeWait.ts'
 import { WINDOW_MAX } from './window.ts'
@@ -24,14 +25,28 @@ export function onUnknown(tcp: Tcp): number {
   if (seg.flags & RST) return tcp.drop(TCP_NO_CONNECTION)
   if (tcp.isListening(seg.ports & 0xffff)) {
     if ((seg.flags & (SYN | ACK)) === SYN) {
-      return seg.flags & FIN ? tcp.drop(TCP_BAD_FLAGS) : onSyn(tcp, 0)
+      return seg.flags & FIN ? tcp.drop(TCP_BAD_FLAGS) : open(tcp, 0)
     }
     if ((seg.flags & ACK) === 0) return tcp.drop(TCP_BAD_FLAGS)
-    reset(tcp)
+    if (isCookieDue(tcp)) onFailedCookie(tcp)
+    else reset(tcp)
     return tcp.drop(TCP_NO_CONNECTION)
   }
   reset(tcp)
   return tcp.drop(TCP_NO_LISTENER)
+}
+
+/** A SYN to a listener; `issMin` as in `onSyn`. A cookie cannot heed it: its number is a hash. */
+const open = (tcp: Tcp, issMin: number): number =>
+  needsCookie(tcp) ? sendCookie(tcp) : onSyn(tcp, issMin)
+
+/**
+ * While cookies are about, data may come whose predecessors were lost, handshake and all. It is not
+ * reset: the first of it, sent again, has the cookie in the right place.
+ */
+function onFailedCookie(tcp: Tcp): void {
+  tcp.stats.syncookiesFailed++
+  if (tcp.segment.payloadLen === 0) reset(tcp)
 }
 
 /** Answers `tcp.segment` with the RST of RFC 9293 §3.10.7.1, if not too many are. */
@@ -60,7 +75,7 @@ function onTimeWait(tcp: Tcp, e: number, hash: number): number {
   if (seg.flags & RST) return tcp.drop(TCP_RST_IGNORED)
   const fresh = (seg.flags & (SYN | ACK | FIN)) === SYN && gt(seg.seq, rcvNxt)
   if (fresh && tcp.isListening(seg.ports & 0xffff)) {
-    const reason = onSyn(tcp, sndNxt)
+    const reason = open(tcp, sndNxt)
     if (reason !== OK) return reason
     tcp.timeWait.remove(e)
     tcp.stats.timeWaitReuses++
