@@ -14,6 +14,17 @@ const COUNT = 1
 const STRIDE = 2
 const NOWHERE = -1
 
+/**
+ * The key of an IPv4 address: mixed with a secret, so that nobody can choose who falls together. No
+ * two addresses have the same one.
+ */
+export function sourceKey(addr: number, secret: number): number {
+  let h = addr ^ secret
+  h = Math.imul(h ^ (h >>> 16), 0x7feb352d)
+  h = Math.imul(h ^ (h >>> 15), 0x846ca68b ^ (secret & ~1))
+  return h ^ (h >>> 16)
+}
+
 export class SourceLimit {
   /** What one source may have; 0: as much as it likes, and nothing is counted. */
   readonly max: number

@@ -14,7 +14,7 @@ import { SynCookies } from './cookie.ts'
 import { Flights, NO_FLIGHT } from './flight.ts'
 import { IsnGenerator } from './isn.ts'
 import { Delivery } from './scoreboard.ts'
-import { SourceLimit } from './sourceLimit.ts'
+import { SourceLimit, sourceKey } from './sourceLimit.ts'
 import * as state from './state.ts'
 import { newTcpStats, type TcpStats } from './stats.ts'
 import { ConnectionTable } from './table.ts'
@@ -346,15 +346,9 @@ export class Tcp {
     this.workTail = c
   }
 
-  /**
-   * A source's key for limits: its address, mixed with a secret so that nobody can choose who falls
-   * together. No two addresses have the same one.
-   */
+  /** An address's key for limits by source (sourceLimit.ts). */
   sourceKey(remoteAddr: number): number {
-    let h = remoteAddr ^ this.#sourceSecret
-    h = Math.imul(h ^ (h >>> 16), 0x7feb352d)
-    h = Math.imul(h ^ (h >>> 15), 0x846ca68b ^ (this.#sourceSecret & ~1))
-    return h ^ (h >>> 16)
+    return sourceKey(remoteAddr, this.#sourceSecret)
   }
 
   /** The key of a connection's source. */
