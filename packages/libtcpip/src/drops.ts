@@ -45,7 +45,7 @@ export const TCP_PORT_ZERO = 50
 export const TCP_NO_LISTENER = 51
 /** No connection for a segment that cannot begin one. */
 export const TCP_NO_CONNECTION = 52
-/** Too many connections not yet established. */
+/** Too many connections not yet established, and no room for a cookie. */
 export const TCP_BACKLOG_FULL = 53
 /** No TCB left. */
 export const TCP_TABLE_FULL = 54
@@ -136,6 +136,8 @@ export const NDP_ROUTER = 97
 export const NDP_REDIRECT = 98
 /** A multicast listener query that no router of this link sent (RFC 3810 §5.1.14). */
 export const MLD_BAD_QUERY = 99
+/** The source has as many connections as one may have. */
+export const TCP_SOURCE_FULL = 100
 
 const NAMES: readonly string[] = [
   'ip-truncated',
@@ -206,6 +208,7 @@ const NAMES: readonly string[] = [
   'ndp-router',
   'ndp-redirect',
   'mld-bad-query',
+  'tcp-source-full',
 ]
 
 /** Names by reason, libeth's included; '' where a number is not in use. */

@@ -119,6 +119,7 @@ function fire({ seed, frames, onSent }: Fire): Host {
       spoil: random.chance(0.25) ? (view, off) => mutate(view, off, random) : () => {},
     })
     for (const frame of t.take()) onSent?.(frame.bytes)
+    t.nowUs += 8 // no two handshakes have the same ISN
     if (random.chance(0.02)) t.nowUs += random.below(random.chance(0.05) ? 70_000_000 : 300_000)
     if (random.chance(0.01)) t.draining = !t.draining
     if (i % 512 === 0) assertBounded(t)

@@ -165,14 +165,14 @@ test('a SYN with another number in SYN-RECEIVED is challenged, so a rebooted cli
   expectSent(t, ['S. 0 ack 1'])
 })
 
-test('beyond the backlog a SYN is dropped in silence', () => {
+test('beyond the backlog a SYN is answered, but not remembered', () => {
   const t = new Host({ tcp: { backlog: 2 } })
   for (let port = 1; port <= 3; port++) send(t, { flags: SYN, port })
-  assert.equal(t.take().length, 2)
-  assert.equal(t.tcp.drops[drops.TCP_BACKLOG_FULL], 1)
+  assert.equal(t.take().length, 3)
+  assert.equal(t.state(3), 'none')
   send(t, { flags: ACK, seq: 1, ack: 1, port: 1 })
-  send(t, { flags: SYN, port: 3 })
-  assert.equal(t.take().length, 1, 'an established connection is not in the backlog')
+  send(t, { flags: SYN, port: 4 })
+  assert.equal(t.state(4), 'SYN-RECEIVED', 'an established connection is not in the backlog')
 })
 
 test('without a free TCB a SYN is dropped in silence', () => {

@@ -30,6 +30,8 @@ export interface Stats {
   readonly inUse: Readonly<Record<string, number>>
   /** Frames dropped, by the name of the reason. */
   readonly drops: Readonly<Record<string, number>>
+  /** TCP's counters. */
+  readonly tcp: Readonly<Record<string, number>>
 }
 
 /** What `inUse` tells at least. */

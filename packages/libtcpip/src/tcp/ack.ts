@@ -15,7 +15,6 @@ import {
   FIN_QUEUED,
   FLAGS,
   MAX_WND,
-  NEED_ACK,
   NEIGHBOUR,
   NEXT_HOP,
   PERSIST,
@@ -38,10 +37,7 @@ export function acknowledge(tcp: Tcp, c: number): number {
   const tcb = tcp.tcb
   const seg = tcp.segment
   const una = tcb[c + SND_UNA]
-  if (gt(seg.ack, tcb[c + SND_NXT])) {
-    tcp.addWork(c, NEED_ACK)
-    return tcp.drop(TCP_BAD_ACK)
-  }
+  if (gt(seg.ack, tcb[c + SND_NXT])) return challenge(tcp, c, TCP_BAD_ACK)
   // RFC 5961 §5: an ACK older than any window the peer ever had is no ACK of ours.
   if (lt(seg.ack, (una - tcb[c + MAX_WND]) | 0)) return challenge(tcp, c, TCP_BAD_ACK)
   if (lt(seg.ack, una)) return OK

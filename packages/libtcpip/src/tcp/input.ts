@@ -12,6 +12,7 @@ import {
   TCP_OUT_OF_WINDOW,
   TCP_RST_IGNORED,
   TCP_SYN_IGNORED,
+  TCP_TABLE_FULL,
 } from '../drops.ts'
 import { fold, sum } from '../wire/checksum.ts'
 import * as ipv4 from '../wire/ipv4.ts'
@@ -19,17 +20,18 @@ import * as header from '../wire/tcp.ts'
 import { ACK, check, RST, SYN } from '../wire/tcp.ts'
 import { isAcceptable } from './acceptance.ts'
 import { acknowledge } from './ack.ts'
-import { challenge } from './challenge.ts'
-import { establish, repeatSynAck } from './listen.ts'
+import { answerUnacceptable, challenge } from './challenge.ts'
+import { NO_COOKIE } from './cookie.ts'
+import { admit, establish, repeatSynAck } from './listen.ts'
 import { output } from './output.ts'
 import { checkTimestamp, noteTimestamp } from './paws.ts'
 import { takePayload } from './receive.ts'
-import { sendBare } from './segment.ts'
 import { gt } from './seq.ts'
 import * as state from './state.ts'
-import { NEED_ACK, NO_CONN, RCV_NXT, SND_NXT, SND_UNA, STATE } from './tcb.ts'
+import { isCookieDue, mssOfCookie, openFromCookie } from './synCookies.ts'
+import { NO_CONN, RCV_NXT, SND_NXT, SND_UNA, STATE } from './tcb.ts'
 import type { Tcp } from './tcp.ts'
-import { onUnknown } from './unknown.ts'
+import { onUnknown, reset } from './unknown.ts'
 
 /**
  * Takes the TCP segment at `off`, `len` bytes long, out of the IPv4 packet at `ipOff`, which is
@@ -59,7 +61,17 @@ export function input(tcp: Tcp, ipOff: number, off: number, len: number, rxFlags
   seg.ports = (header.srcPort(view, off) << 16) | header.dstPort(view, off)
   seg.headerOff = off
   const c = tcp.table.find(remoteAddr, localAddr, seg.ports)
-  return c === NO_CONN ? onUnknown(tcp) : onSegment(tcp, c)
+  return c === NO_CONN ? onStranger(tcp) : onSegment(tcp, c)
+}
+
+/** A segment of no connection, yet: it may be the answer to a cookie. */
+function onStranger(tcp: Tcp): number {
+  const mss = isCookieDue(tcp) ? mssOfCookie(tcp) : NO_COOKIE
+  if (mss === NO_COOKIE) return onUnknown(tcp)
+  const refusal = admit(tcp)
+  if (refusal !== OK) return tcp.drop(refusal)
+  const c = openFromCookie(tcp, mss)
+  return c === NO_CONN ? tcp.drop(TCP_TABLE_FULL) : onSegment(tcp, c)
 }
 
 function reject(tcp: Tcp, reason: number): number {
@@ -82,18 +94,13 @@ function onSegment(tcp: Tcp, c: number): number {
     const reason = checkTimestamp(tcp, c)
     if (reason !== OK) return reason
   }
-  if (!isAcceptable(tcp, c)) {
-    if ((seg.flags & RST) === 0) tcp.addWork(c, NEED_ACK)
-    return tcp.drop(TCP_OUT_OF_WINDOW)
-  }
+  if (!isAcceptable(tcp, c)) return answerUnacceptable(tcp, c, TCP_OUT_OF_WINDOW)
   if (seg.flags & RST) return onReset(tcp, c)
   if (seg.flags & SYN) return challenge(tcp, c, TCP_SYN_IGNORED)
   if ((seg.flags & ACK) === 0) return tcp.drop(TCP_BAD_FLAGS)
   if (tcb[c + STATE] === state.SYN_RCVD) {
     if (!gt(seg.ack, tcb[c + SND_UNA]) || gt(seg.ack, tcb[c + SND_NXT])) {
-      tcp.stats.outRsts++
-      sendBare(tcp, seg.ack, 0, RST, 0)
-      return tcp.drop(TCP_BAD_ACK)
+      return onWrongAck(tcp, c)
     }
     establish(tcp, c)
     if (tcb[c + STATE] === state.CLOSED) return OK
@@ -107,6 +114,20 @@ function onSegment(tcp: Tcp, c: number): number {
   if (tcb[c + STATE] === state.CLOSED) return taken
   output(tcp, c)
   return taken
+}
+
+/**
+ * An ACK of another SYN-ACK than ours: of a cookie, if the SYN table was full at the client's first
+ * SYN and was not at its second. The client's handshake is the one that counts.
+ */
+function onWrongAck(tcp: Tcp, c: number): number {
+  if (isCookieDue(tcp) && mssOfCookie(tcp) !== NO_COOKIE) {
+    tcp.setState(c, state.ABORT)
+    tcp.release(c)
+    return onStranger(tcp)
+  }
+  reset(tcp)
+  return tcp.drop(TCP_BAD_ACK)
 }
 
 const isRepeatedSyn = (tcp: Tcp, c: number): boolean =>

@@ -1,12 +1,12 @@
 /**
  * Passive open (RFC 9293 §3.10.7.2): a SYN on a listening port makes a connection in SYN-RECEIVED
  * and is answered with SYN-ACK; the ACK of that establishes it (RFC 9293 §3.10.7.4, fifth check).
- * When no more half-open connections are allowed, the SYN is dropped in silence: the client tries
- * again, and an RST would turn it away.
+ * When no more half-open connections are allowed, synCookies.ts answers. When there is no TCB left,
+ * the SYN is dropped in silence: the client tries again, and an RST would turn it away.
  */
 import { OK } from '@sandstorm/libeth'
 import { NO_FRAME, OFFLOAD_NONE } from '@sandstorm/libnmio'
-import { IP_NO_ROUTE, TCP_BACKLOG_FULL, TCP_LAND, TCP_TABLE_FULL } from '../drops.ts'
+import { IP_NO_ROUTE, TCP_LAND, TCP_SOURCE_FULL, TCP_TABLE_FULL } from '../drops.ts'
 import * as ipv4 from '../wire/ipv4.ts'
 import * as tcpHeader from '../wire/tcp.ts'
 import {
@@ -66,6 +66,7 @@ import {
   WINDOW_SCALE,
 } from './tcb.ts'
 import type { Tcp } from './tcp.ts'
+import { waitForNeighbour } from './unresolved.ts'
 import { receiveScale, scaleFor, WINDOW_MAX } from './window.ts'
 
 /** RFC 9293 §3.7.1: without an MSS option the peer takes 536 bytes. */
@@ -76,30 +77,52 @@ const MSS_MIN = 48
 /** `tcp.segment` is a SYN to a listening port. `issMin`: the ISN must be later than this, if not 0. */
 export function onSyn(tcp: Tcp, issMin: number): number {
   const seg = tcp.segment
-  if (seg.remoteAddr === seg.localAddr) return tcp.drop(TCP_LAND)
-  const nextHop = tcp.ports.nextHop(seg.remoteAddr)
-  if (nextHop === 0) return tcp.drop(IP_NO_ROUTE)
-  if (tcp.halfOpen >= tcp.config.backlog) return tcp.drop(TCP_BACKLOG_FULL)
+  const refusal = admit(tcp)
+  if (refusal !== OK) return tcp.drop(refusal)
   const c = tcp.pool.alloc()
   if (c === NO_CONN) return tcp.drop(TCP_TABLE_FULL)
+  let iss = tcp.isn.next(seg.remoteAddr, seg.localAddr, seg.ports, tcp.isnTicks)
+  if (issMin !== 0 && le(iss, issMin)) iss = (issMin + 1) | 0
+  tcp.options.parse(tcp.frames.region.view, seg.headerOff)
+  prepare(tcp, c, seg.seq, iss)
+  enter(tcp, c)
+  startTimer(tcp, c, 0, tcp.tcb[c + RTO_US])
+  sendSynAck(tcp, c)
+  tcp.tcb[c + SYN_AT_US] = tcp.nowUs
+  return OK
+}
+
+/** May whoever sent `tcp.segment` open a connection? OK, or why not. */
+export function admit(tcp: Tcp): number {
+  const seg = tcp.segment
+  if (seg.remoteAddr === seg.localAddr) return TCP_LAND
+  if (tcp.ports.nextHop(seg.remoteAddr) === 0) return IP_NO_ROUTE
+  return tcp.openBySource.isFull(tcp.sourceKey(seg.remoteAddr)) ? TCP_SOURCE_FULL : OK
+}
+
+/**
+ * Fills a new TCB for a SYN with number `irs` from where `tcp.segment` came, and with the options in
+ * `tcp.options`, to be answered with a SYN-ACK with number `iss`. Nothing else knows of it yet.
+ */
+export function prepare(tcp: Tcp, c: number, irs: number, iss: number): void {
   const tcb = tcp.tcb
+  const seg = tcp.segment
   tcb[c + REMOTE_ADDR] = seg.remoteAddr
   tcb[c + LOCAL_ADDR] = seg.localAddr
   tcb[c + PORTS] = seg.ports
-  tcb[c + NEXT_HOP] = nextHop
+  tcb[c + NEXT_HOP] = tcp.ports.nextHop(seg.remoteAddr)
   tcb[c + NEIGHBOUR] = -1
   initHeaderSums(tcp, c)
-  initSequences(tcp, c, issMin)
+  initSequences(tcp, c, irs, iss)
   takeSynOptions(tcp, c)
+}
+
+/** A prepared TCB becomes a half-open connection. */
+export function enter(tcp: Tcp, c: number): void {
   tcp.table.insert(c)
-  tcb[c + FLAGS] |= PASSIVE
-  tcp.halfOpen++
+  tcp.tcb[c + FLAGS] |= PASSIVE
   tcp.stats.passiveOpens++
   tcp.setState(c, state.PASSIVE_OPEN)
-  startTimer(tcp, c, 0, tcb[c + RTO_US])
-  sendSynAck(tcp, c)
-  tcb[c + SYN_AT_US] = tcp.nowUs
-  return OK
 }
 
 /** The SYN-ACK once more, for a repeated SYN or a time-out; its round trip cannot be told now. */
@@ -109,19 +132,17 @@ export function repeatSynAck(tcp: Tcp, c: number): void {
   sendSynAck(tcp, c)
 }
 
-function initSequences(tcp: Tcp, c: number, issMin: number): void {
+function initSequences(tcp: Tcp, c: number, irs: number, iss: number): void {
   const tcb = tcp.tcb
   const seg = tcp.segment
-  let iss = tcp.isn.next(seg.remoteAddr, seg.localAddr, seg.ports, tcp.isnTicks)
-  if (issMin !== 0 && le(iss, issMin)) iss = (issMin + 1) | 0
   const first = (iss + 1) | 0
   tcb[c + SND_UNA] = iss
   tcb[c + SND_NXT] = first
   tcb[c + SND_END] = first
-  tcb[c + RCV_NXT] = (seg.seq + 1) | 0
+  tcb[c + RCV_NXT] = (irs + 1) | 0
   tcb[c + RCV_ADV] = tcb[c + RCV_NXT]
   tcb[c + ACK_SENT] = tcb[c + RCV_NXT]
-  tcb[c + SND_WL1] = seg.seq
+  tcb[c + SND_WL1] = irs
   tcb[c + SND_WL2] = iss
   tcb[c + SND_WND] = seg.window // never scaled in a SYN (RFC 7323 §2.2)
   tcb[c + MAX_WND] = seg.window
@@ -132,7 +153,6 @@ function initSequences(tcp: Tcp, c: number, issMin: number): void {
 /** Agrees to every option that the SYN offers and the configuration allows. */
 function takeSynOptions(tcp: Tcp, c: number): void {
   const { tcb, config, options } = tcp
-  options.parse(tcp.frames.region.view, tcp.segment.headerOff)
   if (config.sack && options.sackPermitted) tcb[c + FLAGS] |= SACK
   if (config.timestamps && options.timestamps) agreeOnTimestamps(tcp, c)
   let window = config.receiveWindow
@@ -157,25 +177,37 @@ function agreeOnTimestamps(tcp: Tcp, c: number): void {
 /** Payload of a full segment (RFC 9293 §3.7.1): an MSS leaves out that options take room (RFC 6691). */
 function sendMss(tcp: Tcp, c: number, offered: number): number {
   const ours = ourMss(tcp)
-  const theirs = offered === 0 ? MSS_DEFAULT : offered
+  const theirs = offeredMss(offered)
   const options = tcp.tcb[c + FLAGS] & TIMESTAMPS ? ALIGNED_TIMESTAMPS_LEN : 0
   const mss = (theirs < ours ? theirs : ours) - options
   return mss < MSS_MIN ? MSS_MIN : mss
+}
+
+/** What the peer can receive, by its MSS option; 0 for none. */
+export function offeredMss(option: number): number {
+  if (option === 0) return MSS_DEFAULT
+  return option < MSS_MIN ? MSS_MIN : option
 }
 
 /** What we can receive: the MTU without IPv4 and TCP headers (RFC 9293 §3.7.1, RFC 6691). */
 const ourMss = (tcp: Tcp): number => tcp.device.mtu - ipv4.HEADER_LEN - tcpHeader.HEADER_LEN
 
 /**
- * Sends the SYN-ACK (again); without room now, the work list does it. Its timer is the caller's
- * business: a peer that repeats its SYN, or has no hardware address, must not put off the end.
+ * Sends the SYN-ACK (again); without room or an address now, the work list does it. Its timer is the
+ * caller's business: a peer that repeats its SYN, or has no hardware address, must not put off the end.
  */
 export function sendSynAck(tcp: Tcp, c: number): void {
-  const frame = tcp.device.txSpace() > 0 && isReachable(tcp, c) ? tcp.frames.alloc() : NO_FRAME
-  if (frame === NO_FRAME) {
-    tcp.addWork(c, NEED_OUTPUT)
+  if (!isReachable(tcp, c)) {
+    waitForNeighbour(tcp, c, NEED_OUTPUT)
     return
   }
+  if (!pushSynAck(tcp, c)) tcp.addWork(c, NEED_OUTPUT)
+}
+
+/** Pushes the SYN-ACK of a reachable peer; false if there is no room for it now. */
+export function pushSynAck(tcp: Tcp, c: number): boolean {
+  const frame = tcp.device.txSpace() > 0 ? tcp.frames.alloc() : NO_FRAME
+  if (frame === NO_FRAME) return false
   // Options lie where a payload would.
   const optionsOff = tcp.frames.payloadOff(frame)
   const len = writeSynAckOptions(tcp, c, optionsOff) - optionsOff
@@ -183,6 +215,7 @@ export function sendSynAck(tcp: Tcp, c: number): void {
   tcp.stats.outSegs++
   tcp.frames.sent(frame)
   tcp.device.push(off, HEADERS_LEN + len, OFFLOAD_NONE)
+  return true
 }
 
 /** What was agreed, in Linux's order, each option filled up to whole words with NOPs. */

@@ -48,6 +48,7 @@ import {
 } from './tcb.ts'
 import type { Tcp } from './tcp.ts'
 import { noteResent } from './undo.ts'
+import { waitForNeighbour } from './unresolved.ts'
 
 /** Bursts that follow each other by less than SRTT/32 are one record (flight.ts). */
 const CLOSE_SHIFT = 5
@@ -58,7 +59,7 @@ export function output(tcp: Tcp, c: number): void {
   if (!state.isSynchronized(tcb[c + STATE])) return
   if (!hasUnsent(tcp, c)) return
   if (!isReachable(tcp, c)) {
-    tcp.addWork(c, NEED_OUTPUT)
+    waitForNeighbour(tcp, c, NEED_OUTPUT)
   } else {
     restartAfterIdle(tcp, c)
     // Once anything is out, it is not the peer's window that is waited for.

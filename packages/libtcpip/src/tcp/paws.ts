@@ -9,8 +9,9 @@
 import { OK } from '@sandstorm/libeth'
 import { TCP_NO_TIMESTAMP, TCP_PAWS } from '../drops.ts'
 import { seq } from '../wire/tcp.ts'
+import { answerUnacceptable } from './challenge.ts'
 import { le, lt } from './seq.ts'
-import { ACK_SENT, FLAGS, HEARD_AT, NEED_ACK, TIMESTAMPS, TS_RECENT } from './tcb.ts'
+import { ACK_SENT, FLAGS, HEARD_AT, TIMESTAMPS, TS_RECENT } from './tcb.ts'
 import type { Tcp } from './tcp.ts'
 
 /** After such a silence TS.Recent may have been passed by the peer's clock: it tells nothing (§5.5). */
@@ -21,8 +22,7 @@ export function checkTimestamp(tcp: Tcp, c: number): number {
   if ((tcp.tcb[c + FLAGS] & TIMESTAMPS) === 0) return OK
   if (!tcp.options.timestamps) return tcp.drop(TCP_NO_TIMESTAMP)
   if (!isOld(tcp, c)) return OK
-  tcp.addWork(c, NEED_ACK)
-  return tcp.drop(TCP_PAWS)
+  return answerUnacceptable(tcp, c, TCP_PAWS)
 }
 
 /**

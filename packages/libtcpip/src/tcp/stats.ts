@@ -27,6 +27,14 @@ export interface TcpStats {
   sackReneging: number
   zeroWindowProbes: number
   challengeAcks: number
+  /** RSTs and ACKs not sent, since forged segments can provoke any number of them. */
+  limitedAnswers: number
+  /** SYNs answered without being remembered (synCookies.ts). */
+  syncookiesSent: number
+  /** Connections that such an answer made. */
+  syncookiesRecv: number
+  /** ACKs of no connection, while cookies were about, that held none. */
+  syncookiesFailed: number
   timeWaitReuses: number
   abortsOnTimeout: number
 }
@@ -53,6 +61,10 @@ export const newTcpStats = (): TcpStats => ({
   sackReneging: 0,
   zeroWindowProbes: 0,
   challengeAcks: 0,
+  limitedAnswers: 0,
+  syncookiesSent: 0,
+  syncookiesRecv: 0,
+  syncookiesFailed: 0,
   timeWaitReuses: 0,
   abortsOnTimeout: 0,
 })

@@ -65,8 +65,10 @@ export const WHEEL_PREV = 51
 export const FLAGS = 52
 export const SCALES = 53 // send window scale | receive window scale | length of our headers
 export const LIST_NEXT = 54
+// Limits
+export const CHALLENGES = 55 // when and how many, packed (challenge.ts)
 
-export const TCB_STRIDE = 55
+export const TCB_STRIDE = 56
 
 // Bytes of SCALES; the lowest is the peer's window scale
 export const RECEIVE_SCALE_SHIFT = 8
@@ -101,6 +103,9 @@ export const SEND_CWR: number = 1 << 21 // we have reacted, and the next new dat
 export const TLP_PROBED: number = 1 << 29 // a tail loss probe is under way
 export const TLP_RESENT: number = 1 << 30 // it was a retransmission
 export const ACK_DELAYED: number = 1 << 22 // ACK_AT counts
+export const HALF_COUNTED: number = 1 << 26 // in Tcp.halfOpenBySource
+export const OPEN_COUNTED: number = 1 << 27 // in Tcp.openBySource
+export const UNRESOLVED: number = 1 << 28 // waits for its first hop's address (unresolved.ts)
 
 export class TcbPool {
   readonly tcb: Int32Array

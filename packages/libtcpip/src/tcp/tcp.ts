@@ -8,10 +8,13 @@ import { assert, type Device, type FramePool } from '@sandstorm/libnmio'
 import { DROP_COUNT } from '../drops.ts'
 import { TcpOptions, WINDOW_SCALE_MAX } from '../wire/tcpOptions.ts'
 import type { Application } from './application.ts'
+import { BareLimit } from './bareLimit.ts'
 import type { CongestionControl } from './congestion.ts'
+import { SynCookies } from './cookie.ts'
 import { Flights, NO_FLIGHT } from './flight.ts'
 import { IsnGenerator } from './isn.ts'
 import { Delivery } from './scoreboard.ts'
+import { SourceLimit, sourceKey } from './sourceLimit.ts'
 import * as state from './state.ts'
 import { newTcpStats, type TcpStats } from './stats.ts'
 import { ConnectionTable } from './table.ts'
@@ -21,6 +24,7 @@ import {
   FIN_QUEUED,
   FLAGS,
   FLIGHT,
+  HALF_COUNTED,
   HASH,
   LIST_NEXT,
   LOCAL_ADDR,
@@ -28,6 +32,7 @@ import {
   NEED_ACK,
   NO_CONN,
   ON_LIST,
+  OPEN_COUNTED,
   OPENED,
   PASSIVE,
   PORTS,
@@ -44,6 +49,7 @@ import {
 } from './tcb.ts'
 import { TimerWheel } from './timerWheel.ts'
 import { TimeWait } from './timeWait.ts'
+import { Unresolved } from './unresolved.ts'
 import { receiveScale, WINDOW_MAX } from './window.ts'
 
 export interface TcpConfig {
@@ -51,8 +57,21 @@ export interface TcpConfig {
   maxConnections: number
   /** Connections with data in the network at the same time; others wait for their turn. */
   maxFlights: number
-  /** Connections that have not completed the handshake; further SYNs are silently dropped. */
+  /**
+   * Connections that have not completed the handshake, at most half of all; further SYNs are answered
+   * with cookies (RFC 4987 §3.6).
+   */
   backlog: number
+  /**
+   * Of these, one source's (an IPv4 address); its further SYNs are answered with cookies. That refuses
+   * nobody, so many clients behind one address come to no harm. 0: as many as the backlog.
+   */
+  maxHalfOpenPerSource: number
+  /**
+   * One source's connections; its further SYNs are dropped. 0, as by default: any number, since a
+   * proxy or a provider's NAT may rightly have thousands.
+   */
+  maxPerSource: number
   /** Receive window offered to every peer, bytes; a peer without window scale gets at most 65535. */
   receiveWindow: number
   /** Whether window scale, timestamps (RFC 7323) and SACK (RFC 2018) are used with peers that offer them. */
@@ -77,6 +96,8 @@ export const TCP_DEFAULTS: TcpConfig = {
   maxConnections: 65536,
   maxFlights: 65536,
   backlog: 4096,
+  maxHalfOpenPerSource: 1024,
+  maxPerSource: 0,
   receiveWindow: 65535,
   windowScale: true,
   timestamps: true,
@@ -132,8 +153,15 @@ export class Tcp {
   /** What the ACK being processed delivered (scoreboard.ts). */
   readonly delivery: Delivery = new Delivery()
   readonly isn: IsnGenerator
+  readonly cookies: SynCookies
+  readonly bareLimit: BareLimit
+  /** The backlog that is used. */
+  readonly backlog: number
+  readonly halfOpenBySource: SourceLimit
+  readonly openBySource: SourceLimit
   readonly options: TcpOptions = new TcpOptions()
   readonly segment: Segment = new Segment()
+  readonly unresolved: Unresolved = new Unresolved()
   readonly stats: TcpStats = newTcpStats()
   /** Drops by reason (drops.ts). */
   readonly drops: Float64Array = new Float64Array(DROP_COUNT)
@@ -151,6 +179,7 @@ export class Tcp {
   /** The work list (work.ts), first and last. */
   workHead: number = NO_CONN
   workTail: number = NO_CONN
+  readonly #sourceSecret: number
   readonly #listening = new Uint8Array(65536)
 
   /** `random` returns secret int32s; it is asked only here. */
@@ -179,6 +208,13 @@ export class Tcp {
     this.timers = new TimerWheel(this.tcb, this.nowMs)
     this.timeWait = new TimeWait(config.timeWaitEntries, config.timeWaitMs)
     this.isn = new IsnGenerator(random)
+    this.cookies = new SynCookies(random)
+    this.bareLimit = new BareLimit(random())
+    const half = Math.ceil(config.maxConnections / 2)
+    this.backlog = config.backlog < half ? config.backlog : half
+    this.halfOpenBySource = new SourceLimit(this.backlog, config.maxHalfOpenPerSource)
+    this.openBySource = new SourceLimit(config.maxConnections, config.maxPerSource)
+    this.#sourceSecret = random() | 0
     const most = WINDOW_MAX << WINDOW_SCALE_MAX
     assert(config.receiveWindow > 0 && config.receiveWindow <= most, 'a window of 1 byte to 1 GB')
   }
@@ -276,7 +312,7 @@ export class Tcp {
     const after = state.next(before, event)
     if (before === after) return
     tcb[c + STATE] = after
-    if (before === state.SYN_RCVD && tcb[c + FLAGS] & PASSIVE) this.halfOpen--
+    if (tcb[c + FLAGS] & PASSIVE) this.#countHandshake(c, before, after)
     if (after === state.FIN_WAIT_2) this.#startAppTimer(c, this.config.finWait2Ms)
   }
 
@@ -292,6 +328,7 @@ export class Tcp {
     if (tcb[c + FLIGHT] !== NO_FLIGHT) this.flights.close(tcb[c + FLIGHT])
     tcb[c + FLIGHT] = NO_FLIGHT
     this.table.remove(c)
+    if (tcb[c + FLAGS] & OPEN_COUNTED) this.openBySource.remove(this.sourceKeyOf(c))
     if (tcb[c + FLAGS] & OPENED) this.app.onClosed(c)
     // A connection on the work list is freed when the list is walked.
     if ((tcb[c + FLAGS] & ON_LIST) === 0) this.pool.free(c)
@@ -309,6 +346,16 @@ export class Tcp {
     this.workTail = c
   }
 
+  /** An address's key for limits by source (sourceLimit.ts). */
+  sourceKey(remoteAddr: number): number {
+    return sourceKey(remoteAddr, this.#sourceSecret)
+  }
+
+  /** The key of a connection's source. */
+  sourceKeyOf(c: number): number {
+    return this.sourceKey(this.tcb[c + REMOTE_ADDR])
+  }
+
   drop(reason: number): number {
     this.drops[reason]++
     return reason
@@ -319,6 +366,21 @@ export class Tcp {
     tcb[c + APP_AT] = (this.nowMs + ms) | 0
     tcb[c + FLAGS] |= APP_ARMED
     this.timers.schedule(c, tcb[c + APP_AT])
+  }
+
+  /** A passive open begins, or its handshake is over, one way or the other. */
+  #countHandshake(c: number, before: number, after: number): void {
+    const tcb = this.tcb
+    if (after === state.SYN_RCVD) {
+      const key = this.sourceKeyOf(c)
+      this.halfOpen++
+      if (this.halfOpenBySource.add(key)) tcb[c + FLAGS] |= HALF_COUNTED
+      if (this.openBySource.add(key)) tcb[c + FLAGS] |= OPEN_COUNTED
+    } else if (before === state.SYN_RCVD) {
+      this.halfOpen--
+      if (tcb[c + FLAGS] & HALF_COUNTED) this.halfOpenBySource.remove(this.sourceKeyOf(c))
+      tcb[c + FLAGS] &= ~HALF_COUNTED
+    }
   }
 
   #remember(c: number): void {

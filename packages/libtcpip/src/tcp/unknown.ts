@@ -9,6 +9,7 @@ import { segmentLen } from './acceptance.ts'
 import { onSyn } from './listen.ts'
 import { sendBare } from './segment.ts'
 import { gt } from './seq.ts'
+import { isCookieDue, needsCookie, sendCookie } from './synCookies.ts'
 import type { Tcp } from './tcp.ts'
 import { NOT_WAITING, TW_RCV_NXT, TW_SND_NXT } from './timeWait.ts'
 import { WINDOW_MAX } from './window.ts'
@@ -24,22 +25,43 @@ export function onUnknown(tcp: Tcp): number {
   if (seg.flags & RST) return tcp.drop(TCP_NO_CONNECTION)
   if (tcp.isListening(seg.ports & 0xffff)) {
     if ((seg.flags & (SYN | ACK)) === SYN) {
-      return seg.flags & FIN ? tcp.drop(TCP_BAD_FLAGS) : onSyn(tcp, 0)
+      return seg.flags & FIN ? tcp.drop(TCP_BAD_FLAGS) : open(tcp, 0)
     }
     if ((seg.flags & ACK) === 0) return tcp.drop(TCP_BAD_FLAGS)
-    reset(tcp)
+    if (isCookieDue(tcp)) onFailedCookie(tcp)
+    else reset(tcp)
     return tcp.drop(TCP_NO_CONNECTION)
   }
   reset(tcp)
   return tcp.drop(TCP_NO_LISTENER)
 }
 
-/** Answers `tcp.segment` with the RST of RFC 9293 §3.10.7.1. */
-function reset(tcp: Tcp): void {
+/** A SYN to a listener; `issMin` as in `onSyn`. A cookie cannot heed it: its number is a hash. */
+const open = (tcp: Tcp, issMin: number): number =>
+  needsCookie(tcp) ? sendCookie(tcp) : onSyn(tcp, issMin)
+
+/**
+ * While cookies are about, data may come whose predecessors were lost, handshake and all. It is not
+ * reset: the first of it, sent again, has the cookie in the right place.
+ */
+function onFailedCookie(tcp: Tcp): void {
+  tcp.stats.syncookiesFailed++
+  if (tcp.segment.payloadLen === 0) reset(tcp)
+}
+
+/** Answers `tcp.segment` with the RST of RFC 9293 §3.10.7.1, if not too many are. */
+export function reset(tcp: Tcp): void {
   const seg = tcp.segment
+  if (!mayAnswer(tcp)) return
   tcp.stats.outRsts++
   if (seg.flags & ACK) sendBare(tcp, seg.ack, 0, RST, 0)
   else sendBare(tcp, 0, (seg.seq + segmentLen(tcp)) | 0, RST | ACK, 0)
+}
+
+function mayAnswer(tcp: Tcp): boolean {
+  if (tcp.bareLimit.take(tcp.sourceKey(tcp.segment.remoteAddr), tcp.nowMs)) return true
+  tcp.stats.limitedAnswers++
+  return false
 }
 
 /**
@@ -53,7 +75,7 @@ function onTimeWait(tcp: Tcp, e: number, hash: number): number {
   if (seg.flags & RST) return tcp.drop(TCP_RST_IGNORED)
   const fresh = (seg.flags & (SYN | ACK | FIN)) === SYN && gt(seg.seq, rcvNxt)
   if (fresh && tcp.isListening(seg.ports & 0xffff)) {
-    const reason = onSyn(tcp, sndNxt)
+    const reason = open(tcp, sndNxt)
     if (reason !== OK) return reason
     tcp.timeWait.remove(e)
     tcp.stats.timeWaitReuses++
@@ -66,6 +88,7 @@ function onTimeWait(tcp: Tcp, e: number, hash: number): number {
   }
   // Nothing new and nothing wrong: no answer, or two ends in TIME-WAIT would answer each other for ever.
   if (segmentLen(tcp) === 0 && seg.seq === rcvNxt) return OK
+  if (!mayAnswer(tcp)) return OK
   const window = tcp.config.receiveWindow
   sendBare(tcp, sndNxt, rcvNxt, ACK, window < WINDOW_MAX ? window : WINDOW_MAX)
   return OK

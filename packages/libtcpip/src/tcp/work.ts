@@ -1,21 +1,23 @@
 /**
  * The work list: connections that still have something to send when a batch is over, because an ACK
  * was carried by no data (so one ACK answers a whole batch, RFC 9293 MUST-58), because the ring was
- * full, or because the first hop's address was not known. First come, first served.
+ * full, or because the first hop's address has just become known. First come, first served.
  */
 import { ACK } from '../wire/tcp.ts'
 import { sendSynAck } from './listen.ts'
 import { output } from './output.ts'
-import { sendControl } from './segment.ts'
+import { isReachable, sendControl } from './segment.ts'
 import * as state from './state.ts'
 import { FLAGS, LIST_NEXT, NEED_ACK, NEED_OUTPUT, NO_CONN, ON_LIST, SND_NXT, STATE } from './tcb.ts'
 import type { Tcp } from './tcp.ts'
+import { waitForNeighbour, wakeResolved } from './unresolved.ts'
 
 /**
  * Serves everybody who was on the list when the call began, for as long as the ring has space. True
  * if somebody is left because the ring or the frames ran out: worth another call when some are back.
  */
 export function runWork(tcp: Tcp): boolean {
+  wakeResolved(tcp)
   const last = tcp.workTail
   let c = NO_CONN
   while (c !== last && tcp.device.txSpace() > 0) {
@@ -40,7 +42,7 @@ function serve(tcp: Tcp, c: number): void {
     if (tcb[c + STATE] === state.SYN_RCVD) sendSynAck(tcp, c)
     else output(tcp, c)
   }
-  if (tcb[c + FLAGS] & NEED_ACK && !sendControl(tcp, c, tcb[c + SND_NXT], ACK)) {
-    tcp.addWork(c, NEED_ACK)
-  }
+  if ((tcb[c + FLAGS] & NEED_ACK) === 0) return
+  if (!isReachable(tcp, c)) waitForNeighbour(tcp, c, NEED_ACK)
+  else if (!sendControl(tcp, c, tcb[c + SND_NXT], ACK)) tcp.addWork(c, NEED_ACK)
 }
