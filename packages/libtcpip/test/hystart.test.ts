@@ -1,7 +1,7 @@
 /** HyStart++ (RFC 9406): slow start that ends when the round trip grows, for both algorithms. */
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { type CongestionControl, tcb as fields, NewReno } from '../src/index.ts'
+import { type CongestionControl, Cubic, tcb as fields, NewReno } from '../src/index.ts'
 import { Flow } from './kit/flow.ts'
 
 const { SND_NXT, SND_UNA, SSTHRESH } = fields
@@ -41,7 +41,7 @@ const warm = (cc: CongestionControl, rttMs = 50): SlowStarter => {
   return flow
 }
 
-for (const make of [() => new NewReno()]) {
+for (const make of [() => new Cubic(), () => new NewReno()]) {
   const { name } = make()
 
   test(`${name}: an even round trip doubles the window, round after round`, () => {

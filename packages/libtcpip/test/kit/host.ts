@@ -9,6 +9,7 @@ import assert from 'node:assert/strict'
 import { arpPacket, ethernet } from '@sandstorm/libeth'
 import { FramePool, type MemoryPort, memoryLink, Region } from '@sandstorm/libnmio'
 import {
+  type CongestionControl,
   checksum,
   ipv4,
   NewReno,
@@ -46,6 +47,7 @@ export const PEER_PORT = 40000
 
 export interface HostOptions {
   tcp?: Partial<TcpConfig>
+  congestion?: CongestionControl
   mtu?: number
   ringSize?: number
   /** Frames of the stack's pool. */
@@ -131,7 +133,7 @@ export class Host {
       address: OUR_ADDR,
       prefixLen: 24,
       app: this.app,
-      congestion: new NewReno(),
+      congestion: options.congestion ?? new NewReno(),
       tcp: config,
       random: () => {
         key = (Math.imul(key, 0x915f77f5) + 0x9e3779b9) | 0
