@@ -3,8 +3,10 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { type CongestionControl, Cubic, tcb as fields, NewReno } from '../src/index.ts'
 import { Flow } from './kit/flow.ts'
+import { advance, established, Host, send, write } from './kit/host.ts'
+import { ACK } from './kit/segment.ts'
 
-const { SND_NXT, SND_UNA, SSTHRESH } = fields
+const { CWND, SND_NXT, SND_UNA, SSTHRESH } = fields
 const NO_SSTHRESH = 2 ** 30
 const MSS = 1000
 
@@ -154,5 +156,32 @@ for (const make of [() => new Cubic(), () => new NewReno()]) {
     assert.equal(flow.ssthresh, NO_SSTHRESH)
     flow.tcb[SND_NXT] = flow.tcb[SND_UNA] + flow.cwnd
     assert.ok(flow.flight(50).every(growth => growth === 1))
+  })
+
+  test(`${name}: through the stack, 20 ms more slow the window down before anything is lost`, () => {
+    const t = new Host({ congestion: make(), ringSize: 1024, frames: 2048 })
+    established(t, { mss: MSS, rttMs: 50, wscale: 7, win: 4_000_000 })
+    write(t, 4_000_000)
+    let at = 1
+    let startedUs = t.nowUs
+    // A burst is timed once, and what leaves within SRTT/32 is one: the ACKs come at intervals.
+    const growth = (rttMs: number): number => {
+      const before = t.field(CWND)
+      const count = t.take().length
+      advance(t, rttMs - (t.nowUs - startedUs) / 1000)
+      startedUs = t.nowUs
+      for (let i = 0; i < count; i += 2) {
+        at += 2 * MSS
+        send(t, { flags: ACK, seq: 1, ack: at, win: 32_000 })
+        t.nowUs += 2500
+      }
+      return t.field(CWND) / before
+    }
+    assert.deepEqual([growth(50), growth(50)], [2, 2])
+    const slower = growth(70)
+    assert.ok(slower > 1.5 && slower < 1.9, `${slower}`)
+    assert.ok(growth(120) < 1.3)
+    assert.equal(t.field(SSTHRESH), NO_SSTHRESH)
+    assert.equal(t.tcp.stats.timeouts + t.tcp.stats.retransSegs, 0)
   })
 }
