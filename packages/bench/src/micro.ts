@@ -3,8 +3,9 @@
  * systems (a call in a tight loop is flattered by caches and branch prediction). Each case runs in
  * rounds of at least a fifth of `--seconds`; the median round counts.
  */
-import { FramePool, memoryLink, Region } from '@sandstorm/libnmio'
+import { assert, FramePool, memoryLink, Region } from '@sandstorm/libnmio'
 import {
+  Cubic,
   checksum,
   patchHeaders,
   SipHash,
@@ -17,10 +18,15 @@ import { HttpMachine } from 'sandstorm'
 import { oneObject, Pair } from './memoryRun.ts'
 import type { Options } from './options.ts'
 import { markdownTable, median, report, spreadPercent } from './report.ts'
+import { CONNECTIONS, type Offer, StackRun } from './stackRun.ts'
 
 /** Does the operation `ops` times; what it returns keeps the compiler from leaving it out. */
 type Run = (ops: number) => number
+/** Does the operation `ops` times; returns the milliseconds that count. */
+type Timed = (ops: number) => number
 const ROUNDS = 5
+/** Segments in flight where ACKs are measured: an initial window. */
+const WINDOW_SEGMENTS = 10
 
 const CASES: Readonly<Record<string, () => Run | Promise<Run>>> = {
   'checksum/20': () => sumOf(20),
@@ -34,15 +40,27 @@ const CASES: Readonly<Record<string, () => Run | Promise<Run>>> = {
   'table/lookup/10': async () => lookUp(await tableOf(10)),
   'table/lookup/10k': async () => lookUp(await tableOf(10_000)),
   'table/lookup/1M': async () => lookUp(await tableOf(1_000_000)),
+  'cubic/onAck': cubicAcks,
   'http/next': nextRequest,
   'frames/send': sendFrames,
+}
+
+/** ACKs through the whole stack; only its own time counts, not the peer's. */
+const STACK_CASES: Readonly<Record<string, () => Timed>> = {
+  'ack/plain': () => steadyAcks('nothing'),
+  'ack/timestamps': () => steadyAcks('timestamps'),
+  'ack/sack': sackedAcks,
+  'retransmit/timeout': timeOuts,
 }
 
 /** Runs all cases, each for about `--seconds`. */
 export async function benchMicro(options: Options): Promise<void> {
   const results: { name: string; ns: number[] }[] = []
   for (const [name, prepare] of Object.entries(CASES)) {
-    results.push({ name, ns: measure(await prepare(), options.seconds * 1000) })
+    results.push({ name, ns: measure(stopWatch(await prepare()), options.seconds * 1000) })
+  }
+  for (const [name, prepare] of Object.entries(STACK_CASES)) {
+    results.push({ name, ns: measure(prepare(), options.seconds * 1000) })
   }
   const rows = results.map(({ name, ns }) => [
     name,
@@ -53,20 +71,26 @@ export async function benchMicro(options: Options): Promise<void> {
 }
 
 /** Nanoseconds per operation in each round; the first, for the compiler, is left out. */
-function measure(run: Run, ms: number): number[] {
+function measure(time: Timed, ms: number): number[] {
   const ns: number[] = []
   let ops = 1000
   for (let round = 0; round <= ROUNDS; round++) {
     let spent = 0
     for (; ; ops *= 2) {
-      const start = performance.now()
-      sink = run(ops)
-      spent = performance.now() - start
+      spent = time(ops)
       if (spent >= ms / ROUNDS) break
     }
     if (round > 0) ns.push((spent * 1e6) / ops)
   }
   return ns
+}
+
+function stopWatch(run: Run): Timed {
+  return ops => {
+    const start = performance.now()
+    sink = run(ops)
+    return performance.now() - start
+  }
 }
 
 /** Where results go, so that they count as used. */
@@ -157,5 +181,73 @@ function sendFrames(): Run {
       for (let n = 0; n < done; n++) frames.complete(a.doneOff[n])
     }
     return frames.freeCount
+  }
+}
+
+/** A flow in congestion avoidance, with a loss now and then so that its window stays one of many. */
+function cubicAcks(): Run {
+  const { CWND, MSS, SRTT_US, SSTHRESH, TCB_STRIDE } = tcb
+  const cc = new Cubic()
+  const fields = new Int32Array(TCB_STRIDE)
+  fields[MSS] = 1460
+  fields[SRTT_US] = 50_000
+  cc.onOpen(fields, 0, false)
+  fields[CWND] = 1000 * 1460
+  let nowUs = 0
+  return ops =>
+    repeat(ops, i => {
+      if ((i & 0xffff) === 0) {
+        cc.onLoss(fields, 0, fields[CWND])
+        fields[CWND] = fields[SSTHRESH]
+      }
+      nowUs = (nowUs + 100) | 0
+      cc.onAck(fields, 0, 2920, fields[CWND], 50_000, nowUs)
+      return fields[CWND]
+    })
+}
+
+/** An ACK of two segments, which lets two more out. */
+function steadyAcks(offer: Offer): Timed {
+  const run = new StackRun(offer, WINDOW_SEGMENTS)
+  return timed(run, CONNECTIONS, () => {
+    run.turn(2, 0)
+    assert(run.stack.tcp.stats.retransSegs === 0, 'nothing is lost')
+  })
+}
+
+/** A lost segment: ACKs with a growing block, one after the other, until one acknowledges all. */
+function sackedAcks(): Timed {
+  const run = new StackRun('sack', WINDOW_SEGMENTS)
+  return timed(run, CONNECTIONS * WINDOW_SEGMENTS, () => {
+    for (let sacked = 1; sacked < WINDOW_SEGMENTS; sacked++) run.turn(0, sacked)
+    run.turn(-1, 0)
+  })
+}
+
+/**
+ * Silence until every connection has sent its segment again, and two ACKs: the second gives the round
+ * trip that ends the back-off (RFC 6298 §5).
+ */
+function timeOuts(): Timed {
+  const run = new StackRun('nothing', 1)
+  const { stats } = run.stack.tcp
+  return timed(run, CONNECTIONS, () => {
+    const before = stats.timeouts
+    for (let polls = 0; stats.timeouts < before + CONNECTIONS; polls++) {
+      assert(polls < 10, 'silence leads to time-outs')
+      run.poll(1_000_000)
+    }
+    run.turn(-1, 0)
+    run.turn(-1, 0)
+  })
+}
+
+/** Times `turn`, which does `each` operations, as often as it takes, in the stack's own time. */
+function timed(run: StackRun, each: number, turn: () => void): Timed {
+  return ops => {
+    const before = run.ms
+    const turns = Math.ceil(ops / each)
+    for (let i = 0; i < turns; i++) turn()
+    return ((run.ms - before) * ops) / (turns * each)
   }
 }

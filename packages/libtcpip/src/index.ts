@@ -17,6 +17,7 @@ export { Stack, type StackOptions } from './stack.ts'
 export { abort } from './tcp/abort.ts'
 export { type Application, BUSY } from './tcp/application.ts'
 export { type CongestionControl, initialWindow } from './tcp/congestion.ts'
+export { Cubic } from './tcp/cubic.ts'
 export { NewReno } from './tcp/newreno.ts'
 export { output } from './tcp/output.ts'
 export {

@@ -9,6 +9,7 @@
 import { assert, type Device, FramePool } from '@sandstorm/libnmio'
 import {
   abort,
+  Cubic,
   NewReno,
   Stack,
   state,
@@ -39,6 +40,8 @@ export interface ServerOptions {
   transmit?: TransmitKind | undefined
   /** Copies of each ready frame made at once; default 1, further ones on demand. */
   replicas?: number | undefined
+  /** Congestion control; default cubic. */
+  cc?: 'cubic' | 'newreno' | undefined
   tcp?: Partial<TcpConfig>
   limits?: Partial<MountLimits>
   random: () => number
@@ -75,7 +78,7 @@ export class Server {
       address: options.address,
       prefixLen: options.prefixLen,
       app: this.mount,
-      congestion: new NewReno(),
+      congestion: options.cc === 'newreno' ? new NewReno() : new Cubic(),
       tcp: config,
       random: options.random,
       nowUs: options.nowUs,

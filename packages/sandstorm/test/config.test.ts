@@ -33,7 +33,7 @@ test('the defaults are those of the contract', () => {
     memoryBytes: 2 ** 30,
     transmit: 'auto',
     replicas: 0,
-    cc: 'newreno',
+    cc: 'cubic',
     pcap: '',
     trace: false,
     fault: '',
@@ -217,7 +217,6 @@ describe('what a later version brings is refused as such', () => {
     { device: 'xdp:eth0' },
     { device: 'memif:/run/x' },
     { workers: '2' },
-    { cc: 'cubic' },
     { address: ['10.77.0.2/24', '10.77.0.3/24'] },
   ]
   for (const flags of later)

@@ -14,3 +14,11 @@ for (const transmit of ['template', 'gather', 'copy'] as const) {
     }
   })
 }
+
+for (const cc of [undefined, 'cubic', 'newreno'] as const) {
+  test(`congestion control is what was asked for, cubic by default: ${cc}`, () => {
+    const world = new World(FILES, { cc })
+    assert.equal(world.server.stack.tcp.cc.name, cc ?? 'cubic')
+    assert.equal(world.fetch('/big.bin').body.length, 300_001)
+  })
+}

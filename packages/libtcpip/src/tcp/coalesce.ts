@@ -4,8 +4,8 @@
  * processing. The paper names what LRO does for a kernel (§2); this is the part a server has use for.
  *
  * Nothing is lost if the last one turns out damaged: then it is as if ACKs had been lost on the way.
- * A duplicate ACK is never taken for superseded, since each one counts (RFC 5681 §3.2), and window
- * growth counts bytes, not ACKs.
+ * A duplicate ACK is never taken for superseded, since each one counts (RFC 5681 §3.2). Window
+ * growth counts bytes, not ACKs; only slow start takes at most eight segments from one (hystart.ts).
  */
 import { ethernet } from '@sandstorm/libeth'
 import * as ipv4 from '../wire/ipv4.ts'

@@ -28,6 +28,11 @@ export interface CongestionControl {
   onIdle(tcb: Int32Array, c: number, nowUs: number): void
 }
 
+/** Keeps sums of windows far from the int32 limit. */
+export const CWND_MAX: number = 1 << 28
+/** SSTHRESH before anything has set one: the initial slow start, which no window ends. */
+export const SSTHRESH_NONE: number = 1 << 30
+
 /** RFC 6928: ten segments, or fewer if segments are large. */
 export function initialWindow(mss: number): number {
   const most = 2 * mss > 14600 ? 2 * mss : 14600

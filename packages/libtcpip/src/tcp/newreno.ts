@@ -1,13 +1,11 @@
 /**
- * NewReno (RFC 5681, 6582): slow start by the bytes acknowledged, congestion avoidance by one
+ * NewReno (RFC 5681, 6582): slow start with HyStart++ (hystart.ts), congestion avoidance by one
  * segment per window of acknowledged bytes (RFC 3465), half the flight on loss. Counting bytes, not
  * ACKs, makes a peer that divides its ACKs gain nothing.
  */
-import { type CongestionControl, initialWindow } from './congestion.ts'
+import { type CongestionControl, CWND_MAX, initialWindow, SSTHRESH_NONE } from './congestion.ts'
+import { openHyStart, slowStart } from './hystart.ts'
 import { BYTES_ACKED, CWND, MSS, SSTHRESH } from './tcb.ts'
-
-/** Keeps sums of windows far from the int32 limit. */
-const CWND_MAX = 1 << 28
 
 export class NewReno implements CongestionControl {
   readonly name: string = 'newreno'
@@ -15,25 +13,21 @@ export class NewReno implements CongestionControl {
   onOpen(tcb: Int32Array, c: number, synLost: boolean): void {
     // RFC 5681 §3.1: after a lost SYN the initial window is one segment.
     tcb[c + CWND] = synLost ? tcb[c + MSS] : initialWindow(tcb[c + MSS])
-    tcb[c + SSTHRESH] = CWND_MAX
-    tcb[c + BYTES_ACKED] = 0
+    tcb[c + SSTHRESH] = SSTHRESH_NONE
+    openHyStart(tcb, c)
   }
 
-  onAck(tcb: Int32Array, c: number, ackedBytes: number, flightBytes: number): void {
+  onAck(tcb: Int32Array, c: number, ackedBytes: number, flightBytes: number, rttUs: number): void {
     const cwnd = tcb[c + CWND]
     if (flightBytes * 2 < cwnd || cwnd >= CWND_MAX) return
-    const mss = tcb[c + MSS]
-    const ssthresh = tcb[c + SSTHRESH]
-    if (cwnd < ssthresh) {
-      // RFC 3465 with L = 2 would add at most 2 MSS an ACK; stretch ACKs of GRO receivers cover
-      // dozens of segments, so, like Linux, every byte counts, up to ssthresh.
-      tcb[c + CWND] = ackedBytes < ssthresh - cwnd ? cwnd + ackedBytes : ssthresh
+    if (cwnd < tcb[c + SSTHRESH]) {
+      if (slowStart(tcb, c, ackedBytes, rttUs)) tcb[c + BYTES_ACKED] = 0
       return
     }
     const acked = tcb[c + BYTES_ACKED] + ackedBytes
     if (acked >= cwnd) {
       tcb[c + BYTES_ACKED] = acked - cwnd
-      tcb[c + CWND] = cwnd + mss
+      tcb[c + CWND] = cwnd + tcb[c + MSS]
     } else {
       tcb[c + BYTES_ACKED] = acked
     }

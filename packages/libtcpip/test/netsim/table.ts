@@ -3,13 +3,14 @@
  * kB/s (1000 bytes), and how it was reached: segments sent again, those among them that the client
  * had already, time-outs. The same commit makes the same tables.
  */
-import { type CongestionControl, NewReno } from '../../src/index.ts'
+import { type CongestionControl, Cubic, NewReno } from '../../src/index.ts'
 import type { LinkOptions } from './link.ts'
 import { jainIndex, Simulation, simulate } from './run.ts'
 
 /** The algorithms that are compared. */
 const CONTROLS: Record<string, () => CongestionControl> = {
   newreno: () => new NewReno(),
+  cubic: () => new Cubic(),
 }
 
 const LOSSES_PERCENT = [0, 0.1, 1, 2, 5, 10]

@@ -101,7 +101,7 @@ function addServe(program: Command, finish: (exitCode: number) => void): void {
     .option('--memory <size>', 'packet and content memory, like 512MiB (default: 1GiB)')
     .option('--replicas <n>', 'copies of each packet made in advance (default: on demand)')
     .option('--transmit <how>', 'template, gather or copy (default: what suits the device)')
-    .option('--cc <name>', 'congestion control: newreno, the only one in this version')
+    .option('--cc <name>', 'congestion control: cubic or newreno (default: cubic)')
     .option('--pcap <file>', 'write all frames to a pcapng file')
     .option('--trace', 'print a line for each frame')
     .option('--fault <list>', 'a bad network: drop, dup, reorder, corrupt, delay, seed')

@@ -82,9 +82,22 @@ function makeSetup(
   content: ContentShared,
   control: SharedArrayBuffer,
 ): WorkerSetup {
-  const { address, prefixLen, port, replicas, pcap, trace, fault } = config
+  const { address, prefixLen, port, replicas, cc, pcap, trace, fault } = config
   const transmit = config.transmit === 'auto' ? undefined : config.transmit
-  return { tap, content, address, prefixLen, port, transmit, replicas, pcap, trace, fault, control }
+  return {
+    tap,
+    content,
+    address,
+    prefixLen,
+    port,
+    transmit,
+    replicas,
+    cc,
+    pcap,
+    trace,
+    fault,
+    control,
+  }
 }
 
 const ready = (worker: Worker): Promise<void> =>

@@ -58,6 +58,7 @@ function build(setup: WorkerSetup): Server {
     port: setup.port,
     transmit: setup.transmit,
     replicas: Math.max(1, setup.replicas),
+    cc: setup.cc,
     random: () => randomBytes(4).readInt32LE(),
     nowUs: nowUs(),
   })

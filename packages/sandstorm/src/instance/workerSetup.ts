@@ -1,5 +1,6 @@
 /** What main thread and packet thread say to each other: plain data and one shared word. */
 import type { TapHandle } from '@sandstorm/libnmio'
+import type { CongestionName } from '../config.ts'
 import type { ContentShared } from '../content/table.ts'
 import type { TransmitKind } from '../server.ts'
 import type { ServerStats } from '../stats.ts'
@@ -15,6 +16,7 @@ export interface WorkerSetup {
   readonly transmit: TransmitKind | undefined
   /** Copies of each ready frame made at once; 0: on demand. */
   readonly replicas: number
+  readonly cc: CongestionName
   /** Capture file; '': none. */
   readonly pcap: string
   readonly trace: boolean

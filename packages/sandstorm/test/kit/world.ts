@@ -20,7 +20,8 @@ import { makeSite, type Site } from './site.ts'
 export const SERVER_ADDR = 0x0a000001
 export const SERVER_PORT = 80
 
-export interface WorldOptions extends Partial<Pick<ServerOptions, 'tcp' | 'limits' | 'replicas'>> {
+export interface WorldOptions
+  extends Partial<Pick<ServerOptions, 'tcp' | 'limits' | 'replicas' | 'cc'>> {
   transmit?: TransmitKind
   mtu?: number
   ringSize?: number
@@ -75,6 +76,7 @@ export class World {
       port: SERVER_PORT,
       transmit: options.transmit,
       replicas: options.replicas,
+      cc: options.cc,
       tcp: { maxConnections: 4096, ...options.tcp },
       limits: options.limits ?? {},
       random: lcg(),
