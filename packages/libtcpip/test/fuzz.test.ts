@@ -135,6 +135,7 @@ function assertBounded(t: Host): void {
   assert.ok(pool.usedCount <= 16 && table.count <= pool.usedCount)
   assert.ok(timeWait.count <= 16 && timers.count <= table.count)
   assert.ok(halfOpen >= 0 && halfOpen <= 12)
+  assert.ok(t.tcp.reassembly.usedCount <= 12)
 }
 
 /** Changes some bytes; usually the checksums are made to fit again, so that the change gets far. */

@@ -6,6 +6,8 @@ export interface TcpStats {
   estabResets: number
   inSegs: number
   inErrs: number
+  /** Segments that were queued behind a hole; those without room are drops. */
+  outOfOrderSegs: number
   /** Pure ACKs that a later one of the same batch made superfluous; not in inSegs. */
   coalescedAcks: number
   outSegs: number
@@ -46,6 +48,7 @@ export const newTcpStats = (): TcpStats => ({
   estabResets: 0,
   inSegs: 0,
   inErrs: 0,
+  outOfOrderSegs: 0,
   coalescedAcks: 0,
   outSegs: 0,
   outRsts: 0,

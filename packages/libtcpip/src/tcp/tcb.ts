@@ -126,12 +126,13 @@ export class TcbPool {
     return this.capacity - this.#freeCount
   }
 
-  /** A zeroed TCB in state CLOSED, or NO_CONN when all are in use. */
+  /** A TCB in state CLOSED, zeroed but for the heads of its lists, or NO_CONN when all are in use. */
   alloc(): number {
     if (this.#freeCount === 0) return NO_CONN
     const c = this.#free[--this.#freeCount]
     this.tcb.fill(0, c, c + TCB_STRIDE)
     this.tcb[c + FLIGHT] = -1
+    this.tcb[c + OUT_OF_ORDER] = -1
     return c
   }
 

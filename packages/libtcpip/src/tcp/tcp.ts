@@ -13,6 +13,8 @@ import type { CongestionControl } from './congestion.ts'
 import { SynCookies } from './cookie.ts'
 import { Flights, NO_FLIGHT } from './flight.ts'
 import { IsnGenerator } from './isn.ts'
+import { Reassembly } from './reassembly.ts'
+import { SackBlocks } from './sackBlocks.ts'
 import { Delivery } from './scoreboard.ts'
 import { SourceLimit, sourceKey } from './sourceLimit.ts'
 import * as state from './state.ts'
@@ -88,6 +90,8 @@ export interface TcpConfig {
   maxRetries: number
   /** Retransmissions of a SYN-ACK (1, 3, 7, 15, 31 s). */
   maxSynAckRetries: number
+  /** Frames that segments beyond a hole may wait in, all connections together; 0: an eighth of the pool. */
+  outOfOrderFrames: number
   /** Time to live of every packet. */
   ttl: number
 }
@@ -107,6 +111,7 @@ export const TCP_DEFAULTS: TcpConfig = {
   finWait2Ms: 60_000,
   maxRetries: 10,
   maxSynAckRetries: 5,
+  outOfOrderFrames: 0,
   ttl: 64,
 }
 
@@ -152,6 +157,8 @@ export class Tcp {
   readonly flights: Flights
   /** What the ACK being processed delivered (scoreboard.ts). */
   readonly delivery: Delivery = new Delivery()
+  readonly reassembly: Reassembly
+  readonly sack: SackBlocks = new SackBlocks()
   readonly isn: IsnGenerator
   readonly cookies: SynCookies
   readonly bareLimit: BareLimit
@@ -207,6 +214,11 @@ export class Tcp {
     this.flights = new Flights(config.maxFlights)
     this.timers = new TimerWheel(this.tcb, this.nowMs)
     this.timeWait = new TimeWait(config.timeWaitEntries, config.timeWaitMs)
+    const { outOfOrderFrames } = config
+    this.reassembly = new Reassembly(
+      this.frames,
+      outOfOrderFrames === 0 ? Math.max(1, this.frames.capacity >> 3) : outOfOrderFrames,
+    )
     this.isn = new IsnGenerator(random)
     this.cookies = new SynCookies(random)
     this.bareLimit = new BareLimit(random())
@@ -329,6 +341,8 @@ export class Tcp {
     tcb[c + FLIGHT] = NO_FLIGHT
     this.table.remove(c)
     if (tcb[c + FLAGS] & OPEN_COUNTED) this.openBySource.remove(this.sourceKeyOf(c))
+    this.reassembly.release(tcb, c)
+    if (this.sack.dupOf === c) this.sack.dupOf = NO_CONN
     if (tcb[c + FLAGS] & OPENED) this.app.onClosed(c)
     // A connection on the work list is freed when the list is walked.
     if ((tcb[c + FLAGS] & ON_LIST) === 0) this.pool.free(c)
