@@ -41,7 +41,7 @@ function target(random: Random): Host {
     irs: random.int32(),
     ringSize: 64,
     frames: 96,
-    tcp: { maxConnections: 16, backlog: 12, timeWaitEntries: 16 },
+    tcp: { maxConnections: 16, backlog: 12, timeWaitEntries: 16, delayedAckMs: 40 },
   })
   const { app, tcp } = t
   app.recording = false

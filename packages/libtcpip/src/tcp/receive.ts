@@ -4,7 +4,8 @@
  * reassembly.ts, and goes up in the pass in which the hole is filled.
  *
  * When it is acknowledged (RFC 5681 §4.2): at once, segment by segment, whatever shows a hole or a
- * duplicate; at the end of the batch all else.
+ * duplicate; at the end of the batch what ends a hole, and every second segment; the rest with what
+ * the application answers, or after `delayedAckMs`.
  */
 import { OK } from '@sandstorm/libeth'
 import { TCP_DATA_AFTER_CLOSE, TCP_OUT_OF_ORDER } from '../drops.ts'
@@ -14,7 +15,19 @@ import { hasDuplicate, noteDuplicate } from './sackBlocks.ts'
 import { sendControl } from './segment.ts'
 import { max } from './seq.ts'
 import * as state from './state.ts'
-import { NEED_ACK, OUT_OF_ORDER, RCV_ADV, RCV_NXT, SND_NXT, STATE } from './tcb.ts'
+import {
+  ACK_AT,
+  ACK_DELAYED,
+  ANSWERED,
+  FLAGS,
+  MSS,
+  NEED_ACK,
+  OUT_OF_ORDER,
+  RCV_ADV,
+  RCV_NXT,
+  SND_NXT,
+  STATE,
+} from './tcb.ts'
 import type { Tcp } from './tcp.ts'
 
 /** Seventh and eighth check: payload, then FIN. */
@@ -29,7 +42,7 @@ export function takePayload(tcp: Tcp, c: number): number {
   }
   if (seg.seq !== tcb[c + RCV_NXT]) return queueSegment(tcp, c)
   if (tcb[c + OUT_OF_ORDER] !== NO_PIECE || hasDuplicate(tcp, c)) return fillHole(tcp, c)
-  tcp.addWork(c, NEED_ACK)
+  oweAck(tcp, c, seg.payloadLen)
   deliver(tcp, c, seg.payloadOff, seg.payloadLen, fin)
   return OK
 }
@@ -37,6 +50,24 @@ export function takePayload(tcp: Tcp, c: number): number {
 /** Acknowledges now, before what follows in the batch; if that cannot be, when it can. */
 export function acknowledgeNow(tcp: Tcp, c: number): void {
   if (!sendControl(tcp, c, tcp.tcb[c + SND_NXT], ACK)) tcp.addWork(c, NEED_ACK)
+}
+
+/**
+ * In-order bytes: their ACK may wait for the application's answer, but not that of a second segment,
+ * and not before the application has ever answered: a client that sends its first request in pieces
+ * may be waiting for it (Nagle), and one that uploads lives on ACKs (RFC 1122 §4.2.3.2).
+ */
+function oweAck(tcp: Tcp, c: number, len: number): void {
+  const tcb = tcp.tcb
+  const flags = tcb[c + FLAGS]
+  const { delayedAckMs } = tcp.config
+  const isSecond = (flags & ACK_DELAYED) !== 0 || len >= 2 * tcb[c + MSS]
+  if (isSecond || (flags & ANSWERED) === 0 || delayedAckMs === 0) {
+    tcp.addWork(c, NEED_ACK)
+  } else {
+    tcb[c + ACK_AT] = (tcp.nowMs + delayedAckMs) | 0
+    tcp.addWork(c, ACK_DELAYED)
+  }
 }
 
 /** The segment lies beyond a hole: it waits, and the peer is told of the hole. */

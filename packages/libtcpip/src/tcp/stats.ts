@@ -29,6 +29,8 @@ export interface TcpStats {
   sackReneging: number
   zeroWindowProbes: number
   challengeAcks: number
+  /** ACKs that waited in vain for data to go with. */
+  delayedAcks: number
   /** RSTs and ACKs not sent, since forged segments can provoke any number of them. */
   limitedAnswers: number
   /** SYNs answered without being remembered (synCookies.ts). */
@@ -64,6 +66,7 @@ export const newTcpStats = (): TcpStats => ({
   sackReneging: 0,
   zeroWindowProbes: 0,
   challengeAcks: 0,
+  delayedAcks: 0,
   limitedAnswers: 0,
   syncookiesSent: 0,
   syncookiesRecv: 0,

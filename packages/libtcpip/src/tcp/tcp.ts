@@ -21,6 +21,7 @@ import * as state from './state.ts'
 import { newTcpStats, type TcpStats } from './stats.ts'
 import { ConnectionTable } from './table.ts'
 import {
+  ANSWERED,
   APP_ARMED,
   APP_AT,
   FIN_QUEUED,
@@ -92,6 +93,8 @@ export interface TcpConfig {
   maxSynAckRetries: number
   /** Frames that segments beyond a hole may wait in, all connections together; 0: an eighth of the pool. */
   outOfOrderFrames: number
+  /** How long an ACK waits for data to go with, less than 500 (MUST-40); 0: not at all. */
+  delayedAckMs: number
   /** Time to live of every packet. */
   ttl: number
 }
@@ -112,6 +115,7 @@ export const TCP_DEFAULTS: TcpConfig = {
   maxRetries: 10,
   maxSynAckRetries: 5,
   outOfOrderFrames: 0,
+  delayedAckMs: 40,
   ttl: 64,
 }
 
@@ -227,6 +231,7 @@ export class Tcp {
     this.halfOpenBySource = new SourceLimit(this.backlog, config.maxHalfOpenPerSource)
     this.openBySource = new SourceLimit(config.maxConnections, config.maxPerSource)
     this.#sourceSecret = random() | 0
+    assert(config.delayedAckMs >= 0 && config.delayedAckMs < 500, 'an ACK waits less than 500 ms')
     const most = WINDOW_MAX << WINDOW_SCALE_MAX
     assert(config.receiveWindow > 0 && config.receiveWindow <= most, 'a window of 1 byte to 1 GB')
   }
@@ -275,6 +280,7 @@ export class Tcp {
     const unacknowledged = (tcb[c + SND_END] - tcb[c + SND_UNA]) | 0
     assert(bytes >= 0 && unacknowledged + bytes < 2 ** 31, 'a stream reaches less than 2^31 ahead')
     tcb[c + SND_END] = (tcb[c + SND_END] + bytes) | 0
+    tcb[c + FLAGS] |= ANSWERED
   }
 
   /** Nothing more to send: a FIN follows the last byte. Data from the peer is still delivered. */

@@ -1,6 +1,6 @@
 /**
- * What happens when a connection's time has come. Each has two deadlines, retransmission (or
- * persist) and the application's; the wheel holds the connection once, at the earlier of them or
+ * What happens when a connection's time has come. Each has three deadlines, retransmission (or
+ * persist), of a delayed ACK and of the application; the wheel holds the connection once, at the earlier of them or
  * before (timerWheel.ts), so being popped early is normal.
  */
 import { abort } from './abort.ts'
@@ -12,9 +12,12 @@ import { backOffRto } from './rtt.ts'
 import { startTimer } from './rtxTimer.ts'
 import * as state from './state.ts'
 import {
+  ACK_AT,
+  ACK_DELAYED,
   APP_ARMED,
   APP_AT,
   FLAGS,
+  NEED_ACK,
   NO_CONN,
   PERSIST,
   REORDER,
@@ -50,6 +53,11 @@ function onTimer(tcp: Tcp, c: number): boolean {
   const tcb = tcp.tcb
   if (tcb[c + FLAGS] & RTX_ARMED && ((tcb[c + RTX_AT] - tcp.nowMs) | 0) <= 0) {
     if (!onRetransmission(tcp, c)) return false
+  }
+  if (tcb[c + FLAGS] & ACK_DELAYED && ((tcb[c + ACK_AT] - tcp.nowMs) | 0) <= 0) {
+    tcp.stats.delayedAcks++
+    tcb[c + FLAGS] &= ~ACK_DELAYED
+    tcp.addWork(c, NEED_ACK)
   }
   if (tcb[c + FLAGS] & APP_ARMED && ((tcb[c + APP_AT] - tcp.nowMs) | 0) <= 0) {
     return onAppTimer(tcp, c)
@@ -117,4 +125,5 @@ function reschedule(tcp: Tcp, c: number): void {
   const flags = tcb[c + FLAGS]
   if (flags & RTX_ARMED) tcp.timers.schedule(c, tcb[c + RTX_AT])
   if (flags & APP_ARMED) tcp.timers.schedule(c, tcb[c + APP_AT])
+  if (flags & ACK_DELAYED) tcp.timers.schedule(c, tcb[c + ACK_AT])
 }

@@ -46,6 +46,9 @@ export const OUR_PORT = 80
 export const PEER_PORT = 40000
 const KIND_SACK = 5
 
+/** Small tables; and ACKs come at once, so that a script shows what each segment caused. */
+const KIT_CONFIG = { maxConnections: 64, timeWaitEntries: 64, delayedAckMs: 0 }
+
 export interface HostOptions {
   tcp?: Partial<TcpConfig>
   mtu?: number
@@ -117,7 +120,7 @@ export class Host {
     const mtu = options.mtu ?? 1500
     const frameShift = mtu > 1700 ? 14 : 11
     const frames = options.frames ?? 512
-    const config = { ...TCP_DEFAULTS, maxConnections: 64, timeWaitEntries: 64, ...options.tcp }
+    const config = { ...TCP_DEFAULTS, ...KIT_CONFIG, ...options.tcp }
     this.region = new Region(((frames + 256) << frameShift) + 65536)
     const ports = memoryLink({ region: this.region, mtu, ringSize: options.ringSize ?? 256 })
     this.device = ports[0]

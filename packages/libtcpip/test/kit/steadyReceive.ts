@@ -14,7 +14,7 @@ const SEGMENTS = 500_000
 const WARM_UP = 100_000
 const HEADER = ethernet.HEADER_LEN + ipv4.HEADER_LEN
 
-const t = new Host()
+const t = new Host({ tcp: { delayedAckMs: 40 } })
 t.app.recording = false
 const c = established(t)
 t.tcp.tcb[c + tcb.FLAGS] |= tcb.SACK
