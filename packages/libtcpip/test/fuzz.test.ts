@@ -54,6 +54,8 @@ function target(random: Random): Host {
     else if (dice < 11) abort(tcp, c)
     else if (dice < 13) tcp.setReceiveSpace(c, random.below(65_536))
     else if (dice < 15) tcp.setAppTimer(c, random.below(5000))
+    else if (dice < 16) tcp.setKeepAlive(c, random.chance(0.5))
+    else if (dice < 17) tcp.setUserTimeout(c, random.below(100_000))
   }
   app.doOpen = act
   app.doAcked = act

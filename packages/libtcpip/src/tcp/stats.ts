@@ -31,6 +31,8 @@ export interface TcpStats {
   challengeAcks: number
   /** ACKs that waited in vain for data to go with. */
   delayedAcks: number
+  /** Keep-alives that we sent. */
+  keepAlives: number
   /** RSTs and ACKs not sent, since forged segments can provoke any number of them. */
   limitedAnswers: number
   /** SYNs answered without being remembered (synCookies.ts). */
@@ -67,6 +69,7 @@ export const newTcpStats = (): TcpStats => ({
   zeroWindowProbes: 0,
   challengeAcks: 0,
   delayedAcks: 0,
+  keepAlives: 0,
   limitedAnswers: 0,
   syncookiesSent: 0,
   syncookiesRecv: 0,

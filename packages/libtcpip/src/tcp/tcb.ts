@@ -104,6 +104,7 @@ export const TLP_PROBED: number = 1 << 29 // a tail loss probe is under way
 export const TLP_RESENT: number = 1 << 30 // it was a retransmission
 export const ACK_DELAYED: number = 1 << 22 // an ACK is owed, by ACK_AT
 export const ANSWERED: number = 1 << 25 // the application has sent something: an ACK may wait for more
+export const KEPT_ALIVE: number = 1 << 23 // keep-alives are on: while RTX_ARMED is not, RTX_AT is theirs
 export const HALF_COUNTED: number = 1 << 26 // in Tcp.halfOpenBySource
 export const OPEN_COUNTED: number = 1 << 27 // in Tcp.openBySource
 export const UNRESOLVED: number = 1 << 28 // waits for its first hop's address (unresolved.ts)

@@ -29,6 +29,7 @@ import {
   FLIGHT,
   HALF_COUNTED,
   HASH,
+  KEPT_ALIVE,
   LIST_NEXT,
   LOCAL_ADDR,
   MSS,
@@ -43,6 +44,8 @@ import {
   RCV_NXT,
   RCV_SPACE,
   REMOTE_ADDR,
+  RTX_ARMED,
+  RTX_AT,
   SND_END,
   SND_NXT,
   SND_UNA,
@@ -53,6 +56,7 @@ import {
 import { TimerWheel } from './timerWheel.ts'
 import { TimeWait } from './timeWait.ts'
 import { Unresolved } from './unresolved.ts'
+import { NO_LIMIT, UserTimeouts } from './userTimeout.ts'
 import { receiveScale, WINDOW_MAX } from './window.ts'
 
 export interface TcpConfig {
@@ -95,6 +99,12 @@ export interface TcpConfig {
   outOfOrderFrames: number
   /** How long an ACK waits for data to go with, less than 500 (MUST-40); 0: not at all. */
   delayedAckMs: number
+  /** Silence before a connection with `setKeepAlive` is asked whether it lives (MUST-28: two hours). */
+  keepAliveIdleMs: number
+  /** Time between two unanswered keep-alives. */
+  keepAliveIntervalMs: number
+  /** Unanswered keep-alives before a connection is given up: with the interval, longer than any RTO. */
+  keepAliveCount: number
   /** Time to live of every packet. */
   ttl: number
 }
@@ -116,6 +126,9 @@ export const TCP_DEFAULTS: TcpConfig = {
   maxSynAckRetries: 5,
   outOfOrderFrames: 0,
   delayedAckMs: 40,
+  keepAliveIdleMs: 7_200_000,
+  keepAliveIntervalMs: 75_000,
+  keepAliveCount: 9,
   ttl: 64,
 }
 
@@ -163,6 +176,7 @@ export class Tcp {
   readonly delivery: Delivery = new Delivery()
   readonly reassembly: Reassembly
   readonly sack: SackBlocks = new SackBlocks()
+  readonly userTimeouts: UserTimeouts
   readonly isn: IsnGenerator
   readonly cookies: SynCookies
   readonly bareLimit: BareLimit
@@ -223,6 +237,7 @@ export class Tcp {
       this.frames,
       outOfOrderFrames === 0 ? Math.max(1, this.frames.capacity >> 3) : outOfOrderFrames,
     )
+    this.userTimeouts = new UserTimeouts(config.maxConnections)
     this.isn = new IsnGenerator(random)
     this.cookies = new SynCookies(random)
     this.bareLimit = new BareLimit(random())
@@ -303,6 +318,29 @@ export class Tcp {
   }
 
   /**
+   * Turns keep-alives on or off (`keepAliveIdleMs` and its companions in the configuration). May be
+   * called from `onOpen` on.
+   */
+  setKeepAlive(c: number, on: boolean): void {
+    const tcb = this.tcb
+    tcb[c + FLAGS] &= ~KEPT_ALIVE
+    if (!on) return
+    tcb[c + FLAGS] |= KEPT_ALIVE
+    if (tcb[c + FLAGS] & RTX_ARMED) return
+    tcb[c + RTX_AT] = (this.nowMs + this.config.keepAliveIdleMs) | 0
+    this.timers.schedule(c, tcb[c + RTX_AT])
+  }
+
+  /**
+   * Gives the connection up when data, or a probe of a shut window, has gone without any answer for
+   * `ms` milliseconds, instead of after `maxRetries` time-outs (RFC 9293, MUST-21); 0: as before.
+   */
+  setUserTimeout(c: number, ms: number): void {
+    assert(ms >= 0, 'a time-out is not negative')
+    this.userTimeouts.set(c, ms)
+  }
+
+  /**
    * How many bytes the application can take from now on; the window follows, as far as it can be
    * told. If the peer waits before a shut one, it is told of one that opens (RFC 9293 §3.8.6.2.2).
    */
@@ -349,6 +387,7 @@ export class Tcp {
     if (tcb[c + FLAGS] & OPEN_COUNTED) this.openBySource.remove(this.sourceKeyOf(c))
     this.reassembly.release(tcb, c)
     if (this.sack.dupOf === c) this.sack.dupOf = NO_CONN
+    this.userTimeouts.set(c, NO_LIMIT)
     if (tcb[c + FLAGS] & OPENED) this.app.onClosed(c)
     // A connection on the work list is freed when the list is walked.
     if ((tcb[c + FLAGS] & ON_LIST) === 0) this.pool.free(c)
