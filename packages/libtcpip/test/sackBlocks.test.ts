@@ -9,10 +9,9 @@ import { established, Host, sackBlocks, send } from './kit/host.ts'
 import { Random } from './kit/random.ts'
 import { ACK, FIN, SYN } from './kit/segment.ts'
 
-function host(): Host {
+function host(timestamps = false): Host {
   const t = new Host()
-  const c = established(t)
-  t.tcp.tcb[c + tcb.FLAGS] |= tcb.SACK
+  established(t, { sack: true, timestamps })
   return t
 }
 
@@ -60,11 +59,11 @@ test('a block that is still partly behind a hole is told even when an answer goe
 })
 
 test('beside timestamps there is room for three', () => {
-  const t = host()
-  t.tcp.tcb[t.conn() + tcb.FLAGS] |= tcb.TIMESTAMPS
+  const t = host(true)
   for (const from of [11, 31, 51]) blocks(t, from, from + 10)
   assert.deepEqual(blocks(t, 71, 81), ['71-81', '51-61', '31-41'])
   assert.deepEqual(blocks(t, 71, 81), ['71-81', '71-81', '51-61'], 'the duplicate is one of them')
+  assert.equal(t.last.options.length, 40)
 })
 
 test('a FIN that waits is part of its block', () => {

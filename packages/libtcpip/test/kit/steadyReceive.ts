@@ -16,8 +16,7 @@ const HEADER = ethernet.HEADER_LEN + ipv4.HEADER_LEN
 
 const t = new Host({ tcp: { delayedAckMs: 40 } })
 t.app.recording = false
-const c = established(t)
-t.tcp.tcb[c + tcb.FLAGS] |= tcb.SACK
+const c = established(t, { sack: true })
 t.take()
 t.draining = false
 
