@@ -4,7 +4,6 @@
  */
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { drops } from '../src/index.ts'
 import { established, expectSent, Host, send } from './kit/host.ts'
 import { ACK, FIN, RST } from './kit/segment.ts'
 
@@ -156,13 +155,6 @@ test('a batch of segments is answered by one ACK (MUST-58)', () => {
   t.poll()
   expectSent(t, ['. 1 ack 101'])
   assert.equal(t.app.received.length, 100)
-})
-
-test('segments out of order are dropped, counted and acknowledged', () => {
-  const t = windowOf(1000)
-  send(t, { flags: ACK, seq: 11, ack: 1, data: 10 })
-  expectSent(t, ['. 1 ack 1'])
-  assert.equal(t.tcp.drops[drops.TCP_OUT_OF_ORDER], 1)
 })
 
 test('receiving works across 2^31 and 2^32', () => {

@@ -41,7 +41,7 @@ function target(random: Random): Host {
     irs: random.int32(),
     ringSize: 64,
     frames: 96,
-    tcp: { maxConnections: 16, backlog: 12, timeWaitEntries: 16 },
+    tcp: { maxConnections: 16, backlog: 12, timeWaitEntries: 16, delayedAckMs: 40 },
   })
   const { app, tcp } = t
   app.recording = false
@@ -54,6 +54,8 @@ function target(random: Random): Host {
     else if (dice < 11) abort(tcp, c)
     else if (dice < 13) tcp.setReceiveSpace(c, random.below(65_536))
     else if (dice < 15) tcp.setAppTimer(c, random.below(5000))
+    else if (dice < 16) tcp.setKeepAlive(c, random.chance(0.5))
+    else if (dice < 17) tcp.setUserTimeout(c, random.below(100_000))
   }
   app.doOpen = act
   app.doAcked = act
@@ -104,6 +106,8 @@ function fire({ seed, frames, onSent }: Fire): Host {
   const random = new Random(seed)
   const t = target(random)
   for (let i = 0; i < frames; i++) {
+    // A tick of the clock of ISNs: one that is used again would make `aim` take an old one for seen.
+    t.nowUs += 4
     const port = 1 + random.below(PORTS)
     const [seq, ack] = aim(t, random, port)
     const flags = random.pick(FLAGS)
@@ -135,6 +139,7 @@ function assertBounded(t: Host): void {
   assert.ok(pool.usedCount <= 16 && table.count <= pool.usedCount)
   assert.ok(timeWait.count <= 16 && timers.count <= table.count)
   assert.ok(halfOpen >= 0 && halfOpen <= 12)
+  assert.ok(t.tcp.reassembly.usedCount <= 12)
 }
 
 /** Changes some bytes; usually the checksums are made to fit again, so that the change gets far. */

@@ -3,14 +3,13 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import fc from 'fast-check'
 import { tcb as fields } from '../src/index.ts'
-import { NO_FLIGHT } from '../src/tcp/flight.ts'
 import { ConnectionTable } from '../src/tcp/table.ts'
 import { TimerWheel } from '../src/tcp/timerWheel.ts'
 import { NOT_WAITING, TimeWait, TW_RCV_NXT, TW_SND_NXT } from '../src/tcp/timeWait.ts'
 
-const { FLIGHT, TcbPool, NO_CONN, TCB_STRIDE } = fields
+const { TcbPool, NO_CONN, TCB_STRIDE } = fields
 
-test('the pool hands every TCB out once, zeroed, and takes it back', () => {
+test('the pool hands every TCB out once, as new, and takes it back', () => {
   const pool = new TcbPool(10)
   const held = Array.from({ length: 10 }, () => pool.alloc())
   assert.equal(new Set(held).size, 10)
@@ -22,9 +21,13 @@ test('the pool hands every TCB out once, zeroed, and takes it back', () => {
     pool.free(c)
   }
   const again = pool.alloc()
-  assert.equal(pool.tcb[again + FLIGHT], NO_FLIGHT)
-  pool.tcb[again + FLIGHT] = 0
-  assert.ok(pool.tcb.subarray(again, again + TCB_STRIDE).every(field => field === 0))
+  const fresh = new TcbPool(1)
+  fresh.alloc()
+  assert.deepEqual(pool.tcb.subarray(again, again + TCB_STRIDE), fresh.tcb)
+  assert.ok(
+    fresh.tcb.every(field => field === 0 || field === -1),
+    'nothing, or no list',
+  )
 })
 
 /** One step on a table of at most 12 connections out of few addresses, so that slots collide. */

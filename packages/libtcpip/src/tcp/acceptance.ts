@@ -3,6 +3,8 @@
  * so that what follows sees only bytes that are new and that we have room for.
  */
 import { FIN, RST, SYN } from '../wire/tcp.ts'
+import { noteDuplicate } from './sackBlocks.ts'
+import { min } from './seq.ts'
 import { NEED_ACK, RCV_ADV, RCV_NXT } from './tcb.ts'
 import type { Tcp } from './tcp.ts'
 
@@ -22,6 +24,7 @@ export function isAcceptable(tcp: Tcp, c: number): boolean {
   const window = (tcb[c + RCV_ADV] - tcb[c + RCV_NXT]) | 0
   const ahead = (seg.seq - tcb[c + RCV_NXT]) | 0
   const len = segmentLen(tcp)
+  if (ahead < 0 && len > 0) noteOld(tcp, c, (seg.seq + len) | 0)
   if (len === 0) return ahead === 0 || (ahead > 0 && ahead < window)
   // With a shut window an RST or ACK at RCV.NXT still counts (MUST-66); its data does not.
   if (window === 0 ? ahead !== 0 : ahead >= window || ahead + len <= 0) return false
@@ -29,6 +32,12 @@ export function isAcceptable(tcp: Tcp, c: number): boolean {
   if (ahead < 0) trimHead(tcp, -ahead)
   trimTail(tcp, c, window - (ahead > 0 ? ahead : 0))
   return true
+}
+
+/** The segment, which ends at `end`, begins with what was received before. */
+function noteOld(tcp: Tcp, c: number, end: number): void {
+  const { seq, flags } = tcp.segment
+  if ((flags & (RST | SYN)) === 0) noteDuplicate(tcp, c, seq, min(end, tcp.tcb[c + RCV_NXT]))
 }
 
 /** Leaves out the first `count` of sequence space, which was received before. */

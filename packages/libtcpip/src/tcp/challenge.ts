@@ -9,6 +9,8 @@
  * (CVE-2016-5696).
  */
 import { FIN, RST, SYN } from '../wire/tcp.ts'
+import { acknowledgeNow } from './receive.ts'
+import { hasDuplicate } from './sackBlocks.ts'
 import { CHALLENGES, NEED_ACK } from './tcb.ts'
 import type { Tcp } from './tcp.ts'
 
@@ -41,7 +43,8 @@ export function answerUnacceptable(tcp: Tcp, c: number, reason: number): number 
   if (flags & RST) return tcp.drop(reason)
   const isRepetition = (payloadLen > 0 || (flags & FIN) !== 0) && (flags & SYN) === 0
   if (!isRepetition) return challenge(tcp, c, reason)
-  tcp.addWork(c, NEED_ACK)
+  if (hasDuplicate(tcp, c)) acknowledgeNow(tcp, c)
+  else tcp.addWork(c, NEED_ACK)
   return tcp.drop(reason)
 }
 

@@ -18,6 +18,7 @@ import {
   setTimestamps,
   writeTimestamps,
 } from '../wire/tcpOptions.ts'
+import { writeSackOption } from './sackBlocks.ts'
 import {
   FIN_QUEUED,
   FLAGS,
@@ -239,10 +240,17 @@ export function sendControl(tcp: Tcp, c: number, seq: number, flags: number): bo
   if (tcp.device.txSpace() === 0 || !isReachable(tcp, c)) return false
   const frame = tcp.frames.alloc()
   if (frame === NO_FRAME) return false
-  const off = writeHeaders(tcp, c, tcp.frames.payloadOff(frame), seq, 0, flags, 0)
+  const { view } = tcp.frames.region
+  // The option lies where a payload would: it is summed and counted as one, then the header grows.
+  const optionOff = tcp.frames.payloadOff(frame)
+  const len = flags === tcpHeader.ACK ? writeSackOption(tcp, c, view, optionOff) : 0
+  const optionSum = len > 0 ? fold(sum(view, optionOff, len) + (len << 10)) : 0
+  const off = writeHeaders(tcp, c, optionOff, seq, len, flags, optionSum)
+  const all = headersLen(tcp.tcb, c) + len
+  if (len > 0) tcpHeader.setHeaderLen(view, off + TCP_OFF, all - TCP_OFF)
   tcp.stats.outSegs++
   tcp.frames.sent(frame)
-  tcp.device.push(off, headersLen(tcp.tcb, c), OFFLOAD_NONE)
+  tcp.device.push(off, all, OFFLOAD_NONE)
   return true
 }
 

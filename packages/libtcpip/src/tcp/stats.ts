@@ -6,6 +6,8 @@ export interface TcpStats {
   estabResets: number
   inSegs: number
   inErrs: number
+  /** Segments that were queued behind a hole; those without room are drops. */
+  outOfOrderSegs: number
   /** Pure ACKs that a later one of the same batch made superfluous; not in inSegs. */
   coalescedAcks: number
   outSegs: number
@@ -27,6 +29,10 @@ export interface TcpStats {
   sackReneging: number
   zeroWindowProbes: number
   challengeAcks: number
+  /** ACKs that waited in vain for data to go with. */
+  delayedAcks: number
+  /** Keep-alives that we sent. */
+  keepAlives: number
   /** RSTs and ACKs not sent, since forged segments can provoke any number of them. */
   limitedAnswers: number
   /** SYNs answered without being remembered (synCookies.ts). */
@@ -46,6 +52,7 @@ export const newTcpStats = (): TcpStats => ({
   estabResets: 0,
   inSegs: 0,
   inErrs: 0,
+  outOfOrderSegs: 0,
   coalescedAcks: 0,
   outSegs: 0,
   outRsts: 0,
@@ -61,6 +68,8 @@ export const newTcpStats = (): TcpStats => ({
   sackReneging: 0,
   zeroWindowProbes: 0,
   challengeAcks: 0,
+  delayedAcks: 0,
+  keepAlives: 0,
   limitedAnswers: 0,
   syncookiesSent: 0,
   syncookiesRecv: 0,

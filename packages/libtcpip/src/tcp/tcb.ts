@@ -102,7 +102,9 @@ export const SEND_ECE: number = 1 << 20 // congestion was experienced and the pe
 export const SEND_CWR: number = 1 << 21 // we have reacted, and the next new data says so
 export const TLP_PROBED: number = 1 << 29 // a tail loss probe is under way
 export const TLP_RESENT: number = 1 << 30 // it was a retransmission
-export const ACK_DELAYED: number = 1 << 22 // ACK_AT counts
+export const ACK_DELAYED: number = 1 << 22 // an ACK is owed, by ACK_AT
+export const ANSWERED: number = 1 << 25 // the application has sent something: an ACK may wait for more
+export const KEPT_ALIVE: number = 1 << 23 // keep-alives are on: while RTX_ARMED is not, RTX_AT is theirs
 export const HALF_COUNTED: number = 1 << 26 // in Tcp.halfOpenBySource
 export const OPEN_COUNTED: number = 1 << 27 // in Tcp.openBySource
 export const UNRESOLVED: number = 1 << 28 // waits for its first hop's address (unresolved.ts)
@@ -126,12 +128,13 @@ export class TcbPool {
     return this.capacity - this.#freeCount
   }
 
-  /** A zeroed TCB in state CLOSED, or NO_CONN when all are in use. */
+  /** A TCB in state CLOSED, zeroed but for the heads of its lists, or NO_CONN when all are in use. */
   alloc(): number {
     if (this.#freeCount === 0) return NO_CONN
     const c = this.#free[--this.#freeCount]
     this.tcb.fill(0, c, c + TCB_STRIDE)
     this.tcb[c + FLIGHT] = -1
+    this.tcb[c + OUT_OF_ORDER] = -1
     return c
   }
 

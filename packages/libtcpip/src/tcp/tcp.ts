@@ -13,12 +13,15 @@ import type { CongestionControl } from './congestion.ts'
 import { SynCookies } from './cookie.ts'
 import { Flights, NO_FLIGHT } from './flight.ts'
 import { IsnGenerator } from './isn.ts'
+import { Reassembly } from './reassembly.ts'
+import { SackBlocks } from './sackBlocks.ts'
 import { Delivery } from './scoreboard.ts'
 import { SourceLimit, sourceKey } from './sourceLimit.ts'
 import * as state from './state.ts'
 import { newTcpStats, type TcpStats } from './stats.ts'
 import { ConnectionTable } from './table.ts'
 import {
+  ANSWERED,
   APP_ARMED,
   APP_AT,
   FIN_QUEUED,
@@ -26,6 +29,7 @@ import {
   FLIGHT,
   HALF_COUNTED,
   HASH,
+  KEPT_ALIVE,
   LIST_NEXT,
   LOCAL_ADDR,
   MSS,
@@ -40,6 +44,8 @@ import {
   RCV_NXT,
   RCV_SPACE,
   REMOTE_ADDR,
+  RTX_ARMED,
+  RTX_AT,
   SND_END,
   SND_NXT,
   SND_UNA,
@@ -50,6 +56,7 @@ import {
 import { TimerWheel } from './timerWheel.ts'
 import { TimeWait } from './timeWait.ts'
 import { Unresolved } from './unresolved.ts'
+import { NO_LIMIT, UserTimeouts } from './userTimeout.ts'
 import { receiveScale, WINDOW_MAX } from './window.ts'
 
 export interface TcpConfig {
@@ -88,6 +95,16 @@ export interface TcpConfig {
   maxRetries: number
   /** Retransmissions of a SYN-ACK (1, 3, 7, 15, 31 s). */
   maxSynAckRetries: number
+  /** Frames that segments beyond a hole may wait in, all connections together; 0: an eighth of the pool. */
+  outOfOrderFrames: number
+  /** How long an ACK waits for data to go with, less than 500 (MUST-40); 0: not at all. */
+  delayedAckMs: number
+  /** Silence before a connection with `setKeepAlive` is asked whether it lives (MUST-28: two hours). */
+  keepAliveIdleMs: number
+  /** Time between two unanswered keep-alives. */
+  keepAliveIntervalMs: number
+  /** Unanswered keep-alives before a connection is given up: with the interval, longer than any RTO. */
+  keepAliveCount: number
   /** Time to live of every packet. */
   ttl: number
 }
@@ -107,6 +124,11 @@ export const TCP_DEFAULTS: TcpConfig = {
   finWait2Ms: 60_000,
   maxRetries: 10,
   maxSynAckRetries: 5,
+  outOfOrderFrames: 0,
+  delayedAckMs: 40,
+  keepAliveIdleMs: 7_200_000,
+  keepAliveIntervalMs: 75_000,
+  keepAliveCount: 9,
   ttl: 64,
 }
 
@@ -152,6 +174,9 @@ export class Tcp {
   readonly flights: Flights
   /** What the ACK being processed delivered (scoreboard.ts). */
   readonly delivery: Delivery = new Delivery()
+  readonly reassembly: Reassembly
+  readonly sack: SackBlocks = new SackBlocks()
+  readonly userTimeouts: UserTimeouts
   readonly isn: IsnGenerator
   readonly cookies: SynCookies
   readonly bareLimit: BareLimit
@@ -207,6 +232,12 @@ export class Tcp {
     this.flights = new Flights(config.maxFlights)
     this.timers = new TimerWheel(this.tcb, this.nowMs)
     this.timeWait = new TimeWait(config.timeWaitEntries, config.timeWaitMs)
+    const { outOfOrderFrames } = config
+    this.reassembly = new Reassembly(
+      this.frames,
+      outOfOrderFrames === 0 ? Math.max(1, this.frames.capacity >> 3) : outOfOrderFrames,
+    )
+    this.userTimeouts = new UserTimeouts(config.maxConnections)
     this.isn = new IsnGenerator(random)
     this.cookies = new SynCookies(random)
     this.bareLimit = new BareLimit(random())
@@ -215,6 +246,7 @@ export class Tcp {
     this.halfOpenBySource = new SourceLimit(this.backlog, config.maxHalfOpenPerSource)
     this.openBySource = new SourceLimit(config.maxConnections, config.maxPerSource)
     this.#sourceSecret = random() | 0
+    assert(config.delayedAckMs >= 0 && config.delayedAckMs < 500, 'an ACK waits less than 500 ms')
     const most = WINDOW_MAX << WINDOW_SCALE_MAX
     assert(config.receiveWindow > 0 && config.receiveWindow <= most, 'a window of 1 byte to 1 GB')
   }
@@ -263,6 +295,7 @@ export class Tcp {
     const unacknowledged = (tcb[c + SND_END] - tcb[c + SND_UNA]) | 0
     assert(bytes >= 0 && unacknowledged + bytes < 2 ** 31, 'a stream reaches less than 2^31 ahead')
     tcb[c + SND_END] = (tcb[c + SND_END] + bytes) | 0
+    tcb[c + FLAGS] |= ANSWERED
   }
 
   /** Nothing more to send: a FIN follows the last byte. Data from the peer is still delivered. */
@@ -282,6 +315,29 @@ export class Tcp {
 
   clearAppTimer(c: number): void {
     if (this.tcb[c + STATE] !== state.FIN_WAIT_2) this.tcb[c + FLAGS] &= ~APP_ARMED
+  }
+
+  /**
+   * Turns keep-alives on or off (`keepAliveIdleMs` and its companions in the configuration). May be
+   * called from `onOpen` on.
+   */
+  setKeepAlive(c: number, on: boolean): void {
+    const tcb = this.tcb
+    tcb[c + FLAGS] &= ~KEPT_ALIVE
+    if (!on) return
+    tcb[c + FLAGS] |= KEPT_ALIVE
+    if (tcb[c + FLAGS] & RTX_ARMED) return
+    tcb[c + RTX_AT] = (this.nowMs + this.config.keepAliveIdleMs) | 0
+    this.timers.schedule(c, tcb[c + RTX_AT])
+  }
+
+  /**
+   * Gives the connection up when data, or a probe of a shut window, has gone without any answer for
+   * `ms` milliseconds, instead of after `maxRetries` time-outs (RFC 9293, MUST-21); 0: as before.
+   */
+  setUserTimeout(c: number, ms: number): void {
+    assert(ms >= 0, 'a time-out is not negative')
+    this.userTimeouts.set(c, ms)
   }
 
   /**
@@ -329,6 +385,9 @@ export class Tcp {
     tcb[c + FLIGHT] = NO_FLIGHT
     this.table.remove(c)
     if (tcb[c + FLAGS] & OPEN_COUNTED) this.openBySource.remove(this.sourceKeyOf(c))
+    this.reassembly.release(tcb, c)
+    if (this.sack.dupOf === c) this.sack.dupOf = NO_CONN
+    this.userTimeouts.set(c, NO_LIMIT)
     if (tcb[c + FLAGS] & OPENED) this.app.onClosed(c)
     // A connection on the work list is freed when the list is walked.
     if ((tcb[c + FLAGS] & ON_LIST) === 0) this.pool.free(c)

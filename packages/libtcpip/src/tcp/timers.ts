@@ -1,20 +1,27 @@
 /**
- * What happens when a connection's time has come. Each has two deadlines, retransmission (or
- * persist) and the application's; the wheel holds the connection once, at the earlier of them or
- * before (timerWheel.ts), so being popped early is normal.
+ * What happens when a connection's time has come. Each has three deadlines, that of retransmission
+ * (or persist, or keep-alive), of a delayed ACK and of the application; the wheel holds the
+ * connection once, at the earliest of them or before (timerWheel.ts), so being popped early is
+ * normal.
  */
 import { abort } from './abort.ts'
+import { onKeepAlive } from './keepAlive.ts'
 import { repeatSynAck } from './listen.ts'
 import { output } from './output.ts'
 import { onPersist } from './persist.ts'
 import { onReorderTimer, onRto } from './recovery.ts'
 import { backOffRto } from './rtt.ts'
 import { startTimer } from './rtxTimer.ts'
+import { gt } from './seq.ts'
 import * as state from './state.ts'
 import {
+  ACK_AT,
+  ACK_DELAYED,
   APP_ARMED,
   APP_AT,
   FLAGS,
+  KEPT_ALIVE,
+  NEED_ACK,
   NO_CONN,
   PERSIST,
   REORDER,
@@ -48,8 +55,14 @@ export function idleMs(tcp: Tcp): number {
 /** Runs what is due on one connection; false if the connection is gone. */
 function onTimer(tcp: Tcp, c: number): boolean {
   const tcb = tcp.tcb
-  if (tcb[c + FLAGS] & RTX_ARMED && ((tcb[c + RTX_AT] - tcp.nowMs) | 0) <= 0) {
-    if (!onRetransmission(tcp, c)) return false
+  if (tcb[c + FLAGS] & (RTX_ARMED | KEPT_ALIVE) && ((tcb[c + RTX_AT] - tcp.nowMs) | 0) <= 0) {
+    const isArmed = (tcb[c + FLAGS] & RTX_ARMED) !== 0
+    if (!(isArmed ? onRetransmission(tcp, c) : onKeepAlive(tcp, c))) return false
+  }
+  if (tcb[c + FLAGS] & ACK_DELAYED && ((tcb[c + ACK_AT] - tcp.nowMs) | 0) <= 0) {
+    tcp.stats.delayedAcks++
+    tcb[c + FLAGS] &= ~ACK_DELAYED
+    tcp.addWork(c, NEED_ACK)
   }
   if (tcb[c + FLAGS] & APP_ARMED && ((tcb[c + APP_AT] - tcp.nowMs) | 0) <= 0) {
     return onAppTimer(tcp, c)
@@ -70,14 +83,35 @@ function onRetransmission(tcp: Tcp, c: number): boolean {
 /** Nothing came back for an RTO, or for a persist interval. */
 function onTimeout(tcp: Tcp, c: number): boolean {
   const tcb = tcp.tcb
-  if (tcb[c + RETRIES] >= tcp.config.maxRetries) {
+  if (isGivenUp(tcp, c)) {
     tcp.stats.abortsOnTimeout++
     abort(tcp, c)
     return false
   }
   if (tcb[c + FLAGS] & PERSIST) onPersist(tcp, c)
   else onRto(tcp, c)
+  keepUserTimeout(tcp, c)
   return true
+}
+
+/** Has the peer been silent for the connection's user time-out, or else for R2 (RFC 9293 §3.8.3)? */
+function isGivenUp(tcp: Tcp, c: number): boolean {
+  const tcb = tcp.tcb
+  if (!tcp.userTimeouts.isSet(c)) return tcb[c + RETRIES] >= tcp.config.maxRetries
+  if (tcb[c + RETRIES] === 0) {
+    // The first probe of a shut window has not been without an answer yet; data has, for an RTO.
+    const waitedMs = tcb[c + FLAGS] & PERSIST ? 0 : Math.ceil(tcb[c + RTO_US] / 1000)
+    tcp.userTimeouts.begin(c, (tcp.nowMs - waitedMs) | 0)
+  }
+  return tcp.userTimeouts.leftMs(c, tcp.nowMs) <= 0
+}
+
+/** The next time-out comes no later than the end of the user's patience. */
+function keepUserTimeout(tcp: Tcp, c: number): void {
+  const tcb = tcp.tcb
+  if (!tcp.userTimeouts.isSet(c) || (tcb[c + FLAGS] & RTX_ARMED) === 0) return
+  const end = (tcp.nowMs + tcp.userTimeouts.leftMs(c, tcp.nowMs)) | 0
+  if (gt(tcb[c + RTX_AT], end)) tcb[c + RTX_AT] = end
 }
 
 /** RFC 6298 §5.5: 1, 3, 7, 15, 31 s; then the half-open connection is forgotten. */
@@ -115,6 +149,7 @@ function onAppTimer(tcp: Tcp, c: number): boolean {
 function reschedule(tcp: Tcp, c: number): void {
   const tcb = tcp.tcb
   const flags = tcb[c + FLAGS]
-  if (flags & RTX_ARMED) tcp.timers.schedule(c, tcb[c + RTX_AT])
+  if (flags & (RTX_ARMED | KEPT_ALIVE)) tcp.timers.schedule(c, tcb[c + RTX_AT])
   if (flags & APP_ARMED) tcp.timers.schedule(c, tcb[c + APP_AT])
+  if (flags & ACK_DELAYED) tcp.timers.schedule(c, tcb[c + ACK_AT])
 }

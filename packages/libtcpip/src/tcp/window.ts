@@ -7,6 +7,7 @@
  */
 import { max } from './seq.ts'
 import {
+  ACK_DELAYED,
   ACK_SENT,
   FLAGS,
   NEED_ACK,
@@ -36,7 +37,7 @@ export const receiveScale = (tcb: Int32Array, c: number): number =>
 export function advertise(tcp: Tcp, c: number): number {
   const tcb = tcp.tcb
   const rcvNxt = tcb[c + RCV_NXT]
-  tcb[c + FLAGS] &= ~NEED_ACK
+  tcb[c + FLAGS] &= ~(NEED_ACK | ACK_DELAYED)
   tcb[c + ACK_SENT] = rcvNxt
   const edge = (rcvNxt + tcb[c + RCV_SPACE]) | 0
   const step = (edge - tcb[c + RCV_ADV]) | 0
@@ -54,7 +55,7 @@ export function advertiseUnscaled(tcp: Tcp, c: number): number {
   const rcvNxt = tcb[c + RCV_NXT]
   const space = tcb[c + RCV_SPACE]
   const window = space < WINDOW_MAX ? space : WINDOW_MAX
-  tcb[c + FLAGS] &= ~NEED_ACK
+  tcb[c + FLAGS] &= ~(NEED_ACK | ACK_DELAYED)
   tcb[c + ACK_SENT] = rcvNxt
   tcb[c + RCV_ADV] = max(tcb[c + RCV_ADV], (rcvNxt + window) | 0)
   return window

@@ -8,7 +8,18 @@ import { sendSynAck } from './listen.ts'
 import { output } from './output.ts'
 import { isReachable, sendControl } from './segment.ts'
 import * as state from './state.ts'
-import { FLAGS, LIST_NEXT, NEED_ACK, NEED_OUTPUT, NO_CONN, ON_LIST, SND_NXT, STATE } from './tcb.ts'
+import {
+  ACK_AT,
+  ACK_DELAYED,
+  FLAGS,
+  LIST_NEXT,
+  NEED_ACK,
+  NEED_OUTPUT,
+  NO_CONN,
+  ON_LIST,
+  SND_NXT,
+  STATE,
+} from './tcb.ts'
 import type { Tcp } from './tcp.ts'
 import { waitForNeighbour, wakeResolved } from './unresolved.ts'
 
@@ -42,7 +53,10 @@ function serve(tcp: Tcp, c: number): void {
     if (tcb[c + STATE] === state.SYN_RCVD) sendSynAck(tcp, c)
     else output(tcp, c)
   }
-  if ((tcb[c + FLAGS] & NEED_ACK) === 0) return
-  if (!isReachable(tcp, c)) waitForNeighbour(tcp, c, NEED_ACK)
-  else if (!sendControl(tcp, c, tcb[c + SND_NXT], ACK)) tcp.addWork(c, NEED_ACK)
+  if (tcb[c + FLAGS] & NEED_ACK) {
+    if (!isReachable(tcp, c)) waitForNeighbour(tcp, c, NEED_ACK)
+    else if (!sendControl(tcp, c, tcb[c + SND_NXT], ACK)) tcp.addWork(c, NEED_ACK)
+  } else if (tcb[c + FLAGS] & ACK_DELAYED) {
+    tcp.timers.schedule(c, tcb[c + ACK_AT])
+  }
 }

@@ -44,6 +44,10 @@ export const OUR_ADDR: number = ipv4.parse('10.0.0.2')
 export const PEER_ADDR: number = ipv4.parse('10.0.0.1')
 export const OUR_PORT = 80
 export const PEER_PORT = 40000
+const KIND_SACK = 5
+
+/** Small tables; and ACKs come at once, so that a script shows what each segment caused. */
+const KIT_CONFIG = { maxConnections: 64, timeWaitEntries: 64, delayedAckMs: 0 }
 
 export interface HostOptions {
   tcp?: Partial<TcpConfig>
@@ -116,7 +120,7 @@ export class Host {
     const mtu = options.mtu ?? 1500
     const frameShift = mtu > 1700 ? 14 : 11
     const frames = options.frames ?? 512
-    const config = { ...TCP_DEFAULTS, maxConnections: 64, timeWaitEntries: 64, ...options.tcp }
+    const config = { ...TCP_DEFAULTS, ...KIT_CONFIG, ...options.tcp }
     this.region = new Region(((frames + 256) << frameShift) + 65536)
     const ports = memoryLink({ region: this.region, mtu, ringSize: options.ringSize ?? 256 })
     this.device = ports[0]
@@ -426,6 +430,20 @@ export function segments(from: number, count: number, len = 1460): string[] {
   )
 }
 
+/** The SACK blocks of a segment, `from-to` relative to the peer's ISN, in their order. */
+export function sackBlocks(t: Host, seg: RawSegment = t.last): string[] {
+  const view = new DataView(seg.options.buffer, seg.options.byteOffset, seg.options.length)
+  const blocks: string[] = []
+  for (let at = 0; at < seg.options.length; at += seg.options[at] < 2 ? 1 : seg.options[at + 1]) {
+    if (seg.options[at] !== KIND_SACK) continue
+    for (let edge = at + 2; edge < at + seg.options[at + 1]; edge += 8) {
+      const from = (view.getInt32(edge) - t.irs) | 0
+      blocks.push(`${from}-${(view.getInt32(edge + 4) - t.irs) | 0}`)
+    }
+  }
+  return blocks
+}
+
 /** Invariant 6: nothing is left of any connection. */
 export function expectEmpty(t: Host): void {
   t.poll()
@@ -437,6 +455,7 @@ export function expectEmpty(t: Host): void {
   assert.equal(t.tcp.halfOpen, 0, 'nothing is half open')
   assert.equal(t.tcp.flights.usedCount, 0, 'no flight is left')
   assert.equal(t.tcp.flights.usedRecordCount, 0, 'no send record is left')
+  assert.equal(t.tcp.reassembly.usedCount, 0, 'nothing waits for its predecessor')
   assert.equal(t.stack.frames.inFlightCount, 0, 'no frame is in flight')
   assert.equal(t.stack.frames.freeCount, t.stack.frames.capacity, 'all frames are back')
   assert.equal(t.app.openCount, 0, 'the application has heard every end')
