@@ -37,7 +37,8 @@ export const UNDO_BYTES = 16 // retransmitted and not yet known to be a duplicat
 export const UNDO_WORDS = 17 // CWND, SSTHRESH and five words of the algorithm
 export const FRTO = 24 // step of F-RTO (RFC 5682 §2.1): 1 after the time-out, 2 after the first ACK; 0: not on
 export const STAMP = 25 // AT of what was sent last
-const FLIGHT_STRIDE = 26
+export const SENT_LAST = 26 // record of the latest transmission
+const FLIGHT_STRIDE = 27
 
 // Fields of a record: `records[r + SEQ]`
 export const SEQ = 0
@@ -123,6 +124,7 @@ export class Flights {
     flights[f + UNDO_BYTES] = NO_UNDO
     flights[f + FRTO] = 0
     flights[f + STAMP] = (nowUs - 1) | 0
+    flights[f + SENT_LAST] = NO_RECORD
     return f
   }
 
@@ -139,14 +141,15 @@ export class Flights {
   }
 
   /**
-   * [seq, end) was sent for the first time at `nowUs`. If the last burst left less than `closeUs`
-   * ago the two are one; `canAppend` was true.
+   * [seq, end) was sent for the first time at `nowUs`. If nothing was sent since the bytes before it,
+   * and they left less than `closeUs` ago, the two bursts are one; `canAppend` was true.
    */
   append(f: number, seq: number, end: number, nowUs: number, closeUs: number): void {
     const { flights, records } = this
     const last = flights[f + LAST]
     if (last !== NO_RECORD && records[last + BITS] === 0) {
-      if (((nowUs - records[last + AT]) | 0) < closeUs || !this.#hasRecord(f)) {
+      const isNext = flights[f + SENT_LAST] === last && ((nowUs - records[last + AT]) | 0) < closeUs
+      if (isNext || !this.#hasRecord(f)) {
         records[last + END] = end
         return
       }
@@ -160,6 +163,7 @@ export class Flights {
     if (last === NO_RECORD) flights[f + FIRST] = r
     else records[last + NEXT] = r
     flights[f + LAST] = r
+    flights[f + SENT_LAST] = r
   }
 
   /**
@@ -268,12 +272,19 @@ export class Flights {
     return r
   }
 
-  /** `r`, which `firstLost` found, was sent again: one with the record before it if that was, closely. */
-  joinBefore(f: number, r: number, closeUs: number): void {
-    const { records } = this
+  /**
+   * `r`, which `firstLost` found, was sent again at `nowUs`. If the transmission before it was that
+   * of the bytes before it, and less than `closeUs` ago, the two are one record.
+   */
+  noteSentAgain(f: number, r: number, nowUs: number, closeUs: number): void {
+    const { flights, records } = this
     const before = this.#beforeLost
-    if (before === NO_RECORD || records[before + BITS] !== records[r + BITS]) return
-    if (((records[r + AT] - records[before + AT]) | 0) < closeUs) this.joinNext(f, before)
+    records[r + AT] = this.stamp(f, nowUs)
+    records[r + BITS] = (records[r + BITS] & ~IS_LOST) | IS_RESENT
+    const isNext = before !== NO_RECORD && flights[f + SENT_LAST] === before
+    if (!isNext || records[before + BITS] !== records[r + BITS]) flights[f + SENT_LAST] = r
+    else if (((nowUs - records[before + AT]) | 0) < closeUs) this.joinNext(f, before)
+    else flights[f + SENT_LAST] = r
   }
 
   #hasRecord(f: number): boolean {
@@ -282,6 +293,7 @@ export class Flights {
   }
 
   #free(f: number, r: number): void {
+    if (this.flights[f + SENT_LAST] === r) this.flights[f + SENT_LAST] = NO_RECORD
     if (--this.flights[f + COUNT] >= 2) this.#extra--
     this.#freeRecords[this.#freeRecordCount++] = r
   }

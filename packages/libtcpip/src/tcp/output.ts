@@ -8,19 +8,7 @@
  */
 import { ACK, FIN } from '../wire/tcp.ts'
 import { BUSY } from './application.ts'
-import {
-  AT,
-  BITS,
-  END,
-  FRTO,
-  IS_LOST,
-  IS_RESENT,
-  LAST,
-  LOST,
-  NO_FLIGHT,
-  PRR_OUT,
-  SEQ,
-} from './flight.ts'
+import { END, FRTO, LAST, LOST, NO_FLIGHT, PRR_OUT, SEQ } from './flight.ts'
 import { hasNew, hasUnsent, pipe } from './pipe.ts'
 import { armTimer, stopTimer } from './rtxTimer.ts'
 import { dataFlags, isReachable, sendControl } from './segment.ts'
@@ -178,9 +166,7 @@ function noteSentAgain(tcp: Tcp, c: number, f: number, r: number, bytes: number)
     records[r + END] = end
     tcb[c + SND_NXT] = end
   }
-  records[r + AT] = tcp.flights.stamp(f, tcp.nowUs)
-  records[r + BITS] = (records[r + BITS] & ~IS_LOST) | IS_RESENT
-  tcp.flights.joinBefore(f, r, tcb[c + SRTT_US] >> CLOSE_SHIFT)
+  tcp.flights.noteSentAgain(f, r, tcp.nowUs, tcb[c + SRTT_US] >> CLOSE_SHIFT)
 }
 
 /** `bytes` of new data (0: the FIN alone) left from `seq` = SND_NXT on. */

@@ -1,6 +1,6 @@
 /** The pipe (RFC 6675 §4): how much of what was sent is in the network, and whether more is to follow. */
 import { LOST, NO_FLIGHT, SACKED } from './flight.ts'
-import { FIN_QUEUED, FLAGS, FLIGHT, SND_END, SND_NXT, SND_UNA } from './tcb.ts'
+import { CWND, FIN_QUEUED, FLAGS, FLIGHT, SND_END, SND_NXT, SND_UNA } from './tcb.ts'
 import type { Tcp } from './tcp.ts'
 
 /** Bytes outstanding that were neither delivered nor lost. */
@@ -10,6 +10,15 @@ export function pipe(tcp: Tcp, c: number): number {
   if (f === NO_FLIGHT) return 0
   const { flights } = tcp.flights
   return ((tcb[c + SND_NXT] - tcb[c + SND_UNA]) | 0) - flights[f + SACKED] - flights[f + LOST]
+}
+
+/**
+ * FlightSize for congestion control (RFC 5681 §3.2): what is outstanding, but for what limited
+ * transmit, or a repair that went on while SND_UNA stood still, has added beyond the window.
+ */
+export function flightSize(tcb: Int32Array, c: number): number {
+  const outstanding = (tcb[c + SND_NXT] - tcb[c + SND_UNA]) | 0
+  return outstanding < tcb[c + CWND] ? outstanding : tcb[c + CWND]
 }
 
 /** Is there anything that has not been sent, or must be sent again? */

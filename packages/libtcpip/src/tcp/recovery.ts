@@ -22,7 +22,7 @@ import {
   SEQ,
 } from './flight.ts'
 import { output } from './output.ts'
-import { pipe } from './pipe.ts'
+import { flightSize, pipe } from './pipe.ts'
 import { beginPrr, onPrrAck } from './prr.ts'
 import { detectLosses, markLostOnRto, noteReordering, onDsack, onRecovered } from './rack.ts'
 import { backOffRto, sampleRtt, sampleTimestamp } from './rtt.ts'
@@ -68,6 +68,7 @@ export function onAck(tcp: Tcp, c: number, isDuplicate: boolean): void {
   const acked = (ack - tcb[c + SND_UNA]) | 0
   const outstanding = (tcb[c + SND_NXT] - tcb[c + SND_UNA]) | 0
   const sacked = flights[f + SACKED]
+  const flight = flightSize(tcb, c)
   const flightBytes = outstanding - sacked - flights[f + LOST]
   if (acked > 0) takeAcked(tcp, c, f, ack)
   if (tcb[c + FLAGS] & SACK) takeSacks(tcp, c, f)
@@ -86,7 +87,7 @@ export function onAck(tcp: Tcp, c: number, isDuplicate: boolean): void {
     if (isNewLoss) {
       if (tcb[c + FLAGS] & SACK) tcp.stats.sackRecoveries++
       else tcp.stats.renoRecoveries++
-      beginRecovery(tcp, c, f, outstanding, outstanding - sacked)
+      beginRecovery(tcp, c, f, flight, outstanding - sacked)
     }
   }
   if (tcb[c + FLAGS] & IN_RECOVERY) {
@@ -214,16 +215,10 @@ function findLossByDuplicates(tcp: Tcp, c: number, f: number, acked: number): vo
 }
 
 /** Losses were found, or the path reports congestion: the window is reduced, once for all of them. */
-function beginRecovery(
-  tcp: Tcp,
-  c: number,
-  f: number,
-  outstanding: number,
-  unsacked: number,
-): void {
+function beginRecovery(tcp: Tcp, c: number, f: number, flight: number, unsacked: number): void {
   const tcb = tcp.tcb
   saveForUndo(tcp, c)
-  tcp.cc.onLoss(tcb, c, outstanding, tcp.nowUs)
+  tcp.cc.onLoss(tcb, c, flight, tcp.nowUs)
   tcp.flights.flights[f + RECOVER] = tcb[c + SND_NXT]
   tcb[c + FLAGS] |= IN_RECOVERY
   beginPrr(tcp.flights.flights, f, unsacked)
@@ -241,7 +236,7 @@ export function onReorderTimer(tcp: Tcp, c: number): void {
   if (flights[f + LOST] === lostBefore) return
   if ((tcb[c + FLAGS] & (IN_RECOVERY | IN_RTO)) === 0) {
     tcp.stats.sackRecoveries++
-    beginRecovery(tcp, c, f, outstanding, outstanding - flights[f + SACKED])
+    beginRecovery(tcp, c, f, flightSize(tcb, c), outstanding - flights[f + SACKED])
   }
   if (tcb[c + FLAGS] & IN_RECOVERY) onPrrAck(tcb, c, flights, f, 0, pipe(tcp, c), false)
   output(tcp, c)
@@ -260,8 +255,7 @@ export function onRto(tcp: Tcp, c: number): void {
   flights[f + FRTO] = isFirst && (flags & (IN_RTO | TIMESTAMPS)) === 0 ? 1 : 0
   if (flags & IN_RECOVERY) forbidUndo(flights, f)
   else if ((flags & IN_RTO) === 0) saveForUndo(tcp, c)
-  const outstanding = (tcb[c + SND_NXT] - tcb[c + SND_UNA]) | 0
-  tcp.cc.onRto(tcb, c, outstanding, isFirst, tcp.nowUs)
+  tcp.cc.onRto(tcb, c, flightSize(tcb, c), isFirst, tcp.nowUs)
   tcb[c + FLAGS] = (flags & ~IN_RECOVERY) | IN_RTO
   flights[f + DUP_ACKS] = 0
   flights[f + RECOVER] = tcb[c + SND_NXT]

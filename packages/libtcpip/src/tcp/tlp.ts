@@ -5,8 +5,9 @@
  */
 import { ACK, FIN } from '../wire/tcp.ts'
 import { BUSY } from './application.ts'
-import { AT, BITS, END, IS_RESENT, LAST, SEQ } from './flight.ts'
+import { AT, BITS, END, IS_RESENT, LAST, SENT_LAST, SEQ } from './flight.ts'
 import { advance } from './output.ts'
+import { flightSize } from './pipe.ts'
 import { startTimer } from './rtxTimer.ts'
 import { hasDsack } from './scoreboard.ts'
 import { isReachable, sendControl } from './segment.ts'
@@ -71,6 +72,7 @@ function sendLast(tcp: Tcp, c: number): boolean {
   const probed = isWhole ? r : flights[f + LAST]
   records[probed + AT] = tcp.flights.stamp(f, tcp.nowUs)
   records[probed + BITS] |= IS_RESENT
+  flights[f + SENT_LAST] = probed
   return true
 }
 
@@ -90,6 +92,6 @@ export function onTlpAck(tcp: Tcp, c: number, isDuplicate: boolean): void {
   if (!isRepaired || tcb[c + FLAGS] & (IN_RECOVERY | IN_RTO)) return
   // The probe was the repair of a loss, which has its price.
   tcp.stats.lossProbeRecoveries++
-  tcp.cc.onLoss(tcb, c, (tcb[c + SND_NXT] - tcb[c + SND_UNA]) | 0, tcp.nowUs)
+  tcp.cc.onLoss(tcb, c, flightSize(tcb, c), tcp.nowUs)
   if (tcb[c + CWND] > tcb[c + SSTHRESH]) tcb[c + CWND] = tcb[c + SSTHRESH]
 }
