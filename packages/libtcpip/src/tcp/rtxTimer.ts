@@ -1,7 +1,7 @@
 /**
  * The retransmission timer. A connection has one deadline, and a bit says what it waits for: the RTO
  * (RFC 6298 §5.1), a tail loss probe (RFC 8985 §7.2), RACK's reordering window (RFC 8985 §6.3), a
- * shut window (RFC 9293 §3.8.6.1) or, when nothing is to be sent at all, a keep-alive.
+ * shut window (RFC 9293 §3.8.6.1).
  */
 import { LOST, NO_FLIGHT, SACKED } from './flight.ts'
 import { hasUnsent } from './pipe.ts'
@@ -10,7 +10,6 @@ import {
   FLIGHT,
   IN_RECOVERY,
   IN_RTO,
-  KEEP_ALIVE,
   MSS,
   PERSIST,
   REORDER,
@@ -61,7 +60,7 @@ export function armTimer(tcp: Tcp, c: number): void {
   else startTimer(tcp, c, 0, tcb[c + RTO_US])
 }
 
-const KINDS = PERSIST | TLP | REORDER | KEEP_ALIVE
+const KINDS = PERSIST | TLP | REORDER
 
 /** (Re)starts the timer. `kind`: 0 for a retransmission time-out, or one of KINDS. */
 export function startTimer(tcp: Tcp, c: number, kind: number, delayUs: number): void {

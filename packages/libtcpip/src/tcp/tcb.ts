@@ -94,7 +94,6 @@ export const OPENED = 4096 // the application has heard of it
 export const IN_RTO: number = 1 << 13 // recovery after a time-out (RFC 5682)
 export const TLP: number = 1 << 14 // RTX_AT is the tail loss probe's (RFC 8985 §7)
 export const REORDER: number = 1 << 15 // RTX_AT is RACK's reordering timer (RFC 8985 §6.3)
-export const KEEP_ALIVE: number = 1 << 16 // RTX_AT is the keep-alive timer (RFC 9293 §3.8.4)
 export const TIMESTAMPS: number = 1 << 17 // both sides send timestamps (RFC 7323 §3)
 export const SACK: number = 1 << 18 // both sides know selective acknowledgements (RFC 2018)
 export const ECN: number = 1 << 19 // both sides know ECN (RFC 3168)
