@@ -48,7 +48,7 @@ export class Stack implements IpHost {
     this.address = options.address
     this.#netmask = options.prefixLen === 0 ? 0 : -1 << (32 - options.prefixLen)
     this.broadcast = options.prefixLen > 30 ? -1 : options.address | ~this.#netmask
-    this.arp = new Arp({ device: options.device, frames: options.frames }, options.address)
+    this.arp = new Arp({ device: options.device, frames: options.frames }, [options])
     const config = { ...TCP_DEFAULTS, ...options.tcp }
     this.tcp = new Tcp(this, options.app, options.congestion, config, options.random, options.nowUs)
   }
