@@ -75,7 +75,7 @@ export class Sender {
       const peer = host.peer({ addr, port, serverPort, mss, timestamps }).open()
       assert.ok(this.world.runUntil(() => peer.isOpen, 5000))
       peer.vanish()
-      this.#connections.push(tcp.table.find(addr, SERVER_ADDR, (port << 16) | serverPort))
+      this.#connections.push(tcp.table.find4(addr, 0, (port << 16) | serverPort))
     }
     host.recording = true
   }
@@ -183,7 +183,7 @@ export class Sender {
         dstMac: this.world.host.device.mac,
         srcMac: this.world.server.device.mac,
         srcAddr: SERVER_ADDR,
-        dstAddr: t[c + tcb.REMOTE_ADDR],
+        dstAddr: t[c + tcb.REMOTE],
         srcPort: t[c + tcb.PORTS] & 0xffff,
         dstPort: t[c + tcb.PORTS] >>> 16,
         seq: from,
