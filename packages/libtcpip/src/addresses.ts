@@ -84,10 +84,10 @@ export class Addresses {
     this.#mask6 = Int32Array.from(v6.flatMap(({ prefixLen }) => netmask6(prefixLen)))
     this.#gateway4 = gateway?.w0 ?? NO_ROUTE
     this.#gateway6 = gateway6
-    assert(
-      this.#gateway4 === NO_ROUTE || this.isOnLink4(this.#gateway4),
-      'a gateway is on our link',
-    )
+    const isOnLink =
+      (gateway === undefined || this.isOnLink4(gateway.w0)) &&
+      (gateway6 === undefined || this.isOnLink6(gateway6.w0, gateway6.w1, gateway6.w2, gateway6.w3))
+    assert(isOnLink, 'a gateway is on our link')
   }
 
   /** Word `i`, 0 … 3, of an address of ours; an IPv4 address is word 0. */
@@ -149,15 +149,19 @@ export class Addresses {
 
   /** Likewise: leaves the first hop in `hop6`; false: there is no route. */
   nextHop6(w0: number, w1: number, w2: number, w3: number): boolean {
-    const onLink = this.isOnLink6(w0, w1, w2, w3)
     const gateway = this.#gateway6
-    if (!onLink && gateway === undefined) return false
-    const hop = this.hop6
-    hop[0] = onLink || gateway === undefined ? w0 : gateway.w0
-    hop[1] = onLink || gateway === undefined ? w1 : gateway.w1
-    hop[2] = onLink || gateway === undefined ? w2 : gateway.w2
-    hop[3] = onLink || gateway === undefined ? w3 : gateway.w3
+    if (this.isOnLink6(w0, w1, w2, w3)) this.#setHop6(w0, w1, w2, w3)
+    else if (gateway === undefined) return false
+    else this.#setHop6(gateway.w0, gateway.w1, gateway.w2, gateway.w3)
     return true
+  }
+
+  #setHop6(w0: number, w1: number, w2: number, w3: number): void {
+    const hop = this.hop6
+    hop[0] = w0
+    hop[1] = w1
+    hop[2] = w2
+    hop[3] = w3
   }
 }
 
