@@ -18,7 +18,7 @@ import {
   writeHeaders,
 } from '@sandstorm/libtcpip'
 import { HEAD_LEN, IMAGE_OFF } from '../content/image.ts'
-import { IMAGE, LEN } from './answers.ts'
+import { imageOf, LEN } from './answers.ts'
 import type { Ledger } from './ledger.ts'
 import { FrameBuilder, type TransmitContext, type Transmitter } from './transmitter.ts'
 
@@ -59,7 +59,7 @@ export class GatherTransmitter implements Transmitter {
     const { tcp, records, content, frames, fields, ledger } = this.#builder
     const frame = frames.alloc()
     if (frame === NO_FRAME) return BUSY
-    const image = records[a + IMAGE]
+    const image = imageOf(records, a)
     const payloadOff = frames.payloadOff(frame)
     const headLeft = content.images[image + HEAD_LEN] - at
     const headLen = headLeft <= 0 ? 0 : headLeft < len ? headLeft : len

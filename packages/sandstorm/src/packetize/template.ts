@@ -12,7 +12,7 @@
 import { NO_FRAME, OFFLOAD_NONE } from '@sandstorm/libnmio'
 import { dataFlags, headersLen, patchHeaders, tcb, writeHeaders } from '@sandstorm/libtcpip'
 import { IMAGE_OFF } from '../content/image.ts'
-import { CLOSE, DATE_SEC } from './answers.ts'
+import { closes, DATE_SEC } from './answers.ts'
 import type { Layout } from './layouts.ts'
 import { Recency } from './recency.ts'
 import { SegmentTransmitter } from './segmented.ts'
@@ -83,7 +83,7 @@ export class TemplateTransmitter extends SegmentTransmitter {
   #patchHead(a: number, frame: number, payloadOff: number): number {
     const { records, fields, ledger } = this.builder
     const second = records[a + DATE_SEC]
-    const close = records[a + CLOSE]
+    const close = closes(records, a)
     if (this.#dateSec[frame] !== second || this.#close[frame] !== close) {
       fields.write(a, payloadOff)
       this.#dateSec[frame] = second

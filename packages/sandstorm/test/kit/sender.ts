@@ -15,7 +15,7 @@ import {
   HEAD_LEN_MAX,
   IMAGE_OFF,
 } from '../../src/content/image.ts'
-import { BASE, CLOSE, DATE_SEC, IMAGE, LEN } from '../../src/packetize/answers.ts'
+import { BASE, DATE_SEC, LEN, WHAT, what } from '../../src/packetize/answers.ts'
 import { LADDER } from '../../src/packetize/layouts.ts'
 import { SegmentTransmitter } from '../../src/packetize/segmented.ts'
 import { ACK, buildFrame, FIN, PSH, timestampsOption } from '../reference/frame.ts'
@@ -126,11 +126,10 @@ export class Sender {
     if (order.fin) t[c + tcb.FLAGS] |= tcb.FIN_QUEUED
     else t[c + tcb.FLAGS] &= ~tcb.FIN_QUEUED
     const a = answers.alloc()
-    answers.records[a + IMAGE] = this.world.site.imageOf(order.path)
+    answers.records[a + WHAT] = what(this.world.site.imageOf(order.path), order.close)
     answers.records[a + BASE] = order.base
     answers.records[a + LEN] = bytes.length
     answers.records[a + DATE_SEC] = order.dateSec | 0
-    answers.records[a + CLOSE] = order.close ? 1 : 0
     const { transmitter } = server
     const left = bytes.length - order.at
     const sent =
