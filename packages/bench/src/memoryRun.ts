@@ -12,6 +12,7 @@ import { PerformanceObserver } from 'node:perf_hooks'
 import { setImmediate } from 'node:timers/promises'
 import { fileURLToPath } from 'node:url'
 import { assert, memoryLink } from '@sandstorm/libnmio'
+import { ipv4Address } from '@sandstorm/libtcpip'
 import { attachContent, type Content, loadContent, Server, type TransmitKind } from 'sandstorm'
 import { MemoryClient } from './memoryClient.ts'
 
@@ -93,8 +94,7 @@ export class Pair {
     this.server = new Server({
       device: near,
       content,
-      address: ADDRESS,
-      prefixLen: 24,
+      addresses: [ipv4Address('10.0.0.1', 24)],
       port: PORT,
       transmit: kind,
       tcp: { maxConnections },
@@ -174,8 +174,7 @@ async function connectionBytes(): Promise<number> {
     new Server({
       device,
       content,
-      address: ADDRESS,
-      prefixLen: 24,
+      addresses: [ipv4Address('10.0.0.1', 24)],
       port: PORT,
       transmit: 'copy',
       tcp: { maxConnections },

@@ -129,8 +129,7 @@ async function tableOf(count: number): Promise<{ tcp: Tcp; handles: Int32Array }
   const { tcp } = pair.server.stack
   const handles = Int32Array.from({ length: count }, (_, i) => {
     const c = tcp.pool.alloc()
-    tcp.tcb[c + tcb.REMOTE_ADDR] = 0x0a010000 + (i >> 6)
-    tcp.tcb[c + tcb.LOCAL_ADDR] = 0x0a000001
+    tcp.tcb[c + tcb.REMOTE] = 0x0a010000 + (i >> 6)
     tcp.tcb[c + tcb.PORTS] = ((1024 + (i & 63)) << 16) | 80
     tcp.table.insert(c)
     return c
@@ -147,7 +146,7 @@ function lookUp({ tcp, handles }: { tcp: Tcp; handles: Int32Array }): Run {
     repeat(ops, () => {
       at = at + 1 === mask ? 0 : at + 1
       const c = handles[at]
-      return table.find(fields[c + tcb.REMOTE_ADDR], 0x0a000001, fields[c + tcb.PORTS])
+      return table.find4(fields[c + tcb.REMOTE], 0, fields[c + tcb.PORTS])
     })
 }
 

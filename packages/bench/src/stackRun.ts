@@ -22,6 +22,7 @@ import {
   checksum,
   dataFlags,
   ipv4,
+  ipv4Address,
   Stack,
   type Tcp,
   TcpOptions,
@@ -152,8 +153,7 @@ export class StackRun {
     this.stack = new Stack({
       device: near,
       frames: new FramePool(region, 8192),
-      address: OUR_ADDRESS,
-      prefixLen: 24,
+      addresses: [ipv4Address('10.0.0.1', 24)],
       app: this.#app,
       congestion: new FixedWindow(windowSegments),
       tcp: { maxConnections: 1024 },

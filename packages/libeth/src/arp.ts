@@ -1,6 +1,6 @@
 /**
- * ARP for one IPv4 address of ours: answers, learns, asks, refreshes, expires (RFC 826, RFC 1122
- * §2.3.2), and looks after the address itself (RFC 5227). Sans-I/O: frames and a clock go in,
+ * ARP for our IPv4 addresses: answers, learns, asks, refreshes, expires (RFC 826, RFC 1122 §2.3.2),
+ * and looks after the addresses themselves (RFC 5227). Sans-I/O: frames and a clock go in,
  * frames go out through the device; whoever calls also flushes the batch.
  *
  * Invariants: per unresolved address at most one request a second leaves; a neighbour in use is
@@ -23,6 +23,7 @@ import {
 } from './drops.ts'
 import * as ethernet from './ethernet.ts'
 import { NeighbourTable, NO_NEIGHBOUR } from './neighbourTable.ts'
+import { type OwnAddress, OwnAddresses } from './ownAddresses.ts'
 
 export interface ArpOptions {
   /** Entries of the neighbour table: a power of two, at least 8. */
@@ -35,7 +36,7 @@ export interface ArpOptions {
   requestMs: number
   /** Requests without an answer until an entry is given up. */
   requestMax: number
-  /** RFC 5227 §1.1 DEFEND_INTERVAL: between two defences of our address. */
+  /** RFC 5227 §1.1 DEFEND_INTERVAL: between two defences of an address. */
   defendMs: number
 }
 
@@ -62,31 +63,33 @@ export class Arp {
   readonly stats: ArpStats
   /** Bumped whenever an address becomes resolved: time to look again at what waits for one. */
   resolvedCount = 0
-  /** Somebody else has, or wants, our address; set for good, cleared by `probe`. */
+  /** Somebody else has, or wants, an address of ours; set for good, cleared by `probe`. */
   conflict = false
 
   readonly #view: DataView
-  readonly #address: number
+  readonly #own: OwnAddresses
   readonly #ownHi: number
   readonly #ownLo: number
   readonly #sender: ArpSender
   readonly #options: ArpOptions
   readonly #table: NeighbourTable
   readonly #resolvedIp: Int32Array
+  /** By address of ours, when it was last defended. */
+  readonly #defendedMs: Float64Array
   #probing = false
-  #defendedMs = -Infinity
   #probesLeft = 0
   #probeMs = Infinity
   #announceMs = Infinity
   #nextMs = Infinity
 
-  /** `address`: ours, as int32. The pool's frames lie in the device's region. */
-  constructor(port: ArpPort, address: number, options: Partial<ArpOptions> = {}) {
+  /** `own`: our addresses, maybe none. The pool's frames lie in the device's region. */
+  constructor(port: ArpPort, own: readonly OwnAddress[], options: Partial<ArpOptions> = {}) {
     this.#view = port.device.region.view
-    this.#address = address
+    this.#own = new OwnAddresses(own)
+    this.#defendedMs = new Float64Array(own.length).fill(-Infinity)
     this.#ownHi = ethernet.hiOf(port.device.mac)
     this.#ownLo = ethernet.loOf(port.device.mac)
-    this.#sender = new ArpSender(port, address)
+    this.#sender = new ArpSender(port)
     this.stats = this.#sender.stats
     this.#options = { ...DEFAULTS, ...options }
     this.#table = new NeighbourTable(this.#options.capacity, this.#options.requestMs)
@@ -110,7 +113,7 @@ export class Arp {
    */
   lookup(ip: number, nowMs: number): number {
     const table = this.#table
-    if (isNoHost(ip) || ip === this.#address) return NO_NEIGHBOUR
+    if (isNoHost(ip) || this.#own.indexOf(ip) >= 0) return NO_NEIGHBOUR
     let entry = table.find(ip)
     if (entry !== NO_NEIGHBOUR && this.#resolvedIp[entry] === ip) {
       table.usedMs[entry] = nowMs
@@ -153,12 +156,14 @@ export class Arp {
     const lo = arp.senderLo(view, packet)
     const isRequest = arp.operation(view, packet) === arp.REQUEST
     const senderIp = arp.senderIp(view, packet)
-    const isForUs = arp.targetIp(view, packet) === this.#address
+    const targetIp = arp.targetIp(view, packet)
+    const isForUs = this.#own.indexOf(targetIp) >= 0
     if ((hi & ethernet.GROUP_BIT) !== 0 || (hi === 0 && lo === 0)) return ARP_BAD_SENDER_MAC
     if (hi === this.#ownHi && lo === this.#ownLo) return ARP_OWN
     const isProbe = senderIp === 0 && isRequest
-    if (senderIp === this.#address || (this.#probing && isProbe && isForUs)) {
-      return this.#onConflict(nowMs)
+    const claimed = this.#own.indexOf(senderIp)
+    if (claimed >= 0 || (this.#probing && isProbe && isForUs)) {
+      return this.#onConflict(claimed, nowMs)
     }
     if (isNoHost(senderIp) && !isProbe) return ARP_BAD_SENDER_IP
     // RFC 826: first update what is known, then look at the target, and only then learn.
@@ -167,14 +172,14 @@ export class Arp {
     if (!isRequest) return known ? OK : ARP_UNSOLICITED
     if (this.#probing) return ARP_PROBING
     const learned = known || isProbe || this.#learn(senderIp, hi, lo, nowMs)
-    if (!this.#sender.reply(hi, lo, senderIp)) return ARP_NO_TX_SPACE
+    if (!this.#sender.reply(targetIp, hi, lo, senderIp)) return ARP_NO_TX_SPACE
     return learned ? OK : ARP_TABLE_FULL
   }
 
   /**
-   * Asks whether anybody has our address: one probe now, two more from `tick` a second apart (RFC
-   * 5227 §2.1.1). Until `announce` it is neither answered for nor asked with. The caller chooses
-   * how long to wait, looks at `conflict`, then announces.
+   * Asks whether anybody has our addresses: one probe each now, two more from `tick` a second apart
+   * (RFC 5227 §2.1.1). Until `announce` they are neither answered for nor asked with. The caller
+   * chooses how long to wait, looks at `conflict`, then announces.
    */
   probe(nowMs: number): void {
     this.conflict = false
@@ -183,13 +188,13 @@ export class Arp {
     this.#probeOnce(nowMs)
   }
 
-  /** Claims our address: one announcement now, one from `tick` two seconds later (§2.3). */
+  /** Claims our addresses: one announcement each now, one from `tick` two seconds later (§2.3). */
   announce(nowMs: number): void {
     this.#probing = false
     this.#probesLeft = 0
     this.#announceMs = nowMs + ANNOUNCE_INTERVAL_MS
     this.#due(this.#announceMs)
-    this.#sender.announce()
+    this.#announceOnce()
   }
 
   /**
@@ -211,7 +216,7 @@ export class Arp {
     }
     if (nowMs >= this.#announceMs) {
       this.#announceMs = Infinity
-      this.#sender.announce()
+      this.#announceOnce()
     }
     this.#due(this.#announceMs)
     for (let entry = 0; entry < table.capacity; entry++) {
@@ -220,10 +225,14 @@ export class Arp {
   }
 
   #probeOnce(nowMs: number): void {
-    this.#sender.probe()
+    for (let i = 0; i < this.#own.count; i++) this.#sender.probe(this.#own.at(i))
     this.#probesLeft--
     this.#probeMs = nowMs + PROBE_INTERVAL_MS
     if (this.#probesLeft > 0) this.#due(this.#probeMs)
+  }
+
+  #announceOnce(): void {
+    for (let i = 0; i < this.#own.count; i++) this.#sender.announce(this.#own.at(i))
   }
 
   /** One entry's next step: still good, ask (again), or give up. */
@@ -260,7 +269,7 @@ export class Arp {
     const known = table.resolvedIp[entry] !== 0
     const hi = known ? table.macHi[entry] : ethernet.BROADCAST_HI
     const lo = known ? table.macLo[entry] : ethernet.BROADCAST_LO
-    const sent = !this.#probing && this.#sender.request(hi, lo, ip)
+    const sent = !this.#probing && this.#sender.request(this.#own.askerOf(ip), hi, lo, ip)
     if (!sent) {
       this.#due(nowMs + RETRY_MS)
       return
@@ -302,15 +311,17 @@ export class Arp {
   }
 
   /**
-   * A server cannot give its address up, so it is defended for good, but at most once per interval
-   * (RFC 5227 §2.4 (c)), lest two such hosts fill the link.
+   * A server cannot give an address up, so it is defended for good, but at most once per interval
+   * (RFC 5227 §2.4 (c)), lest two such hosts fill the link. `claimed`: which of ours is used, or -1
+   * if somebody only probes.
    */
-  #onConflict(nowMs: number): number {
+  #onConflict(claimed: number, nowMs: number): number {
     this.conflict = true
     this.stats.conflicts++
-    if (!this.#probing && nowMs - this.#defendedMs >= this.#options.defendMs) {
-      this.#defendedMs = nowMs
-      this.#sender.announce()
+    if (this.#probing || claimed < 0) return ARP_CONFLICT
+    if (nowMs - this.#defendedMs[claimed] >= this.#options.defendMs) {
+      this.#defendedMs[claimed] = nowMs
+      this.#sender.announce(this.#own.at(claimed))
     }
     return ARP_CONFLICT
   }

@@ -48,52 +48,49 @@ export class ArpSender {
   readonly #device: Device
   readonly #frames: FramePool
   readonly #view: DataView
-  readonly #address: number
   readonly #ownHi: number
   readonly #ownLo: number
 
-  /** `address`: ours, as int32. */
-  constructor(port: ArpPort, address: number) {
+  constructor(port: ArpPort) {
     assert(port.frames.region === port.device.region, 'ARP frames lie in the device region')
     this.#device = port.device
     this.#frames = port.frames
     this.#view = port.device.region.view
-    this.#address = address
     this.#ownHi = ethernet.hiOf(port.device.mac)
     this.#ownLo = ethernet.loOf(port.device.mac)
   }
 
-  /** Asks the station `hi:lo` (or everybody) who has `ip`. False, as below: there was no room. */
-  request(hi: number, lo: number, ip: number): boolean {
-    if (!this.#send(arp.REQUEST, hi, lo, this.#address, 0, 0, ip)) return false
+  /** `from`, ours, asks the station `hi:lo` (or everybody) who has `ip`. False, as below: no room. */
+  request(from: number, hi: number, lo: number, ip: number): boolean {
+    if (!this.#send(arp.REQUEST, hi, lo, from, 0, 0, ip)) return false
     this.stats.requestsSent++
     return true
   }
 
-  /** Tells `hi:lo`, at `ip`, our hardware address. */
-  reply(hi: number, lo: number, ip: number): boolean {
-    if (!this.#send(arp.REPLY, hi, lo, this.#address, hi, lo, ip)) return false
+  /** Tells `hi:lo`, at `ip`, that `address` is at our hardware address. */
+  reply(address: number, hi: number, lo: number, ip: number): boolean {
+    if (!this.#send(arp.REPLY, hi, lo, address, hi, lo, ip)) return false
     this.stats.repliesSent++
     return true
   }
 
-  /** Asks everybody for our own address, without claiming it. */
-  probe(): boolean {
-    if (!this.#broadcast(0)) return false
+  /** Asks everybody for an address of our own, without claiming it. */
+  probe(address: number): boolean {
+    if (!this.#broadcast(0, address)) return false
     this.stats.probesSent++
     return true
   }
 
-  /** Tells everybody that our address is ours. */
-  announce(): boolean {
-    if (!this.#broadcast(this.#address)) return false
+  /** Tells everybody that an address is ours. */
+  announce(address: number): boolean {
+    if (!this.#broadcast(address, address)) return false
     this.stats.announcementsSent++
     return true
   }
 
-  #broadcast(senderIp: number): boolean {
+  #broadcast(from: number, ip: number): boolean {
     const { BROADCAST_HI, BROADCAST_LO } = ethernet
-    return this.#send(arp.REQUEST, BROADCAST_HI, BROADCAST_LO, senderIp, 0, 0, this.#address)
+    return this.#send(arp.REQUEST, BROADCAST_HI, BROADCAST_LO, from, 0, 0, ip)
   }
 
   #send(

@@ -27,3 +27,4 @@ export {
 } from './drops.ts'
 export * as ethernet from './ethernet.ts'
 export { NO_NEIGHBOUR } from './neighbourTable.ts'
+export { netmask, type OwnAddress } from './ownAddresses.ts'

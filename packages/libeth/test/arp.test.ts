@@ -19,7 +19,7 @@ class Bench {
   readonly arp: Arp
   constructor(options: Partial<ArpOptions> = {}) {
     const port = { device: this.device, frames: this.device.frames }
-    this.arp = new Arp(port, ip(OURS), options)
+    this.arp = new Arp(port, [{ address: ip(OURS), prefixLen: 24 }], options)
   }
   /** Lets a frame in; padded to 60 bytes as on a wire. */
   input(nowMs: number, fields: Partial<ArpFields>): number {

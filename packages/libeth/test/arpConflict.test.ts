@@ -18,7 +18,10 @@ const ANNOUNCEMENT: string = arpFrame({
 
 const newArp = (): { device: FakeDevice; arp: Arp } => {
   const device = new FakeDevice()
-  return { device, arp: new Arp({ device, frames: device.frames }, ip(OURS)) }
+  return {
+    device,
+    arp: new Arp({ device, frames: device.frames }, [{ address: ip(OURS), prefixLen: 24 }]),
+  }
 }
 
 function input(t: { device: FakeDevice; arp: Arp }, nowMs: number, senderIp: string): number {

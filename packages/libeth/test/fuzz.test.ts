@@ -21,7 +21,8 @@ function random(seed: number): () => number {
 for (const seed of [1, 2, 3]) {
   test(`${FRAMES} mutated frames, seed ${seed}: a reason for each, no frame lost`, () => {
     const device = new FakeDevice()
-    const arp = new Arp({ device, frames: device.frames }, ip('10.77.0.2'), { capacity: 16 })
+    const own = [{ address: ip('10.77.0.2'), prefixLen: 24 }]
+    const arp = new Arp({ device, frames: device.frames }, own, { capacity: 16 })
     const next = random(seed)
     const counts = new Map<number, number>()
     const base = Buffer.from(

@@ -45,7 +45,7 @@ function answerEcho(host: IpHost, frameOff: number, off: number, len: number): n
   ipv4.setFragment(view, ip, ipv4.DONT_FRAGMENT)
   ipv4.setTtl(view, ip, host.tcp.config.ttl)
   ipv4.setProtocol(view, ip, ipv4.PROTO_ICMP)
-  ipv4.setSrc(view, ip, host.address)
+  ipv4.setSrc(view, ip, ipv4.dst(view, request))
   ipv4.setDst(view, ip, ipv4.src(view, request))
   ipv4.setChecksum(view, ip, 0)
   ipv4.setChecksum(view, ip, ~sum(view, ip, ipv4.HEADER_LEN))

@@ -1,3 +1,4 @@
+export { Addresses, type IpAddress, ipv4Address, ipv6Address } from './addresses.ts'
 // The wire: headers, sums, text, and the reasons why a packet is dropped.
 export * as drops from './drops.ts'
 export { DROP_COUNT, DROP_NAMES } from './drops.ts'
@@ -18,6 +19,7 @@ export { abort } from './tcp/abort.ts'
 export { type Application, BUSY } from './tcp/application.ts'
 export { type CongestionControl, initialWindow } from './tcp/congestion.ts'
 export { Cubic } from './tcp/cubic.ts'
+export { tcpOff } from './tcp/ipHeader.ts'
 export { NewReno } from './tcp/newreno.ts'
 export { output } from './tcp/output.ts'
 export {

@@ -1,13 +1,15 @@
 /**
  * IPv4 input (RFC 791, RFC 1122 §3.2): header checks, then ICMP or TCP. There is no reassembly:
- * fragments are dropped and counted. A packet for our address that came in a broadcast frame, or
+ * fragments are dropped and counted. A packet for an address of ours that came in a broadcast frame, or
  * from an address that no host has, is discarded in silence (RFC 1122 §3.2.1.3, §3.3.6).
  */
 import { ethernet, OK } from '@sandstorm/libeth'
+import { NOT_LOCAL } from './addresses.ts'
 import { IP_BAD_SOURCE, IP_BROADCAST, IP_NOT_OURS, IP_PROTOCOL, IP_TRUNCATED } from './drops.ts'
 import { icmpInput } from './icmpInput.ts'
 import type { IpHost } from './ipHost.ts'
 import { input as tcpInput } from './tcp/input.ts'
+import type { Segment } from './tcp/tcp.ts'
 import * as ipv4 from './wire/ipv4.ts'
 
 /** Takes the Ethernet frame at `off`, `len` bytes long, that holds an IPv4 packet. */
@@ -19,16 +21,19 @@ export function ipv4Input(host: IpHost, off: number, len: number, rxFlags: numbe
   const reason = ipv4.check(view, ip, room)
   if (reason !== OK) return host.drop(reason)
   const dst = ipv4.dst(view, ip)
-  if (dst !== host.address) return host.drop(isGroup(host, dst) ? IP_BROADCAST : IP_NOT_OURS)
+  const local = host.addresses.findV4(dst)
+  if (local === NOT_LOCAL) return host.drop(isGroup(host, dst) ? IP_BROADCAST : IP_NOT_OURS)
   if (ethernet.isMulticast(view, off)) return host.drop(IP_BROADCAST)
   const src = ipv4.src(view, ip)
-  if (ipv4.isBadSource(src) || src === host.broadcast) return host.drop(IP_BAD_SOURCE)
+  if (ipv4.isBadSource(src) || host.addresses.isBroadcast(src)) return host.drop(IP_BAD_SOURCE)
   const headerLen = ipv4.headerLen(view, ip)
   // The total length, not the frame's: what follows is Ethernet padding.
   const payloadLen = ipv4.totalLen(view, ip) - headerLen
   const protocol = ipv4.protocol(view, ip)
   if (protocol === ipv4.PROTO_TCP) {
-    return tcpInput(host.tcp, ip, ip + headerLen, payloadLen, rxFlags)
+    noteIdentity(host.tcp.segment, src, local)
+    const pseudo = ipv4.pseudoSum(src, dst, ipv4.PROTO_TCP, payloadLen)
+    return tcpInput(host.tcp, pseudo, ip + headerLen, payloadLen, rxFlags)
   }
   if (protocol === ipv4.PROTO_ICMP) return icmpInput(host, off, ip + headerLen, payloadLen)
   return host.drop(IP_PROTOCOL)
@@ -36,4 +41,14 @@ export function ipv4Input(host: IpHost, off: number, len: number, rxFlags: numbe
 
 /** Limited or subnet broadcast, or multicast. */
 const isGroup = (host: IpHost, addr: number): boolean =>
-  addr === -1 || addr === host.broadcast || addr >>> 28 === 14
+  addr === -1 || addr >>> 28 === 14 || host.addresses.isBroadcast(addr)
+
+/** Tells TCP between whom the segment goes. */
+function noteIdentity(seg: Segment, src: number, local: number): void {
+  seg.remote0 = src
+  seg.remote1 = 0
+  seg.remote2 = 0
+  seg.remote3 = 0
+  seg.local = local
+  seg.kind = 0
+}

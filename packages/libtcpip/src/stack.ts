@@ -1,11 +1,12 @@
 /**
- * The stack: one device, one address, one thread (paper §2: no locks, nothing shared). `poll` is the
+ * The stack: one device, one thread (paper §2: no locks, nothing shared). `poll` is the
  * whole cycle of paper §2.1: take a batch of frames, let each do its work to the end, run what is
  * due, flush once, take back what the device has sent. It never waits; `idleUs` says how long the
  * caller may, and the same frames, clock and random numbers give the same frames out.
  */
 import { Arp, ETH_NOT_OURS, ETH_TYPE, ethernet, OK } from '@sandstorm/libeth'
 import type { Device, FramePool } from '@sandstorm/libnmio'
+import { Addresses, type IpAddress } from './addresses.ts'
 import type { IpHost } from './ipHost.ts'
 import { ipv4Input } from './ipv4Input.ts'
 import type { Application } from './tcp/application.ts'
@@ -19,9 +20,11 @@ export interface StackOptions {
   device: Device
   /** Frames in the device's region, for headers and everything that is sent. */
   frames: FramePool
-  /** Our IPv4 address, int32, and the length of its subnet's prefix. */
-  address: number
-  prefixLen: number
+  /** Our addresses with their subnets, 1 to 16. */
+  addresses: readonly IpAddress[]
+  /** The way to everybody who is on none of these subnets, for each version; default: none. */
+  gateway?: IpAddress | undefined
+  gateway6?: IpAddress | undefined
   app: Application
   congestion: CongestionControl
   tcp?: Partial<TcpConfig>
@@ -36,19 +39,14 @@ export class Stack implements IpHost {
   readonly frames: FramePool
   readonly arp: Arp
   readonly tcp: Tcp
-  readonly address: number
-  /** Directed broadcast of our subnet. */
-  readonly broadcast: number
-  readonly #netmask: number
+  readonly addresses: Addresses
   #arpDueMs = 0
 
   constructor(options: StackOptions) {
     this.device = options.device
     this.frames = options.frames
-    this.address = options.address
-    this.#netmask = options.prefixLen === 0 ? 0 : -1 << (32 - options.prefixLen)
-    this.broadcast = options.prefixLen > 30 ? -1 : options.address | ~this.#netmask
-    this.arp = new Arp({ device: options.device, frames: options.frames }, options.address)
+    this.addresses = new Addresses(options.addresses, options)
+    this.arp = new Arp(this, this.addresses.ipv4)
     const config = { ...TCP_DEFAULTS, ...options.tcp }
     this.tcp = new Tcp(this, options.app, options.congestion, config, options.random, options.nowUs)
   }
@@ -98,11 +96,6 @@ export class Stack implements IpHost {
     const arp = this.#arpDueMs < 0 ? -1 : this.#arpDueMs
     const ms = timers < 0 ? arp : arp < 0 ? timers : Math.min(timers, arp)
     return ms < 0 ? -1 : ms * 1000
-  }
-
-  /** The first hop towards `addr`: itself on our subnet; there is no gateway, so 0 beyond. */
-  nextHop(addr: number): number {
-    return (addr & this.#netmask) === (this.address & this.#netmask) ? addr : 0
   }
 
   /** Counts a drop and returns its reason. */

@@ -1,6 +1,7 @@
 /** Fast retransmit and recovery (RFC 5681 §3.2, NewReno RFC 6582), limited transmit (RFC 3042). */
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
+import { NO_NEIGHBOUR } from '@sandstorm/libeth'
 import { tcb } from '../src/index.ts'
 import { DUP_ACKS, END, LAST, NO_FLIGHT, RECOVER } from '../src/tcp/flight.ts'
 import { advance, close, established, expectSent, Host, segments, send, write } from './kit/host.ts'
@@ -163,7 +164,7 @@ test('a fast retransmit looks up its neighbour again if the entry is gone', () =
   const t = flying()
   repeat(t, 1, 2)
   t.take()
-  t.tcp.tcb[t.conn() + tcb.NEIGHBOUR] = -1
+  t.tcp.tcb[t.conn() + tcb.PATH] |= NO_NEIGHBOUR << 16
   ack(t, 1)
   // The kit checks the hardware address of every frame.
   expectSent(t, segments(1, 1, MSS))

@@ -119,7 +119,7 @@ for (const offer of OFFERS) {
     for (const field of [SCALES, MSS, SND_WND, MAX_WND, RCV_SPACE, TS_RECENT]) {
       assert.equal(t.field(field), ordinary.field(field), `field ${field}`)
     }
-    const offset = t.tcp.isn.timestampOffset(t.last.dst, OUR_ADDR, (PEER_PORT << 16) | 80)
+    const offset = t.tcp.isn.timestampOffset(t.tcp.segment)
     assert.equal(t.field(TS_OFFSET), offset)
     const window = (host: Host): number => (host.field(tcb.RCV_ADV) - host.field(tcb.RCV_NXT)) | 0
     assert.equal(window(t), window(ordinary))

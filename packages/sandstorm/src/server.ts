@@ -10,6 +10,7 @@ import { assert, type Device, FramePool } from '@sandstorm/libnmio'
 import {
   abort,
   Cubic,
+  type IpAddress,
   NewReno,
   Stack,
   state,
@@ -32,9 +33,11 @@ export interface ServerOptions {
   device: Device
   /** Its region is the device's: content and frames share one memory. */
   content: Content
-  /** Our IPv4 address as int32, and its prefix length. */
-  address: number
-  prefixLen: number
+  /** Our addresses with their subnets, 1 to 16. */
+  addresses: readonly IpAddress[]
+  /** The way to clients on none of these subnets, for each version; default: none. */
+  gateway?: IpAddress | undefined
+  gateway6?: IpAddress | undefined
   port: number
   /** Default: what suits the device. */
   transmit?: TransmitKind | undefined
@@ -75,8 +78,9 @@ export class Server {
     this.stack = new Stack({
       device,
       frames: this.frames,
-      address: options.address,
-      prefixLen: options.prefixLen,
+      addresses: options.addresses,
+      gateway: options.gateway,
+      gateway6: options.gateway6,
       app: this.mount,
       congestion: options.cc === 'newreno' ? new NewReno() : new Cubic(),
       tcp: config,

@@ -260,6 +260,15 @@ test('when the answer records run short, pipelined requests wait and none is los
   assert.equal(world.server.stats().inUse.sendRecords, 0)
 })
 
+test('clients that pipeline and take nothing leave one answer for everybody else', () => {
+  const world = new World(FILES, { tcp: { maxConnections: 8 } })
+  for (let i = 0; i < 7; i++) world.connect({ autoAck: false }).send(GET_A.repeat(8))
+  world.settle()
+  const { answers } = world.server.mount
+  assert.equal(answers.usedCount, 7 + 2, 'a quarter of the connections may have a second one')
+  assert.equal(world.fetch('/a.html').status, 200)
+})
+
 test('a connection beyond the last is not answered until there is room', () => {
   const world = new World(FILES, { tcp: { maxConnections: 2 } })
   const [first] = [world.connect(), world.connect()]

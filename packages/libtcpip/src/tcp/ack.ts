@@ -7,6 +7,7 @@ import { OK } from '@sandstorm/libeth'
 import { TCP_BAD_ACK } from '../drops.ts'
 import { FIN } from '../wire/tcp.ts'
 import { challenge } from './challenge.ts'
+import { confirmNeighbour } from './neighbour.ts'
 import { onWindowOpen } from './persist.ts'
 import { onAck } from './recovery.ts'
 import { gt, le, lt } from './seq.ts'
@@ -15,8 +16,6 @@ import {
   FIN_QUEUED,
   FLAGS,
   MAX_WND,
-  NEIGHBOUR,
-  NEXT_HOP,
   PERSIST,
   RETRIES,
   SCALES,
@@ -45,8 +44,7 @@ export function acknowledge(tcp: Tcp, c: number): number {
   updateWindow(tcp, c)
   onAck(tcp, c, seg.ack === una && isDuplicateAck(tcp, c, windowBefore))
   if (gt(seg.ack, una)) {
-    const neighbour = tcb[c + NEIGHBOUR]
-    if (tcp.arp.holds(neighbour, tcb[c + NEXT_HOP])) tcp.arp.confirm(neighbour, tcp.clockMs)
+    confirmNeighbour(tcp, c)
     onProgress(tcp, c)
   }
   return OK

@@ -15,7 +15,6 @@ import {
   TCP_TABLE_FULL,
 } from '../drops.ts'
 import { fold, sum } from '../wire/checksum.ts'
-import * as ipv4 from '../wire/ipv4.ts'
 import * as header from '../wire/tcp.ts'
 import { ACK, check, RST, SYN } from '../wire/tcp.ts'
 import { isAcceptable } from './acceptance.ts'
@@ -29,24 +28,28 @@ import { takePayload } from './receive.ts'
 import { gt } from './seq.ts'
 import * as state from './state.ts'
 import { isCookieDue, mssOfCookie, openFromCookie } from './synCookies.ts'
-import { NO_CONN, RCV_NXT, SND_NXT, SND_UNA, STATE } from './tcb.ts'
+import { KIND_IPV6, NO_CONN, RCV_NXT, SND_NXT, SND_UNA, STATE } from './tcb.ts'
 import type { Tcp } from './tcp.ts'
 import { onUnknown, reset } from './unknown.ts'
 
 /**
- * Takes the TCP segment at `off`, `len` bytes long, out of the IPv4 packet at `ipOff`, which is
- * addressed to us. Returns OK or the reason why it was dropped.
+ * Takes the TCP segment at `off`, `len` bytes long. The IP layer has written to `tcp.segment` who it
+ * is from and which of our addresses it came to; `pseudoSum` is the pseudo-header's sum. Returns OK
+ * or the reason why it was dropped.
  */
-export function input(tcp: Tcp, ipOff: number, off: number, len: number, rxFlags: number): number {
+export function input(
+  tcp: Tcp,
+  pseudoSum: number,
+  off: number,
+  len: number,
+  rxFlags: number,
+): number {
   const view = tcp.frames.region.view
   tcp.stats.inSegs++
   const reason = check(view, off, len)
   if (reason !== OK) return reject(tcp, reason)
-  const remoteAddr = ipv4.src(view, ipOff)
-  const localAddr = ipv4.dst(view, ipOff)
   if ((rxFlags & (RX_CSUM_GOOD | RX_CSUM_PARTIAL)) === 0) {
-    const pseudo = ipv4.pseudoSum(remoteAddr, localAddr, ipv4.PROTO_TCP, len)
-    if (fold(pseudo + sum(view, off, len)) !== 0xffff) return reject(tcp, TCP_CHECKSUM)
+    if (fold(pseudoSum + sum(view, off, len)) !== 0xffff) return reject(tcp, TCP_CHECKSUM)
   }
   const seg = tcp.segment
   const headerLen = header.headerLen(view, off)
@@ -56,11 +59,9 @@ export function input(tcp: Tcp, ipOff: number, off: number, len: number, rxFlags
   seg.window = header.window(view, off)
   seg.payloadOff = off + headerLen
   seg.payloadLen = len - headerLen
-  seg.remoteAddr = remoteAddr
-  seg.localAddr = localAddr
   seg.ports = (header.srcPort(view, off) << 16) | header.dstPort(view, off)
   seg.headerOff = off
-  const c = tcp.table.find(remoteAddr, localAddr, seg.ports)
+  const c = find(tcp)
   return c === NO_CONN ? onStranger(tcp) : onSegment(tcp, c)
 }
 
@@ -72,6 +73,14 @@ function onStranger(tcp: Tcp): number {
   if (refusal !== OK) return tcp.drop(refusal)
   const c = openFromCookie(tcp, mss)
   return c === NO_CONN ? tcp.drop(TCP_TABLE_FULL) : onSegment(tcp, c)
+}
+
+/** The connection of `tcp.segment`, or NO_CONN. */
+function find(tcp: Tcp): number {
+  const { remote0, remote1, remote2, remote3, local, kind, ports } = tcp.segment
+  return kind & KIND_IPV6
+    ? tcp.table.find6(remote0, remote1, remote2, remote3, local, ports)
+    : tcp.table.find4(remote0, local, ports)
 }
 
 function reject(tcp: Tcp, reason: number): number {

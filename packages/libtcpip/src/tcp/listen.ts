@@ -4,10 +4,10 @@
  * When no more half-open connections are allowed, synCookies.ts answers. When there is no TCB left,
  * the SYN is dropped in silence: the client tries again, and an RST would turn it away.
  */
-import { OK } from '@sandstorm/libeth'
+import { ethernet, OK } from '@sandstorm/libeth'
 import { NO_FRAME, OFFLOAD_NONE } from '@sandstorm/libnmio'
+import { NOT_LOCAL } from '../addresses.ts'
 import { IP_NO_ROUTE, TCP_LAND, TCP_SOURCE_FULL, TCP_TABLE_FULL } from '../drops.ts'
-import * as ipv4 from '../wire/ipv4.ts'
 import * as tcpHeader from '../wire/tcp.ts'
 import {
   ALIGNED_TIMESTAMPS_LEN,
@@ -17,28 +17,24 @@ import {
   writeTimestamps,
   writeWindowScale,
 } from '../wire/tcpOptions.ts'
+import { tcpOff } from './ipHeader.ts'
+import { hasRoute, isReachable } from './neighbour.ts'
 import { RTO_AFTER_SYN_LOSS_US, RTO_INITIAL_US, sampleRtt } from './rtt.ts'
 import { startTimer, stopTimer } from './rtxTimer.ts'
-import {
-  HEADERS_LEN,
-  initHeaderSums,
-  initScales,
-  isReachable,
-  timestamp,
-  writeSynAck,
-} from './segment.ts'
+import { initPath, initScales, timestamp, writeSynAck } from './segment.ts'
 import { le } from './seq.ts'
 import * as state from './state.ts'
 import {
   ACK_SENT,
   FLAGS,
+  FRAME_KEY,
+  frameKey,
   HEARD_AT,
-  LOCAL_ADDR,
+  KIND_IPV6,
+  KIND_TIMESTAMPS,
   MAX_WND,
   MSS,
   NEED_OUTPUT,
-  NEIGHBOUR,
-  NEXT_HOP,
   NO_CONN,
   OPENED,
   PASSIVE,
@@ -46,7 +42,7 @@ import {
   RCV_ADV,
   RCV_NXT,
   RCV_SPACE,
-  REMOTE_ADDR,
+  REMOTE,
   RETRIES,
   RTO_US,
   SACK,
@@ -81,7 +77,7 @@ export function onSyn(tcp: Tcp, issMin: number): number {
   if (refusal !== OK) return tcp.drop(refusal)
   const c = tcp.pool.alloc()
   if (c === NO_CONN) return tcp.drop(TCP_TABLE_FULL)
-  let iss = tcp.isn.next(seg.remoteAddr, seg.localAddr, seg.ports, tcp.isnTicks)
+  let iss = tcp.isn.next(seg, tcp.isnTicks)
   if (issMin !== 0 && le(iss, issMin)) iss = (issMin + 1) | 0
   tcp.options.parse(tcp.frames.region.view, seg.headerOff)
   prepare(tcp, c, seg.seq, iss)
@@ -94,10 +90,9 @@ export function onSyn(tcp: Tcp, issMin: number): number {
 
 /** May whoever sent `tcp.segment` open a connection? OK, or why not. */
 export function admit(tcp: Tcp): number {
-  const seg = tcp.segment
-  if (seg.remoteAddr === seg.localAddr) return TCP_LAND
-  if (tcp.ports.nextHop(seg.remoteAddr) === 0) return IP_NO_ROUTE
-  return tcp.openBySource.isFull(tcp.sourceKey(seg.remoteAddr)) ? TCP_SOURCE_FULL : OK
+  if (isFromUs(tcp)) return TCP_LAND
+  if (!hasRoute(tcp)) return IP_NO_ROUTE
+  return tcp.openBySource.isFull(tcp.sourceKeyOfSegment()) ? TCP_SOURCE_FULL : OK
 }
 
 /**
@@ -105,14 +100,7 @@ export function admit(tcp: Tcp): number {
  * `tcp.options`, to be answered with a SYN-ACK with number `iss`. Nothing else knows of it yet.
  */
 export function prepare(tcp: Tcp, c: number, irs: number, iss: number): void {
-  const tcb = tcp.tcb
-  const seg = tcp.segment
-  tcb[c + REMOTE_ADDR] = seg.remoteAddr
-  tcb[c + LOCAL_ADDR] = seg.localAddr
-  tcb[c + PORTS] = seg.ports
-  tcb[c + NEXT_HOP] = tcp.ports.nextHop(seg.remoteAddr)
-  tcb[c + NEIGHBOUR] = -1
-  initHeaderSums(tcp, c)
+  initIdentity(tcp, c)
   initSequences(tcp, c, irs, iss)
   takeSynOptions(tcp, c)
 }
@@ -130,6 +118,30 @@ export function repeatSynAck(tcp: Tcp, c: number): void {
   tcp.tcb[c + SYN_AT_US] = 0
   tcp.stats.retransSegs++
   sendSynAck(tcp, c)
+}
+
+/** Does the segment claim to come from an address of our own? */
+function isFromUs(tcp: Tcp): boolean {
+  const { remote0, remote1, remote2, remote3, kind } = tcp.segment
+  const { addresses } = tcp
+  const from =
+    kind & KIND_IPV6
+      ? addresses.findV6(remote0, remote1, remote2, remote3)
+      : addresses.findV4(remote0)
+  return from !== NOT_LOCAL
+}
+
+/** Who the segment is from, and which of our addresses it came to: the one that answers (MUST-42). */
+function initIdentity(tcp: Tcp, c: number): void {
+  const tcb = tcp.tcb
+  const seg = tcp.segment
+  tcb[c + REMOTE] = seg.remote0
+  tcb[c + REMOTE + 1] = seg.remote1
+  tcb[c + REMOTE + 2] = seg.remote2
+  tcb[c + REMOTE + 3] = seg.remote3
+  tcb[c + PORTS] = seg.ports
+  tcb[c + FRAME_KEY] = frameKey(seg.local, seg.kind, seg.ports)
+  initPath(tcp, c)
 }
 
 function initSequences(tcp: Tcp, c: number, irs: number, iss: number): void {
@@ -170,13 +182,14 @@ function takeSynOptions(tcp: Tcp, c: number): void {
 function agreeOnTimestamps(tcp: Tcp, c: number): void {
   const { tcb, options, segment: seg } = tcp
   tcb[c + FLAGS] |= TIMESTAMPS
+  tcb[c + FRAME_KEY] |= KIND_TIMESTAMPS
   tcb[c + TS_RECENT] = options.tsVal
-  tcb[c + TS_OFFSET] = tcp.isn.timestampOffset(seg.remoteAddr, seg.localAddr, seg.ports)
+  tcb[c + TS_OFFSET] = tcp.isn.timestampOffset(seg)
 }
 
 /** Payload of a full segment (RFC 9293 §3.7.1): an MSS leaves out that options take room (RFC 6691). */
 function sendMss(tcp: Tcp, c: number, offered: number): number {
-  const ours = ourMss(tcp)
+  const ours = ourMss(tcp, c)
   const theirs = offeredMss(offered)
   const options = tcp.tcb[c + FLAGS] & TIMESTAMPS ? ALIGNED_TIMESTAMPS_LEN : 0
   const mss = (theirs < ours ? theirs : ours) - options
@@ -189,8 +202,11 @@ export function offeredMss(option: number): number {
   return option < MSS_MIN ? MSS_MIN : option
 }
 
-/** What we can receive: the MTU without IPv4 and TCP headers (RFC 9293 §3.7.1, RFC 6691). */
-const ourMss = (tcp: Tcp): number => tcp.device.mtu - ipv4.HEADER_LEN - tcpHeader.HEADER_LEN
+/** What we can receive: the MTU without IP and TCP headers (RFC 9293 §3.7.1, RFC 6691). */
+function ourMss(tcp: Tcp, c: number): number {
+  const ipHeaderLen = tcpOff(tcp.tcb[c + FRAME_KEY]) - ethernet.HEADER_LEN
+  return tcp.device.mtu - ipHeaderLen - tcpHeader.HEADER_LEN
+}
 
 /**
  * Sends the SYN-ACK (again); without room or an address now, the work list does it. Its timer is the
@@ -214,7 +230,7 @@ export function pushSynAck(tcp: Tcp, c: number): boolean {
   const off = writeSynAck(tcp, c, optionsOff, len)
   tcp.stats.outSegs++
   tcp.frames.sent(frame)
-  tcp.device.push(off, HEADERS_LEN + len, OFFLOAD_NONE)
+  tcp.device.push(off, optionsOff + len - off, OFFLOAD_NONE)
   return true
 }
 
@@ -223,7 +239,7 @@ function writeSynAckOptions(tcp: Tcp, c: number, off: number): number {
   const tcb = tcp.tcb
   const view = tcp.frames.region.view
   const flags = tcb[c + FLAGS]
-  let end = writeMss(view, off, ourMss(tcp))
+  let end = writeMss(view, off, ourMss(tcp, c))
   if (flags & TIMESTAMPS) {
     const write = flags & SACK ? writeSackPermittedAndTimestamps : writeTimestamps
     end = write(view, end, timestamp(tcp, c), tcb[c + TS_RECENT])

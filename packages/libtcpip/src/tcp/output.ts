@@ -9,9 +9,10 @@
 import { ACK, FIN } from '../wire/tcp.ts'
 import { BUSY } from './application.ts'
 import { END, FRTO, LAST, LOST, NO_FLIGHT, PRR_OUT, SEQ } from './flight.ts'
+import { isReachable } from './neighbour.ts'
 import { hasNew, hasUnsent, pipe } from './pipe.ts'
 import { armTimer, stopTimer } from './rtxTimer.ts'
-import { dataFlags, isReachable, sendControl } from './segment.ts'
+import { dataFlags, sendControl } from './segment.ts'
 import { gt, lt, min } from './seq.ts'
 import * as state from './state.ts'
 import {

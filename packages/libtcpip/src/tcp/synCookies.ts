@@ -17,7 +17,8 @@ import {
   windowScaleOf,
 } from './cookie.ts'
 import { admit, enter, offeredMss, prepare, pushSynAck } from './listen.ts'
-import { isReachable, timestamp } from './segment.ts'
+import { isReachable } from './neighbour.ts'
+import { timestamp } from './segment.ts'
 import {
   ECN,
   FLAGS,
@@ -34,7 +35,7 @@ import { advertiseUnscaled } from './window.ts'
 
 /** Is there no room to remember the handshake of `tcp.segment`, a SYN? */
 export const needsCookie = (tcp: Tcp): boolean =>
-  tcp.halfOpen >= tcp.backlog || tcp.halfOpenBySource.isFull(tcp.sourceKey(tcp.segment.remoteAddr))
+  tcp.halfOpen >= tcp.backlog || tcp.halfOpenBySource.isFull(tcp.sourceKeyOfSegment())
 
 /** Answers `tcp.segment`, a SYN to a listening port; returns OK or the reason why not. */
 export function sendCookie(tcp: Tcp): number {
@@ -59,8 +60,9 @@ export function sendCookie(tcp: Tcp): number {
     kept = cookieOptions(scale, (flags & SACK) !== 0, (flags & ECN) !== 0)
     tcb[c + TS_OFFSET] = (cookieTsVal(timestamp(tcp, c), kept) - tcp.nowMs) | 0
   }
-  const { remoteAddr, localAddr, ports } = seg
-  tcb[c + SND_UNA] = tcp.cookies.make(remoteAddr, localAddr, ports, seg.seq, mss, kept, tcp.clockMs)
+  const { local, ports } = seg
+  const remote = tcp.isn.remoteWord(seg)
+  tcb[c + SND_UNA] = tcp.cookies.make(remote, local, ports, seg.seq, mss, kept, tcp.clockMs)
   const sent = isReachable(tcp, c) && pushSynAck(tcp, c)
   tcp.pool.free(c)
   if (!sent) return tcp.drop(TCP_BACKLOG_FULL)
@@ -77,12 +79,12 @@ export const isCookieDue = (tcp: Tcp): boolean =>
 /** The MSS in the cookie that `tcp.segment` acknowledges, or NO_COOKIE. Parses `tcp.options`. */
 export function mssOfCookie(tcp: Tcp): number {
   const { options, segment: seg } = tcp
-  const { remoteAddr, localAddr, ports } = seg
+  const { local, ports } = seg
   const irs = (seg.seq - 1) | 0
   const iss = (seg.ack - 1) | 0
   options.parse(tcp.frames.region.view, seg.headerOff)
   const kept = keptOptions(tcp)
-  return tcp.cookies.check(remoteAddr, localAddr, ports, irs, iss, kept, tcp.clockMs)
+  return tcp.cookies.check(tcp.isn.remoteWord(seg), local, ports, irs, iss, kept, tcp.clockMs)
 }
 
 const keptOptions = (tcp: Tcp): number =>

@@ -10,70 +10,79 @@ import { assert } from '@sandstorm/libnmio'
 
 // Who talks to whom
 export const STATE = 0
-export const REMOTE_ADDR = 1 // IPv4, int32
-export const LOCAL_ADDR = 2
-export const PORTS = 3 // remote port << 16 | local port
-export const HASH = 4 // the connection table's hash of the three above
-export const NEXT_HOP = 5 // IPv4 of the first hop
-export const NEIGHBOUR = 6 // its entry in the neighbour table, checked before use
-export const IP_SUM = 7 // checksum share of the constant IPv4 header fields
-export const PSEUDO_SUM = 8 // checksum share of addresses and protocol
+export const REMOTE = 1 // … 4: the peer's address; IPv4 in the first word, the others 0
+export const PORTS = 5 // remote port << 16 | local port
+export const FRAME_KEY = 6 // what the constant header fields of a frame depend on: frameKey()
+export const PATH = 7 // neighbour table entry (neighbour.ts) << 16 | checksum share of the addresses
 // Send sequence space: SND_UNA ≤ SND_NXT ≤ SND_END + 1
-export const SND_UNA = 9
-export const SND_NXT = 10 // never moves back: what is lost is marked in the flight (flight.ts)
-export const SND_END = 11 // end of the bytes that the application has committed; a FIN takes this number
-export const SND_WND = 14 // bytes, scaled
-export const SND_WL1 = 15
-export const SND_WL2 = 16
-export const MAX_WND = 17 // the largest window the peer ever offered (SWS avoidance, RFC 5961)
-export const MSS = 18 // payload bytes of a full segment to this peer
+export const SND_UNA = 8
+export const SND_NXT = 9 // never moves back: what is lost is marked in the flight (flight.ts)
+export const SND_END = 10 // end of the bytes that the application has committed; a FIN takes this number
+export const SND_WND = 11 // bytes, scaled
+export const SND_WL1 = 12
+export const SND_WL2 = 13
+export const MAX_WND = 14 // the largest window the peer ever offered (SWS avoidance, RFC 5961)
+export const MSS = 15 // payload bytes of a full segment to this peer
 // Receive sequence space
-export const RCV_NXT = 19
-export const RCV_ADV = 20 // right edge of the window we have advertised; never moves back
-export const RCV_SPACE = 21 // bytes the application can take now
-export const OUT_OF_ORDER = 22 // first piece that arrived before its predecessor (reassembly.ts), or -1
-export const ACK_SENT = 23 // RCV_NXT as last acknowledged (Last.ACK.sent, RFC 7323 §4.3)
+export const RCV_NXT = 16
+export const RCV_ADV = 17 // right edge of the window we have advertised; never moves back
+export const RCV_SPACE = 18 // bytes the application can take now
+export const OUT_OF_ORDER = 19 // first piece that arrived before its predecessor (reassembly.ts), or -1
+export const ACK_SENT = 20 // RCV_NXT as last acknowledged (Last.ACK.sent, RFC 7323 §4.3)
 // Timestamps (RFC 7323)
-export const TS_RECENT = 24 // the peer's, to be echoed
-export const TS_OFFSET = 25 // what we add to our clock, so that it tells nothing about the machine
+export const TS_RECENT = 21 // the peer's, to be echoed
+export const TS_OFFSET = 22 // what we add to our clock, so that it tells nothing about the machine
 // Congestion control (congestion.ts): two words for all, five that each algorithm names itself
-export const CWND = 26
-export const SSTHRESH = 27
-export const CC_WORDS = 28 // … 32
-export const BYTES_ACKED = 28 // newreno.ts: acknowledged since cwnd last grew
+export const CWND = 23
+export const SSTHRESH = 24
+export const CC_WORDS = 25 // … 29
+export const BYTES_ACKED = 25 // newreno.ts: acknowledged since cwnd last grew
 // Loss recovery that outlives a flight
-export const TLP_END = 34 // SND_NXT when the tail loss probe was sent
-export const FLIGHT = 35 // flight.ts: what is in the network now, or -1
-export const REORDERING = 36 // RACK's reordering window, packed (rack.ts)
+export const TLP_END = 30 // SND_NXT when the tail loss probe was sent
+export const FLIGHT = 31 // flight.ts: what is in the network now, or -1
+export const REORDERING = 32 // RACK's reordering window, packed (rack.ts)
 // Round trip and retransmission timer (RFC 6298), microseconds
-export const SRTT_US = 37
-export const RTTVAR_US = 38
-export const RTO_US = 39
-export const MIN_RTT_US = 40
-export const SYN_AT_US = 42 // when our SYN was sent; 0: more than once
-export const RETRIES = 43 // time-outs in a row, or keep-alives unanswered
+export const SRTT_US = 33
+export const RTTVAR_US = 34
+export const RTO_US = 35
+export const MIN_RTT_US = 36
+export const SYN_AT_US = 37 // when our SYN was sent; 0: more than once
+export const RETRIES = 38 // time-outs in a row, or keep-alives unanswered
 // Deadlines, milliseconds of the stack's clock; each counts only while its flag is set
-export const RTX_AT = 44
-export const APP_AT = 45
-export const ACK_AT = 46 // a delayed ACK
-export const SENT_AT = 47 // when data was last sent (restart after idle)
-export const HEARD_AT = 48 // when a segment was last accepted (keep-alive, age of TS_RECENT)
-export const WHEEL_AT = 49
-export const WHEEL_NEXT = 50
-export const WHEEL_PREV = 51
+export const RTX_AT = 39
+export const APP_AT = 40
+export const ACK_AT = 41 // a delayed ACK
+export const SENT_AT = 42 // when data was last sent (restart after idle)
+export const HEARD_AT = 43 // when a segment was last accepted (keep-alive, age of TS_RECENT)
+export const WHEEL_AT = 44
+export const WHEEL_NEXT = 45
+export const WHEEL_PREV = 46
 // Bits, options and list membership
-export const FLAGS = 52
-export const SCALES = 53 // send window scale | receive window scale | length of our headers
-export const LIST_NEXT = 54
+export const FLAGS = 47
+export const SCALES = 48 // send window scale | receive window scale << 8 | WINDOW_SCALE
+export const LIST_NEXT = 49
 // Limits
-export const CHALLENGES = 55 // when and how many, packed (challenge.ts)
+export const CHALLENGES = 50 // when and how many, packed (challenge.ts)
 
-export const TCB_STRIDE = 56
+export const TCB_STRIDE = 51
 
-// Bytes of SCALES; the lowest is the peer's window scale
+// In SCALES
 export const RECEIVE_SCALE_SHIFT = 8
-export const HEADERS_LEN_SHIFT = 16
-export const WINDOW_SCALE: number = 1 << 24 // both sides scale their windows (RFC 7323 §2)
+export const WINDOW_SCALE: number = 1 << 16 // both sides scale their windows (RFC 7323 §2)
+
+// Header kinds, bits of FRAME_KEY: what headers a connection's frames have
+export const KIND_TIMESTAMPS: number = 1 << 16
+export const KIND_IPV6: number = 1 << 17
+
+/**
+ * Two frames with the same key have the same constant header fields: our address (its place in
+ * addresses.ts), the kind of headers, our port.
+ */
+export const frameKey = (local: number, kind: number, ports: number): number =>
+  (local << 24) | kind | (ports & 0xffff)
+
+/** Our address in a frame key. */
+export const localOf = (key: number): number => key >>> 24
 
 /** No connection. */
 export const NO_CONN = -1
@@ -111,34 +120,48 @@ export const UNRESOLVED: number = 1 << 28 // waits for its first hop's address (
 export class TcbPool {
   readonly tcb: Int32Array
   readonly capacity: number
-  readonly #free: Int32Array
-  #freeCount: number
+  /** TCBs that were given back are a list through LIST_NEXT … */
+  #firstFree: number = NO_CONN
+  /** … and from here on they were never used: memory that nobody has touched costs nothing. */
+  #firstUnused = 0
+  #usedCount = 0
 
   constructor(capacity: number) {
     assert(capacity > 0 && capacity <= 16_000_000, 'between 1 and 16 million connections')
     this.capacity = capacity
     this.tcb = new Int32Array(capacity * TCB_STRIDE)
-    this.#free = new Int32Array(capacity)
-    this.#freeCount = capacity
-    for (let i = 0; i < capacity; i++) this.#free[i] = (capacity - 1 - i) * TCB_STRIDE
   }
 
   get usedCount(): number {
-    return this.capacity - this.#freeCount
+    return this.#usedCount
   }
 
   /** A TCB in state CLOSED, zeroed but for the heads of its lists, or NO_CONN when all are in use. */
   alloc(): number {
-    if (this.#freeCount === 0) return NO_CONN
-    const c = this.#free[--this.#freeCount]
+    const c = this.#take()
+    if (c === NO_CONN) return NO_CONN
     this.tcb.fill(0, c, c + TCB_STRIDE)
     this.tcb[c + FLIGHT] = -1
     this.tcb[c + OUT_OF_ORDER] = -1
+    this.#usedCount++
     return c
   }
 
   free(c: number): void {
-    this.#free[this.#freeCount++] = c
+    this.tcb[c + LIST_NEXT] = this.#firstFree
+    this.#firstFree = c
+    this.#usedCount--
+  }
+
+  #take(): number {
+    const c = this.#firstFree
+    if (c !== NO_CONN) {
+      this.#firstFree = this.tcb[c + LIST_NEXT]
+      return c
+    }
+    if (this.#firstUnused === this.tcb.length) return NO_CONN
+    this.#firstUnused += TCB_STRIDE
+    return this.#firstUnused - TCB_STRIDE
   }
 }
 

@@ -5,6 +5,7 @@
  */
 import { type Arp, ethernet } from '@sandstorm/libeth'
 import { assert, type Device, type FramePool } from '@sandstorm/libnmio'
+import type { Addresses } from '../addresses.ts'
 import { DROP_COUNT } from '../drops.ts'
 import { TcpOptions, WINDOW_SCALE_MAX } from '../wire/tcpOptions.ts'
 import type { Application } from './application.ts'
@@ -28,10 +29,8 @@ import {
   FLAGS,
   FLIGHT,
   HALF_COUNTED,
-  HASH,
   KEPT_ALIVE,
   LIST_NEXT,
-  LOCAL_ADDR,
   MSS,
   NEED_ACK,
   NO_CONN,
@@ -39,15 +38,13 @@ import {
   OPEN_COUNTED,
   OPENED,
   PASSIVE,
-  PORTS,
   RCV_ADV,
   RCV_NXT,
   RCV_SPACE,
-  REMOTE_ADDR,
+  REMOTE,
   RTX_ARMED,
   RTX_AT,
   SND_END,
-  SND_NXT,
   SND_UNA,
   STATE,
   TCB_STRIDE,
@@ -141,8 +138,15 @@ export class Segment {
   window = 0
   payloadOff = 0
   payloadLen = 0
-  remoteAddr = 0
-  localAddr = 0
+  /** The sender's address; IPv4 in the first word, the others 0. Set by the IP layer, as … */
+  remote0 = 0
+  remote1 = 0
+  remote2 = 0
+  remote3 = 0
+  /** … which of our addresses it came to (addresses.ts), … */
+  local = 0
+  /** … and what headers an answer has: 0, or KIND_IPV6. */
+  kind = 0
   /** Remote port << 16 | local port, as in the TCB. */
   ports = 0
   /** Byte offset of the TCP header, for options. */
@@ -154,16 +158,15 @@ export interface TcpPorts {
   readonly device: Device
   readonly frames: FramePool
   readonly arp: Arp
-  /** The first hop towards an address: itself when on-link, 0 when there is no route. */
-  nextHop(addr: number): number
+  readonly addresses: Addresses
 }
 
 export class Tcp {
   readonly config: TcpConfig
-  readonly ports: TcpPorts
   readonly device: Device
   readonly frames: FramePool
   readonly arp: Arp
+  readonly addresses: Addresses
   readonly app: Application
   readonly cc: CongestionControl
   readonly pool: TcbPool
@@ -216,10 +219,10 @@ export class Tcp {
     random: () => number,
     nowUs: number,
   ) {
-    this.ports = ports
     this.device = ports.device
     this.frames = ports.frames
     this.arp = ports.arp
+    this.addresses = ports.addresses
     this.app = app
     this.cc = cc
     this.config = config
@@ -228,7 +231,7 @@ export class Tcp {
     this.setTime(nowUs)
     this.pool = new TcbPool(config.maxConnections)
     this.tcb = this.pool.tcb
-    this.table = new ConnectionTable(this.tcb, config.maxConnections, random(), random())
+    this.table = new ConnectionTable(this.tcb, config.maxConnections, random)
     this.flights = new Flights(config.maxFlights)
     this.timers = new TimerWheel(this.tcb, this.nowMs)
     this.timeWait = new TimeWait(config.timeWaitEntries, config.timeWaitMs)
@@ -405,14 +408,23 @@ export class Tcp {
     this.workTail = c
   }
 
-  /** An address's key for limits by source (sourceLimit.ts). */
-  sourceKey(remoteAddr: number): number {
-    return sourceKey(remoteAddr, this.#sourceSecret)
+  /**
+   * An address's key for limits by source (sourceLimit.ts), by its first two words: of IPv6 a whole
+   * /64, since a host may have any address in it.
+   */
+  sourceKey(w0: number, w1 = 0): number {
+    const key = sourceKey(w0, this.#sourceSecret)
+    return w1 === 0 ? key : sourceKey(key ^ w1, this.#sourceSecret)
   }
 
   /** The key of a connection's source. */
   sourceKeyOf(c: number): number {
-    return this.sourceKey(this.tcb[c + REMOTE_ADDR])
+    return this.sourceKey(this.tcb[c + REMOTE], this.tcb[c + REMOTE + 1])
+  }
+
+  /** The key of the source of `segment`. */
+  sourceKeyOfSegment(): number {
+    return this.sourceKey(this.segment.remote0, this.segment.remote1)
   }
 
   drop(reason: number): number {
@@ -443,15 +455,6 @@ export class Tcp {
   }
 
   #remember(c: number): void {
-    const tcb = this.tcb
-    this.timeWait.add(
-      tcb[c + HASH],
-      tcb[c + REMOTE_ADDR],
-      tcb[c + LOCAL_ADDR],
-      tcb[c + PORTS],
-      tcb[c + SND_NXT],
-      tcb[c + RCV_NXT],
-      this.nowMs,
-    )
+    this.timeWait.add(this.table.hashOf(c), this.tcb, c, this.nowMs)
   }
 }

@@ -1,20 +1,26 @@
 /**
- * TIME-WAIT (RFC 9293 §3.3.2, §3.6): what is left of a connection that we closed first, in 32 bytes
+ * TIME-WAIT (RFC 9293 §3.3.2, §3.6): what is left of a connection that we closed first, in 52 bytes
  * instead of a whole TCB. All entries wait equally long (2 MSL), so they lie in a ring in the order
  * of their end; a hash chain runs through them. When the ring is full the oldest gives way, counted:
  * a burst of short connections costs bounded memory (and never a refused client).
  */
 import { assert } from '@sandstorm/libnmio'
+import * as tcb from './tcb.ts'
+import type { Segment } from './tcp.ts'
 
-const REMOTE_ADDR = 0
-const LOCAL_ADDR = 1
-const PORTS = 2
-export const TW_SND_NXT = 3
-export const TW_RCV_NXT = 4
-const EXPIRES_AT = 5
-const CHAIN = 6 // next entry of the same bucket + 1; 0 ends it
-const HASH = 7
-const STRIDE = 8
+// What an entry has of its connection; the same fields of tcb.ts
+const REMOTE = 0 // … 3
+const PORTS = 4
+export const TW_FRAME_KEY = 5
+export const TW_SND_NXT = 6
+export const TW_RCV_NXT = 7
+export const TW_TS_RECENT = 8 // as old as the entry: far less than the 24 days it would be good for
+export const TW_TS_OFFSET = 9
+// How it waits
+const EXPIRES_AT = 10
+const CHAIN = 11 // next entry of the same bucket + 1; 0 ends it
+const HASH = 12
+const STRIDE = 13
 /** PORTS of an entry that is out of its chain; no connection has port 0. */
 const DEAD = 0
 
@@ -46,15 +52,18 @@ export class TimeWait {
     return this.#count
   }
 
-  /** Finds the entry of a connection; `hash` is the connection table's. */
-  find(hash: number, remoteAddr: number, localAddr: number, ports: number): number {
+  /** Finds the entry of a segment's connection; `hash` is the connection table's. */
+  find(hash: number, seg: Segment): number {
     const entries = this.entries
     let e = this.#buckets[hash & (this.#capacity - 1)] - 1
     while (e >= 0) {
       if (
-        entries[e + PORTS] === ports &&
-        entries[e + REMOTE_ADDR] === remoteAddr &&
-        entries[e + LOCAL_ADDR] === localAddr
+        entries[e + PORTS] === seg.ports &&
+        entries[e + REMOTE] === seg.remote0 &&
+        entries[e + REMOTE + 1] === seg.remote1 &&
+        entries[e + REMOTE + 2] === seg.remote2 &&
+        entries[e + REMOTE + 3] === seg.remote3 &&
+        tcb.localOf(entries[e + TW_FRAME_KEY]) === seg.local
       ) {
         return e
       }
@@ -63,15 +72,33 @@ export class TimeWait {
     return NOT_WAITING
   }
 
-  add(
-    hash: number,
-    remoteAddr: number,
-    localAddr: number,
-    ports: number,
-    sndNxt: number,
-    rcvNxt: number,
-    nowMs: number,
-  ): void {
+  /** Notes connection `c`, whose TCB ends; `hash` is the connection table's. */
+  add(hash: number, fields: Int32Array, c: number, nowMs: number): void {
+    const e = this.#append(hash, nowMs)
+    const entries = this.entries
+    for (let i = 0; i < 4; i++) entries[e + REMOTE + i] = fields[c + tcb.REMOTE + i]
+    entries[e + PORTS] = fields[c + tcb.PORTS]
+    entries[e + TW_FRAME_KEY] = fields[c + tcb.FRAME_KEY]
+    entries[e + TW_SND_NXT] = fields[c + tcb.SND_NXT]
+    entries[e + TW_RCV_NXT] = fields[c + tcb.RCV_NXT]
+    entries[e + TW_TS_RECENT] = fields[c + tcb.TS_RECENT]
+    entries[e + TW_TS_OFFSET] = fields[c + tcb.TS_OFFSET]
+  }
+
+  /** The wait of an entry begins anew; from now on it is the one that is returned. */
+  renew(e: number, nowMs: number): number {
+    const entries = this.entries
+    const ports = entries[e + PORTS]
+    this.remove(e)
+    // In a full ring the place that comes free may be its own: nothing but the wait is written yet.
+    const next = this.#append(entries[e + HASH], nowMs)
+    entries.copyWithin(next, e, e + EXPIRES_AT)
+    entries[next + PORTS] = ports
+    return next
+  }
+
+  /** The next place of the ring, chained and with its time; the caller says of what connection. */
+  #append(hash: number, nowMs: number): number {
     if (this.#used === this.#capacity) {
       if (this.entries[this.#head * STRIDE + PORTS] !== DEAD) this.overflows++
       this.#dropOldest()
@@ -80,19 +107,15 @@ export class TimeWait {
     const e = ((this.#head + this.#used) & (this.#capacity - 1)) * STRIDE
     this.#used++
     this.#count++
-    entries[e + REMOTE_ADDR] = remoteAddr
-    entries[e + LOCAL_ADDR] = localAddr
-    entries[e + PORTS] = ports
-    entries[e + TW_SND_NXT] = sndNxt
-    entries[e + TW_RCV_NXT] = rcvNxt
     entries[e + EXPIRES_AT] = (nowMs + this.#durationMs) | 0
     entries[e + HASH] = hash
     const bucket = hash & (this.#capacity - 1)
     entries[e + CHAIN] = this.#buckets[bucket]
     this.#buckets[bucket] = e + 1
+    return e
   }
 
-  /** The connection was reopened, or its wait begins anew (then `add` follows). */
+  /** The connection was reopened. */
   remove(e: number): void {
     const entries = this.entries
     const bucket = entries[e + HASH] & (this.#capacity - 1)

@@ -6,11 +6,12 @@
 import { ACK, FIN } from '../wire/tcp.ts'
 import { BUSY } from './application.ts'
 import { AT, BITS, END, IS_RESENT, LAST, SENT_LAST, SEQ } from './flight.ts'
+import { isReachable } from './neighbour.ts'
 import { advance } from './output.ts'
 import { flightSize } from './pipe.ts'
 import { startTimer } from './rtxTimer.ts'
 import { hasDsack } from './scoreboard.ts'
-import { isReachable, sendControl } from './segment.ts'
+import { sendControl } from './segment.ts'
 import { ge, gt, max, min } from './seq.ts'
 import {
   CWND,

@@ -6,21 +6,28 @@ import { OK } from '@sandstorm/libeth'
 import { TCP_BAD_FLAGS, TCP_NO_CONNECTION, TCP_NO_LISTENER, TCP_RST_IGNORED } from '../drops.ts'
 import { ACK, FIN, RST, SYN } from '../wire/tcp.ts'
 import { segmentLen } from './acceptance.ts'
+import { sendBare, sendBareAck } from './bare.ts'
 import { onSyn } from './listen.ts'
-import { sendBare } from './segment.ts'
 import { gt } from './seq.ts'
 import { isCookieDue, needsCookie, sendCookie } from './synCookies.ts'
+import { KIND_IPV6, KIND_TIMESTAMPS } from './tcb.ts'
 import type { Tcp } from './tcp.ts'
-import { NOT_WAITING, TW_RCV_NXT, TW_SND_NXT } from './timeWait.ts'
+import {
+  NOT_WAITING,
+  TW_FRAME_KEY,
+  TW_RCV_NXT,
+  TW_SND_NXT,
+  TW_TS_OFFSET,
+  TW_TS_RECENT,
+} from './timeWait.ts'
 import { WINDOW_MAX } from './window.ts'
 
 /** Processes `tcp.segment`; returns OK or the reason why it was dropped. */
 export function onUnknown(tcp: Tcp): number {
   const seg = tcp.segment
   if (tcp.timeWait.count > 0) {
-    const hash = tcp.table.hash(seg.remoteAddr, seg.localAddr, seg.ports)
-    const e = tcp.timeWait.find(hash, seg.remoteAddr, seg.localAddr, seg.ports)
-    if (e !== NOT_WAITING) return onTimeWait(tcp, e, hash)
+    const e = tcp.timeWait.find(hash(tcp), seg)
+    if (e !== NOT_WAITING) return onTimeWait(tcp, e)
   }
   if (seg.flags & RST) return tcp.drop(TCP_NO_CONNECTION)
   if (tcp.isListening(seg.ports & 0xffff)) {
@@ -49,6 +56,14 @@ function onFailedCookie(tcp: Tcp): void {
   if (tcp.segment.payloadLen === 0) reset(tcp)
 }
 
+/** The connection table's hash of `tcp.segment`. */
+function hash(tcp: Tcp): number {
+  const { remote0, remote1, remote2, remote3, local, kind, ports } = tcp.segment
+  return kind & KIND_IPV6
+    ? tcp.table.hash6(remote0, remote1, remote2, remote3, local, ports)
+    : tcp.table.hash4(remote0, local, ports)
+}
+
 /** Answers `tcp.segment` with the RST of RFC 9293 §3.10.7.1, if not too many are. */
 export function reset(tcp: Tcp): void {
   const seg = tcp.segment
@@ -59,37 +74,60 @@ export function reset(tcp: Tcp): void {
 }
 
 function mayAnswer(tcp: Tcp): boolean {
-  if (tcp.bareLimit.take(tcp.sourceKey(tcp.segment.remoteAddr), tcp.nowMs)) return true
+  if (tcp.bareLimit.take(tcp.sourceKeyOfSegment(), tcp.nowMs)) return true
   tcp.stats.limitedAnswers++
   return false
 }
 
 /**
- * TIME-WAIT: a new SYN beyond the old sequence numbers reopens the connection (RFC 9293 §3.6.1), an
- * RST does not end the wait (RFC 1337), a FIN that came again is acknowledged and the wait begins anew.
+ * TIME-WAIT: a new SYN that cannot be an old one reopens the connection (RFC 6191), an RST does not
+ * end the wait (RFC 1337), a FIN that came again is acknowledged and the wait begins anew.
  */
-function onTimeWait(tcp: Tcp, e: number, hash: number): number {
+function onTimeWait(tcp: Tcp, e: number): number {
   const seg = tcp.segment
-  const sndNxt = tcp.timeWait.entries[e + TW_SND_NXT]
-  const rcvNxt = tcp.timeWait.entries[e + TW_RCV_NXT]
+  const { entries } = tcp.timeWait
   if (seg.flags & RST) return tcp.drop(TCP_RST_IGNORED)
-  const fresh = (seg.flags & (SYN | ACK | FIN)) === SYN && gt(seg.seq, rcvNxt)
-  if (fresh && tcp.isListening(seg.ports & 0xffff)) {
-    const reason = open(tcp, sndNxt)
+  tcp.options.parse(tcp.frames.region.view, seg.headerOff)
+  const isSyn = (seg.flags & (SYN | ACK | FIN)) === SYN
+  if (isSyn && isNew(tcp, e) && tcp.isListening(seg.ports & 0xffff)) {
+    const reason = open(tcp, entries[e + TW_SND_NXT])
     if (reason !== OK) return reason
     tcp.timeWait.remove(e)
     tcp.stats.timeWaitReuses++
     return OK
   }
-  if (seg.flags & FIN) {
-    tcp.timeWait.remove(e)
-    const { remoteAddr, localAddr, ports } = seg
-    tcp.timeWait.add(hash, remoteAddr, localAddr, ports, sndNxt, rcvNxt, tcp.nowMs)
-  }
+  if (seg.flags & FIN) e = tcp.timeWait.renew(e, tcp.nowMs)
   // Nothing new and nothing wrong: no answer, or two ends in TIME-WAIT would answer each other for ever.
-  if (segmentLen(tcp) === 0 && seg.seq === rcvNxt) return OK
-  if (!mayAnswer(tcp)) return OK
-  const window = tcp.config.receiveWindow
-  sendBare(tcp, sndNxt, rcvNxt, ACK, window < WINDOW_MAX ? window : WINDOW_MAX)
+  if (segmentLen(tcp) === 0 && seg.seq === entries[e + TW_RCV_NXT]) return OK
+  if (mayAnswer(tcp)) acknowledgeAgain(tcp, e)
   return OK
+}
+
+/**
+ * Can the SYN be none of the old connection's (RFC 6191 §2)? Its timestamp tells, if both have one;
+ * otherwise, or between equals, its sequence number (RFC 9293 §3.6.1).
+ */
+function isNew(tcp: Tcp, e: number): boolean {
+  const { options } = tcp
+  const { entries } = tcp.timeWait
+  if (options.timestamps && entries[e + TW_FRAME_KEY] & KIND_TIMESTAMPS) {
+    const recent = entries[e + TW_TS_RECENT]
+    if (options.tsVal !== recent) return gt(options.tsVal, recent)
+  }
+  return gt(tcp.segment.seq, entries[e + TW_RCV_NXT])
+}
+
+/** The last ACK once more, with timestamps if the connection had them (RFC 7323 §3.2). */
+function acknowledgeAgain(tcp: Tcp, e: number): void {
+  const { entries } = tcp.timeWait
+  const { receiveWindow } = tcp.config
+  const seq = entries[e + TW_SND_NXT]
+  const ack = entries[e + TW_RCV_NXT]
+  const window = receiveWindow < WINDOW_MAX ? receiveWindow : WINDOW_MAX
+  if (entries[e + TW_FRAME_KEY] & KIND_TIMESTAMPS) {
+    const tsVal = (tcp.nowMs + entries[e + TW_TS_OFFSET]) | 0
+    sendBareAck(tcp, seq, ack, window, tsVal, entries[e + TW_TS_RECENT])
+  } else {
+    sendBare(tcp, seq, ack, ACK, window)
+  }
 }

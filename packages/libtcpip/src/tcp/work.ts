@@ -5,8 +5,9 @@
  */
 import { ACK } from '../wire/tcp.ts'
 import { sendSynAck } from './listen.ts'
+import { isReachable } from './neighbour.ts'
 import { output } from './output.ts'
-import { isReachable, sendControl } from './segment.ts'
+import { sendControl } from './segment.ts'
 import * as state from './state.ts'
 import {
   ACK_AT,

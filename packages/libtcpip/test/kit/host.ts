@@ -11,7 +11,9 @@ import { FramePool, type MemoryPort, memoryLink, Region } from '@sandstorm/libnm
 import {
   type CongestionControl,
   checksum,
+  type IpAddress,
   ipv4,
+  ipv4Address,
   NewReno,
   Stack,
   state,
@@ -51,6 +53,9 @@ const KIT_CONFIG = { maxConnections: 64, timeWaitEntries: 64, delayedAckMs: 0 }
 
 export interface HostOptions {
   tcp?: Partial<TcpConfig>
+  /** Ours; the first is OUR_ADDR, unless a test says otherwise. */
+  addresses?: IpAddress[]
+  gateway?: IpAddress
   mtu?: number
   ringSize?: number
   /** Frames of the stack's pool. */
@@ -135,8 +140,8 @@ export class Host {
     this.stack = new Stack({
       device: this.device,
       frames: pool,
-      address: OUR_ADDR,
-      prefixLen: 24,
+      addresses: options.addresses ?? [ipv4Address('10.0.0.2', 24)],
+      gateway: options.gateway,
       app: this.app,
       congestion: options.congestion ?? new NewReno(),
       tcp: config,
@@ -161,7 +166,7 @@ export class Host {
 
   /** The handle of a connection, NO_CONN if there is none. */
   conn(port: number = PEER_PORT): number {
-    return this.tcp.table.find(PEER_ADDR, OUR_ADDR, (port << 16) | OUR_PORT)
+    return this.tcp.table.find4(PEER_ADDR, 0, (port << 16) | OUR_PORT)
   }
 
   state(port: number = PEER_PORT): string {

@@ -15,7 +15,7 @@ import {
   TapDevice,
   TraceDevice,
 } from '@sandstorm/libnmio'
-import { formatFrame, ipv4 } from '@sandstorm/libtcpip'
+import { formatFrame, ipv4Address } from '@sandstorm/libtcpip'
 import { attachContent } from '../content/table.ts'
 import { Server } from '../server.ts'
 import { traceLines } from './traceLines.ts'
@@ -53,8 +53,7 @@ function build(setup: WorkerSetup): Server {
   return new Server({
     device: wrap(tap, content.region, setup),
     content,
-    address: ipv4.parse(setup.address),
-    prefixLen: setup.prefixLen,
+    addresses: [ipv4Address(setup.address, setup.prefixLen)],
     port: setup.port,
     transmit: setup.transmit,
     replicas: Math.max(1, setup.replicas),

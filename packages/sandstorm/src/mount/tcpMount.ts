@@ -11,16 +11,7 @@ import { type Application, abort, seq, state, type Tcp, tcb } from '@sandstorm/l
 import type { Content } from '../content/content.ts'
 import { answerBytes } from '../content/image.ts'
 import { HttpMachine } from '../http/machine.ts'
-import {
-  Answers,
-  BASE,
-  CLOSE,
-  DATE_SEC,
-  IMAGE,
-  LEN,
-  NEXT,
-  NO_ANSWER,
-} from '../packetize/answers.ts'
+import { Answers, BASE, DATE_SEC, LEN, NEXT, NO_ANSWER, WHAT, what } from '../packetize/answers.ts'
 import type { Transmitter } from '../packetize/transmitter.ts'
 import { NO_BUFFER, REQUEST_BUFFER_BYTES, RequestBuffers } from './requestBuffers.ts'
 
@@ -76,12 +67,14 @@ export class TcpMount implements Application {
   readonly #bytes: Uint8Array
   #tcp!: Tcp
   #transmitter!: Transmitter
+  /** Answers beyond the first of each connection: how many there may be. */
+  readonly #pipelinedMax: number
+  /** Connections that have an answer. */
+  #busyCount = 0
   // By connection index
   readonly #phase: Uint8Array
   readonly #firstAnswer: Int32Array
-  readonly #lastAnswer: Int32Array
-  readonly #answerCount: Uint8Array
-  readonly #buffer: Int32Array
+  readonly #buffer: Int16Array
   /** Body bytes of a request still to be dropped; once closing, bytes the client may still send. */
   readonly #skip: Int32Array
 
@@ -96,12 +89,11 @@ export class TcpMount implements Application {
     this.#limits = { ...MOUNT_LIMITS, ...limits }
     this.#buffers = new RequestBuffers(region)
     this.#bytes = region.bytes
-    this.answers = new Answers(2 * maxConnections)
+    this.#pipelinedMax = Math.ceil(maxConnections / 4)
+    this.answers = new Answers(maxConnections + this.#pipelinedMax)
     this.#phase = new Uint8Array(maxConnections)
     this.#firstAnswer = new Int32Array(maxConnections)
-    this.#lastAnswer = new Int32Array(maxConnections)
-    this.#answerCount = new Uint8Array(maxConnections)
-    this.#buffer = new Int32Array(maxConnections)
+    this.#buffer = new Int16Array(maxConnections)
     this.#skip = new Int32Array(maxConnections)
   }
 
@@ -123,8 +115,6 @@ export class TcpMount implements Application {
     const i = tcb.indexOf(c)
     this.#phase[i] = 0
     this.#firstAnswer[i] = NO_ANSWER
-    this.#lastAnswer[i] = NO_ANSWER
-    this.#answerCount[i] = 0
     this.#buffer[i] = NO_BUFFER
     this.#skip[i] = 0
     this.#tcp.setAppTimer(c, this.#limits.headTimeoutMs)
@@ -145,7 +135,7 @@ export class TcpMount implements Application {
   onFin(c: number): void {
     const i = tcb.indexOf(c)
     this.#phase[i] |= PEER_DONE
-    if (this.#buffer[i] === NO_BUFFER || this.#answerCount[i] === 0) this.#close(c, i)
+    if (this.#buffer[i] === NO_BUFFER || !this.#isBusy(i)) this.#close(c, i)
   }
 
   onAcked(c: number): void {
@@ -157,7 +147,7 @@ export class TcpMount implements Application {
 
   onTimeout(c: number): void {
     const i = tcb.indexOf(c)
-    if (this.#answerCount[i] > 0 || this.#phase[i] & CLOSING) {
+    if (this.#isBusy(i) || this.#phase[i] & CLOSING) {
       this.stats.stallTimeouts++
       abort(this.#tcp, c)
     } else if (this.#buffer[i] !== NO_BUFFER) {
@@ -171,12 +161,7 @@ export class TcpMount implements Application {
 
   onClosed(c: number): void {
     const i = tcb.indexOf(c)
-    let a = this.#firstAnswer[i]
-    while (a !== NO_ANSWER) {
-      const next = this.answers.records[a + NEXT]
-      this.answers.free(a)
-      a = next
-    }
+    while (this.#isBusy(i)) this.#freeFirst(i)
     this.#dropBuffer(c, i)
   }
 
@@ -228,12 +213,25 @@ export class TcpMount implements Application {
     return at - start
   }
 
-  /** One answer is always possible; pipelined ones share the other half of the records. */
+  /** Has the connection an answer under way? */
+  #isBusy(i: number): boolean {
+    return this.#firstAnswer[i] !== NO_ANSWER
+  }
+
+  /** One answer is always possible: only what is left beyond those is shared by pipelined ones. */
   #mayAnswer(i: number): boolean {
-    const count = this.#answerCount[i]
-    if (count === 0) return true
-    const spare = this.answers.usedCount < this.answers.capacity / 2
-    return spare && count < this.#limits.answersPerConnection
+    if (!this.#isBusy(i)) return true
+    const pipelined = this.answers.usedCount - this.#busyCount
+    return (
+      pipelined < this.#pipelinedMax && this.#countAnswers(i) < this.#limits.answersPerConnection
+    )
+  }
+
+  #countAnswers(i: number): number {
+    const { records } = this.answers
+    let count = 0
+    for (let a = this.#firstAnswer[i]; a !== NO_ANSWER; a = records[a + NEXT]) count++
+    return count
   }
 
   /** Queues an answer; `mayAnswer` was true, or nothing is queued yet. */
@@ -242,20 +240,29 @@ export class TcpMount implements Application {
     assert(a !== NO_ANSWER, 'every connection can have one answer')
     const { records } = this.answers
     const len = answerBytes(this.#content.images, image, headOnly)
-    records[a + IMAGE] = image
+    records[a + WHAT] = what(image, close)
     records[a + BASE] = this.#tcp.tcb[c + tcb.SND_END]
     records[a + LEN] = len
     records[a + DATE_SEC] = this.epochSec
-    records[a + CLOSE] = close ? 1 : 0
-    if (this.#lastAnswer[i] === NO_ANSWER) this.#firstAnswer[i] = a
-    else records[this.#lastAnswer[i] + NEXT] = a
-    this.#lastAnswer[i] = a
-    this.#answerCount[i]++
+    this.#append(i, a)
     this.stats.requests++
     this.stats.answerBytes += len
     this.#tcp.commit(c, len)
     if (close) this.#close(c, i)
     else this.#startTimer(c, i)
+  }
+
+  /** Puts an answer behind the connection's others: a few at most, so they are walked. */
+  #append(i: number, a: number): void {
+    if (!this.#isBusy(i)) {
+      this.#firstAnswer[i] = a
+      this.#busyCount++
+      return
+    }
+    const { records } = this.answers
+    let last = this.#firstAnswer[i]
+    while (records[last + NEXT] !== NO_ANSWER) last = records[last + NEXT]
+    records[last + NEXT] = a
   }
 
   /** The answer that holds stream byte `from`: the first, unless an ACK straddles two. */
@@ -269,21 +276,24 @@ export class TcpMount implements Application {
   #releaseAnswers(c: number, i: number): void {
     const { records } = this.answers
     const una = this.#tcp.tcb[c + tcb.SND_UNA]
-    let a = this.#firstAnswer[i]
-    while (a !== NO_ANSWER && seq.span(records[a + BASE], una) >= records[a + LEN]) {
-      const next = records[a + NEXT]
-      this.answers.free(a)
-      this.#answerCount[i]--
-      a = next
+    while (this.#isBusy(i)) {
+      const a = this.#firstAnswer[i]
+      if (seq.span(records[a + BASE], una) < records[a + LEN]) break
+      this.#freeFirst(i)
     }
-    this.#firstAnswer[i] = a
-    if (a === NO_ANSWER) this.#lastAnswer[i] = NO_ANSWER
+  }
+
+  #freeFirst(i: number): void {
+    const a = this.#firstAnswer[i]
+    this.#firstAnswer[i] = this.answers.records[a + NEXT]
+    this.answers.free(a)
+    if (!this.#isBusy(i)) this.#busyCount--
   }
 
   /** What the connection waits for now decides how long it may wait. */
   #startTimer(c: number, i: number): void {
     const limits = this.#limits
-    const busy = this.#answerCount[i] > 0 || this.#phase[i] & CLOSING
+    const busy = this.#isBusy(i) || this.#phase[i] & CLOSING
     const hasHead = this.#buffer[i] !== NO_BUFFER
     const ms = busy ? limits.stallTimeoutMs : hasHead ? limits.headTimeoutMs : limits.idleTimeoutMs
     this.#tcp.setAppTimer(c, ms)
@@ -297,7 +307,7 @@ export class TcpMount implements Application {
     const kept = this.#buffers.append(buffer, off, len)
     this.#buffers.scanned[buffer] = this.#mayAnswer(i) ? kept : 0
     this.#tcp.setReceiveSpace(c, REQUEST_BUFFER_BYTES - kept)
-    if (this.#answerCount[i] === 0) this.#tcp.setAppTimer(c, this.#limits.headTimeoutMs)
+    if (!this.#isBusy(i)) this.#tcp.setAppTimer(c, this.#limits.headTimeoutMs)
     return kept
   }
 
@@ -311,7 +321,7 @@ export class TcpMount implements Application {
     if (this.#buffer[i] === NO_BUFFER) return // closed meanwhile
     const isEmpty = start + used === end
     // Nothing more comes: what is left of a request will never be one.
-    const isLast = isEmpty || this.#answerCount[i] === 0
+    const isLast = isEmpty || !this.#isBusy(i)
     if (this.#phase[i] & PEER_DONE && isLast) {
       this.#close(c, i)
       return

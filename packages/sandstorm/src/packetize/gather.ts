@@ -6,24 +6,21 @@
  *
  * Without checksum offload (behind the fault wrapper) frames are one segment long and fully summed.
  */
-import { ethernet } from '@sandstorm/libeth'
 import { NO_FRAME, OFFLOAD_NONE, offload } from '@sandstorm/libnmio'
 import {
   BUSY,
   checksum,
   dataFlags,
   headersLen,
-  ipv4,
   SUM_BY_DEVICE,
   tcb,
+  tcpOff,
   writeHeaders,
 } from '@sandstorm/libtcpip'
 import { HEAD_LEN, IMAGE_OFF } from '../content/image.ts'
-import { IMAGE, LEN } from './answers.ts'
+import { imageOf, LEN } from './answers.ts'
 import type { Ledger } from './ledger.ts'
 import { FrameBuilder, type TransmitContext, type Transmitter } from './transmitter.ts'
-
-const TCP_OFF = ethernet.HEADER_LEN + ipv4.HEADER_LEN
 
 export class GatherTransmitter implements Transmitter {
   readonly #builder: FrameBuilder
@@ -62,7 +59,7 @@ export class GatherTransmitter implements Transmitter {
     const { tcp, records, content, frames, fields, ledger } = this.#builder
     const frame = frames.alloc()
     if (frame === NO_FRAME) return BUSY
-    const image = records[a + IMAGE]
+    const image = imageOf(records, a)
     const payloadOff = frames.payloadOff(frame)
     const headLeft = content.images[image + HEAD_LEN] - at
     const headLen = headLeft <= 0 ? 0 : headLeft < len ? headLeft : len
@@ -77,7 +74,10 @@ export class GatherTransmitter implements Transmitter {
     const flags = dataFlags(tcp, c, (seq + len) | 0)
     const off = writeHeaders(tcp, c, payloadOff, seq, len, flags, sum)
     const mss = tcp.tcb[c + tcb.MSS]
-    const request = this.#offloads ? offload(4, TCP_OFF, len > mss ? mss : 0) : OFFLOAD_NONE
+    const key = tcp.tcb[c + tcb.FRAME_KEY]
+    const version = key & tcb.KIND_IPV6 ? 6 : 4
+    const gsoSize = len > mss ? mss : 0
+    const request = this.#offloads ? offload(version, tcpOff(key), gsoSize) : OFFLOAD_NONE
     ledger.gatherFrames++
     tcp.stats.outSegs++
     frames.sent(frame)

@@ -7,7 +7,7 @@ import type { Region } from '@sandstorm/libnmio'
 import { checksum } from '@sandstorm/libtcpip'
 import { CONNECTION_CLOSE, CONNECTION_KEEP_ALIVE, writeDate } from '../content/date.ts'
 import { CONNECTION_LEN, CONNECTION_OFF, DATE_LEN, DATE_OFF, IMAGE_OFF } from '../content/image.ts'
-import { CLOSE, DATE_SEC, IMAGE } from './answers.ts'
+import { closes, DATE_SEC, imageOf } from './answers.ts'
 
 export class HeadFields {
   readonly #region: Region
@@ -35,20 +35,20 @@ export class HeadFields {
 
   /** Writes both fields of answer `a` into a copy of its head that begins at `headOff`. */
   write(a: number, headOff: number): void {
-    const image = this.#records[a + IMAGE]
+    const image = imageOf(this.#records, a)
     const bytes = this.#region.bytes
     this.#prepareDate(this.#records[a + DATE_SEC])
     const date = headOff + this.#images[image + DATE_OFF]
     bytes.copyWithin(date, this.#dateOff, this.#dateOff + DATE_LEN)
-    const from = this.#connectionOff + this.#records[a + CLOSE] * CONNECTION_LEN
+    const from = this.#connectionOff + closes(this.#records, a) * CONNECTION_LEN
     bytes.copyWithin(headOff + this.#images[image + CONNECTION_OFF], from, from + CONNECTION_LEN)
   }
 
   /** What both fields of answer `a` add to the sum of a payload that begins with its head. */
   sum(a: number): number {
-    const image = this.#records[a + IMAGE]
+    const image = imageOf(this.#records, a)
     this.#prepareDate(this.#records[a + DATE_SEC])
-    const connection = this.#connectionSum[this.#records[a + CLOSE]]
+    const connection = this.#connectionSum[closes(this.#records, a)]
     return (
       placed(this.#dateSum, this.#images[image + DATE_OFF]) +
       placed(connection, this.#images[image + CONNECTION_OFF])
@@ -60,13 +60,13 @@ export class HeadFields {
    * touches them.
    */
   copy(a: number, at: number, len: number, to: number): void {
-    const image = this.#records[a + IMAGE]
+    const image = imageOf(this.#records, a)
     const bytes = this.#region.bytes
     const from = this.#images[image + IMAGE_OFF] + at
     bytes.copyWithin(to, from, from + len)
     this.#prepareDate(this.#records[a + DATE_SEC])
     this.#overlay(this.#dateOff, DATE_LEN, this.#images[image + DATE_OFF] - at, len, to)
-    const connection = this.#connectionOff + this.#records[a + CLOSE] * CONNECTION_LEN
+    const connection = this.#connectionOff + closes(this.#records, a) * CONNECTION_LEN
     this.#overlay(connection, CONNECTION_LEN, this.#images[image + CONNECTION_OFF] - at, len, to)
   }
 

@@ -4,7 +4,7 @@
  * of an image with a body, a peer below the ladder) are framed by copying; the ledger counts them.
  */
 import { BUSY, tcb } from '@sandstorm/libtcpip'
-import { IMAGE, LEN } from './answers.ts'
+import { imageOf, LEN } from './answers.ts'
 import { type Layout, Layouts, segmentBytes } from './layouts.ts'
 import type { Ledger } from './ledger.ts'
 import { FrameBuilder, type TransmitContext, type Transmitter } from './transmitter.ts'
@@ -39,7 +39,7 @@ export abstract class SegmentTransmitter implements Transmitter {
   transmit(c: number, a: number, at: number, room: number): number {
     const { records, tcp } = this.builder
     const mss = tcp.tcb[c + tcb.MSS]
-    const layout = this.#layouts.find(records[a + IMAGE], mss)
+    const layout = this.#layouts.find(imageOf(records, a), mss)
     if (layout === undefined || layout.totalLen !== records[a + LEN]) {
       const left = records[a + LEN] - at
       return this.#sendPiece(c, a, at, left < mss ? left : mss, room)

@@ -12,7 +12,7 @@
 import { NO_FRAME, OFFLOAD_NONE } from '@sandstorm/libnmio'
 import { dataFlags, headersLen, patchHeaders, tcb, writeHeaders } from '@sandstorm/libtcpip'
 import { IMAGE_OFF } from '../content/image.ts'
-import { CLOSE, DATE_SEC } from './answers.ts'
+import { closes, DATE_SEC } from './answers.ts'
 import type { Layout } from './layouts.ts'
 import { Recency } from './recency.ts'
 import { SegmentTransmitter } from './segmented.ts'
@@ -30,8 +30,7 @@ export class TemplateTransmitter extends SegmentTransmitter {
   readonly #replicasAhead: number
   // By frame: the next replica, and what its headers and head fields were last written for.
   readonly #nextReplica: Int32Array
-  readonly #localAddr: Int32Array
-  readonly #portAndLen: Int32Array // local port | length of the headers << 16
+  readonly #frameKey: Int32Array
   readonly #dateSec: Int32Array
   readonly #close: Int32Array
 
@@ -41,8 +40,7 @@ export class TemplateTransmitter extends SegmentTransmitter {
     this.#replicasAhead = replicas
     const { capacity } = context.tcp.frames
     this.#nextReplica = new Int32Array(capacity)
-    this.#localAddr = new Int32Array(capacity)
-    this.#portAndLen = new Int32Array(capacity)
+    this.#frameKey = new Int32Array(capacity)
     this.#dateSec = new Int32Array(capacity)
     this.#close = new Int32Array(capacity)
   }
@@ -73,14 +71,11 @@ export class TemplateTransmitter extends SegmentTransmitter {
     return len
   }
 
-  /** Were the frame's headers last written for the same local address, port and length? Notes them. */
+  /** Were the frame's headers last written for the same constant fields? Notes them. */
   #fits(c: number, frame: number): boolean {
-    const fields = this.builder.tcp.tcb
-    const addr = fields[c + tcb.LOCAL_ADDR]
-    const portAndLen = (fields[c + tcb.PORTS] & 0xffff) | (headersLen(fields, c) << 16)
-    if (this.#localAddr[frame] === addr && this.#portAndLen[frame] === portAndLen) return true
-    this.#localAddr[frame] = addr
-    this.#portAndLen[frame] = portAndLen
+    const key = this.builder.tcp.tcb[c + tcb.FRAME_KEY]
+    if (this.#frameKey[frame] === key) return true
+    this.#frameKey[frame] = key
     return false
   }
 
@@ -88,7 +83,7 @@ export class TemplateTransmitter extends SegmentTransmitter {
   #patchHead(a: number, frame: number, payloadOff: number): number {
     const { records, fields, ledger } = this.builder
     const second = records[a + DATE_SEC]
-    const close = records[a + CLOSE]
+    const close = closes(records, a)
     if (this.#dateSec[frame] !== second || this.#close[frame] !== close) {
       fields.write(a, payloadOff)
       this.#dateSec[frame] = second
@@ -137,7 +132,7 @@ export class TemplateTransmitter extends SegmentTransmitter {
     const from = content.images[layout.image + IMAGE_OFF] + layout.startOf(k)
     const len = layout.endOf(k) - layout.startOf(k)
     region.bytes.copyWithin(frames.payloadOff(frame), from, from + len)
-    this.#portAndLen[frame] = CARRIES_NOTHING
+    this.#frameKey[frame] = CARRIES_NOTHING
     this.#dateSec[frame] = CARRIES_NOTHING
     layout.frameCount++
     this.#recency.touch(layout)

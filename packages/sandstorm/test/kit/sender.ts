@@ -15,7 +15,7 @@ import {
   HEAD_LEN_MAX,
   IMAGE_OFF,
 } from '../../src/content/image.ts'
-import { BASE, CLOSE, DATE_SEC, IMAGE, LEN } from '../../src/packetize/answers.ts'
+import { BASE, DATE_SEC, LEN, WHAT, what } from '../../src/packetize/answers.ts'
 import { LADDER } from '../../src/packetize/layouts.ts'
 import { SegmentTransmitter } from '../../src/packetize/segmented.ts'
 import { ACK, buildFrame, FIN, PSH, timestampsOption } from '../reference/frame.ts'
@@ -75,7 +75,7 @@ export class Sender {
       const peer = host.peer({ addr, port, serverPort, mss, timestamps }).open()
       assert.ok(this.world.runUntil(() => peer.isOpen, 5000))
       peer.vanish()
-      this.#connections.push(tcp.table.find(addr, SERVER_ADDR, (port << 16) | serverPort))
+      this.#connections.push(tcp.table.find4(addr, 0, (port << 16) | serverPort))
     }
     host.recording = true
   }
@@ -126,11 +126,10 @@ export class Sender {
     if (order.fin) t[c + tcb.FLAGS] |= tcb.FIN_QUEUED
     else t[c + tcb.FLAGS] &= ~tcb.FIN_QUEUED
     const a = answers.alloc()
-    answers.records[a + IMAGE] = this.world.site.imageOf(order.path)
+    answers.records[a + WHAT] = what(this.world.site.imageOf(order.path), order.close)
     answers.records[a + BASE] = order.base
     answers.records[a + LEN] = bytes.length
     answers.records[a + DATE_SEC] = order.dateSec | 0
-    answers.records[a + CLOSE] = order.close ? 1 : 0
     const { transmitter } = server
     const left = bytes.length - order.at
     const sent =
@@ -183,7 +182,7 @@ export class Sender {
         dstMac: this.world.host.device.mac,
         srcMac: this.world.server.device.mac,
         srcAddr: SERVER_ADDR,
-        dstAddr: t[c + tcb.REMOTE_ADDR],
+        dstAddr: t[c + tcb.REMOTE],
         srcPort: t[c + tcb.PORTS] & 0xffff,
         dstPort: t[c + tcb.PORTS] >>> 16,
         seq: from,

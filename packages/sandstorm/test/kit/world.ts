@@ -10,6 +10,7 @@ import {
   type Region,
   VirtualClock,
 } from '@sandstorm/libnmio'
+import { ipv4Address } from '@sandstorm/libtcpip'
 import { Server, type ServerOptions, type TransmitKind } from '../../src/server.ts'
 import { GatherPort } from './gatherPort.ts'
 import { Host } from './host.ts'
@@ -17,7 +18,7 @@ import type { Peer, PeerOptions } from './peer.ts'
 import { type Answer, parseAnswers } from './response.ts'
 import { makeSite, type Site } from './site.ts'
 
-export const SERVER_ADDR = 0x0a000001
+export const SERVER_ADDR = 0x0a000001 // 10.0.0.1
 export const SERVER_PORT = 80
 
 export interface WorldOptions
@@ -71,8 +72,7 @@ export class World {
     this.server = new Server({
       device,
       content: this.site.content,
-      address: SERVER_ADDR,
-      prefixLen: 8,
+      addresses: [ipv4Address('10.0.0.1', 8)],
       port: SERVER_PORT,
       transmit: options.transmit,
       replicas: options.replicas,

@@ -1,0 +1,48 @@
+/**
+ * Our IPv4 addresses on a link, and which of them asks for a neighbour: one on the neighbour's
+ * subnet, as RFC 1122 §3.3.4.3 has it for datagrams, since not every host answers a stranger.
+ */
+import { assert } from '@sandstorm/libnmio'
+
+/** An IPv4 address of ours, int32, and the length of its subnet's prefix. */
+export interface OwnAddress {
+  readonly address: number
+  readonly prefixLen: number
+}
+
+/** The bits of an address that its subnet has in common. */
+export const netmask = (prefixLen: number): number => (prefixLen === 0 ? 0 : -1 << (32 - prefixLen))
+
+export class OwnAddresses {
+  readonly count: number
+  readonly #address: Int32Array
+  readonly #mask: Int32Array
+
+  constructor(own: readonly OwnAddress[]) {
+    assert(
+      own.every(({ prefixLen }) => prefixLen >= 0 && prefixLen <= 32),
+      'a prefix length of 0 to 32',
+    )
+    this.count = own.length
+    this.#address = Int32Array.from(own, ({ address }) => address)
+    this.#mask = Int32Array.from(own, ({ prefixLen }) => netmask(prefixLen))
+  }
+
+  at(i: number): number {
+    return this.#address[i]
+  }
+
+  /** The place of an address in the list; -1: it is not ours. */
+  indexOf(ip: number): number {
+    for (let i = 0; i < this.count; i++) if (this.#address[i] === ip) return i
+    return -1
+  }
+
+  /** Which of our addresses asks for `ip`: one on its subnet, else the first. */
+  askerOf(ip: number): number {
+    for (let i = 0; i < this.count; i++) {
+      if (((this.#address[i] ^ ip) & this.#mask[i]) === 0) return this.#address[i]
+    }
+    return this.#address[0]
+  }
+}
