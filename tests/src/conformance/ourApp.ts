@@ -10,7 +10,7 @@ import {
   BUSY,
   checksum,
   dataFlags,
-  HEADERS_LEN,
+  headersLen,
   seq as seqs,
   type Tcp,
   tcb,
@@ -152,7 +152,7 @@ export class OurApp implements Application {
     const off = writeHeaders(tcp, c, payloadOff, seq, len, dataFlags(tcp, c, (seq + len) | 0), sum)
     tcp.stats.outSegs++
     tcp.frames.sent(frame)
-    tcp.device.push(off, HEADERS_LEN + len, OFFLOAD_NONE)
+    tcp.device.push(off, headersLen(tcp.tcb, c) + len, OFFLOAD_NONE)
     return len
   }
 }

@@ -102,7 +102,7 @@ export const CONGESTION: Section = {
         p.check(next.length >= 1 && next.length <= 3, `then ${next.length} segments`)
       },
       tests: [
-        'packages/libtcpip/test/retransmission.test.ts: after a time-out: one segment, then slow start over what was lost, then new data',
+        'packages/libtcpip/test/retransmission.test.ts: after a time-out: one segment, two new ones in doubt (F-RTO), then slow start over what was lost',
         'packages/libtcpip/test/rtt.test.ts: NewReno: half the flight on loss, two segments at least; one segment after a time-out',
       ],
     },

@@ -377,7 +377,10 @@ const NEIGHBOURS: readonly Requirement[] = [
       p.equal(answer.ip?.dst, 'ff02::1', 'to all nodes')
       p.equal(answer.icmp.rest[0] & 0x40, 0, 'the solicited flag')
     },
-    tests: ['packages/libtcpip/test/dad.test.ts: *'],
+    tests: [
+      'packages/libtcpip/test/ndpStart.test.ts: until then the address is not used: nothing is answered but in silence',
+      'packages/libtcpip/test/ndp.test.ts: who looks for our address before use is told through all nodes (RFC 4862 §5.4)',
+    ],
   },
   {
     id: 'RFC 4861 §6.1.2, §8.1',
@@ -410,7 +413,10 @@ const NEIGHBOURS: readonly Requirement[] = [
     level: 'MUST',
     rfc: 'RFC 3810 §5.2, RFC 4862 §5.4.2',
     text: 'The solicited-node group is joined with a multicast listener report',
-    tests: ['packages/libtcpip/test/mld.test.ts: *'],
+    tests: [
+      'packages/libtcpip/test/ndpStart.test.ts: groups are joined, addresses asked for, a second later announced and reported again',
+      'packages/libtcpip/test/ndpStart.test.ts: a router that asks who listens is answered within the time it allows',
+    ],
   },
 ]
 

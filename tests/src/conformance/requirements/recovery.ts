@@ -220,8 +220,11 @@ export const RECOVERY: Section = {
         const { flow, from } = await flying(p, 20)
         duplicates(flow, from, 10)
         await flow.find('.', { seq: from }, 50)
+        // A round trip later: an earlier answer would be one to the first transmission.
+        await p.pass(25)
         flow.send('.', { ack: from + 5 * MSS, win: WIN })
         await flow.find('.', { seq: from + 5 * MSS }, 50)
+        await p.pass(25)
         flow.send('.', { win: WIN })
         const after = data(await flow.collect(20))
         p.check(
@@ -325,6 +328,7 @@ export const RECOVERY: Section = {
         await p.pass(55)
         for (let i = 1; i <= 6; i++) {
           flow.send('.', { ack: from, win: WIN, options: sack(flow, [at(1), at(i + 1)]) })
+          await p.pass(1)
         }
         await flow.find('.', { seq: from }, 10)
         await p.pass(60)
