@@ -193,6 +193,15 @@ export class Flow {
     }
   }
 
+  /** Acknowledges all that came in order, `step` bytes an ACK, as a receiver does as it comes. */
+  acknowledge(step: number, send: Send = {}): void {
+    const end = this.received
+    for (let ack = this.acknowledged; ack < end; ) {
+      ack = Math.min(ack + step, end)
+      this.send('.', { ...send, ack })
+    }
+  }
+
   /** The connection works: a byte of ours is acknowledged. */
   async alive(): Promise<void> {
     const end = this.next + 1

@@ -108,6 +108,9 @@ export class LinuxTarget implements Target {
     this.#frames = new FramePool(this.#region, FRAMES, FRAME_SHIFT)
     const six = `fd77:${n.toString(16)}::`
     ip('address', 'add', `${six}2/64`, 'dev', name, 'nodad')
+    // A namespace may not choose cubic for all, but for a route (ip-route(8), congctl).
+    const route = [`10.77.${n}.0/24`, 'dev', name, 'scope', 'link', 'src', self]
+    ip('route', 'change', ...route, 'proto', 'kernel', 'congctl', 'cubic')
     for (const last of setup.more ?? []) {
       ip('address', 'add', `10.77.${n}.${last}/24`, 'dev', name)
     }

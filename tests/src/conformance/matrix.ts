@@ -39,7 +39,7 @@ function introduction(rows: readonly Row[]): string {
     'hand-made frames; it runs against our stack in virtual time and against the kernel over a TAP in real time. A row may be',
     'shown by unit tests instead; that they exist and pass is checked by running them.',
     '',
-    `Linux is ${release().replace(/^(\d+\.\d+).*/, '$1')}, with its defaults, in a network namespace. *deviates*: does something else on purpose; the`,
+    `Linux is ${release().replace(/^(\d+\.\d+).*/, '$1')}, with its defaults and cubic, in a network namespace. *deviates*: does something else on purpose; the`,
     'remark says what, and the case fails if it no longer does. *not run*: the remark says why.',
     '',
     cells(['', ...RESULTS]),

@@ -4,7 +4,7 @@
  */
 import assert from 'node:assert/strict'
 import { FramePool, type MemoryPort, memoryLink, Region } from '@sandstorm/libnmio'
-import { ipv4, NewReno, Stack } from '@sandstorm/libtcpip'
+import { Cubic, ipv4, Stack } from '@sandstorm/libtcpip'
 import { OurApp } from './ourApp.ts'
 import { type AppConnection, type End, OPEN_PORT, type Setup, type Target } from './target.ts'
 
@@ -46,7 +46,7 @@ export class OurTarget implements Target {
       address: ipv4.parse(this.self.ipv4),
       prefixLen: 24,
       app: this.#app,
-      congestion: new NewReno(),
+      congestion: new Cubic(),
       tcp: {
         maxConnections: 4096,
         timeWaitEntries: 1024,

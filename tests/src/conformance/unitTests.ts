@@ -9,11 +9,9 @@ import { ROOT } from '../kit/server.ts'
 import type { Ran } from './reporter.ts'
 import { SECTIONS } from './sections.ts'
 
-/** In place of a name: all tests of the file. */
-const ALL = '*'
 const REPORTER = join(import.meta.dirname, 'reporter.js')
 
-/** `packages/libtcpip/test/rtt.test.ts: its name`; a `*` for all tests of the file. */
+/** `packages/libtcpip/test/rtt.test.ts: its name`. */
 export function splitReference(reference: string): { file: string; name: string } {
   const colon = reference.indexOf(': ')
   return { file: reference.slice(0, colon), name: reference.slice(colon + 2) }
@@ -22,8 +20,7 @@ export function splitReference(reference: string): { file: string; name: string 
 const compiled = (file: string): string =>
   join(ROOT, file.replace(/^(packages\/\w+)\/test\/(.*)\.ts$/, '$1/dist/test/$2.js'))
 
-const pattern = (name: string): string =>
-  name === ALL ? '.' : `^${name.replace(/[.*+?^${}()|[\]\\/]/g, '\\$&')}$`
+const pattern = (name: string): string => `^${name.replace(/[.*+?^${}()|[\]\\/]/g, '\\$&')}$`
 
 /** Of every reference whether it holds: there is such a test, and it passed. */
 export async function runUnitTests(): Promise<Map<string, boolean>> {
@@ -31,16 +28,11 @@ export async function runUnitTests(): Promise<Map<string, boolean>> {
     SECTIONS.flatMap(section => section.requirements).flatMap(({ tests }) => tests ?? []),
   )
   const named = [...references].map(splitReference).filter(({ file }) => existsSync(compiled(file)))
-  const ran = [
-    ...(await runFiles(named.filter(({ name }) => name !== ALL))),
-    ...(await runFiles(named.filter(({ name }) => name === ALL))),
-  ]
+  const ran = await runFiles(named)
   const holds = new Map<string, boolean>()
   for (const reference of references) {
     const { file, name } = splitReference(reference)
-    const found = ran.filter(
-      test => compiled(file).endsWith(test.file) && (name === ALL || test.name === name),
-    )
+    const found = ran.filter(test => compiled(file).endsWith(test.file) && test.name === name)
     holds.set(reference, found.length > 0 && found.every(test => test.passed))
   }
   return holds

@@ -17,12 +17,8 @@ const WIN = 8_000_000 >> 7
 async function round(flow: Flow, ms = 30): Promise<number> {
   const before = flow.acknowledged
   await flow.collect(ms)
-  const end = flow.received
-  const count = (end - before) / MSS
-  for (let acked = before; acked < end; ) {
-    acked = Math.min(acked + 2 * MSS, end)
-    flow.send('.', { ack: acked, win: WIN })
-  }
+  const count = (flow.received - before) / MSS
+  flow.acknowledge(2 * MSS, { win: WIN })
   return count
 }
 
@@ -188,21 +184,34 @@ export const CONGESTION: Section = {
       level: 'SHOULD',
       rfc: 'RFC 9438 §4.6',
       text: 'CUBIC: after a loss the window is 0.7 of what it was',
-      tests: ['packages/libtcpip/test/cubic.test.ts: *'],
+      tests: [
+        'packages/libtcpip/test/cubic.test.ts: a loss leaves seven tenths of the flight (§4.6)',
+        'packages/libtcpip/test/cubic.test.ts: through the stack: three duplicate ACKs make a window of seven tenths',
+      ],
     },
     {
       id: 'RFC 9438 §4.2, §4.7, §4.8',
       level: 'SHOULD',
       rfc: 'RFC 9438 §4.2 to §4.8',
       text: 'CUBIC: growth is concave up to the old window and convex beyond, never slower than Reno; fast convergence; no jump after idling',
-      tests: ['packages/libtcpip/test/cubic.test.ts: *'],
+      tests: [
+        'packages/libtcpip/test/cubic.test.ts: after a loss: concave up to W_max, flat there, convex beyond',
+        'packages/libtcpip/test/cubic.test.ts: on a short path it grows as Reno does: by 9/17 of a segment a round trip (§4.3)',
+        'packages/libtcpip/test/cubic.test.ts: fast convergence: a window lost below the last W_max aims lower (§4.7)',
+        'packages/libtcpip/test/cubic.test.ts: no jump after idle: from the restart window, through slow start, along a curve of its own',
+      ],
     },
     {
       id: 'RFC 9406 §4.2',
       level: 'MAY',
       rfc: 'RFC 9406 §4.2',
       text: 'HyStart++: a round trip that grows ends slow start before a loss does',
-      tests: ['packages/libtcpip/test/hystart.test.ts: *'],
+      tests: [
+        'packages/libtcpip/test/hystart.test.ts: cubic: 20 ms more, and from the eighth sample on the window grows at a quarter',
+        'packages/libtcpip/test/hystart.test.ts: cubic: five rounds of that, and congestion avoidance begins where the window is',
+        'packages/libtcpip/test/hystart.test.ts: cubic: when the round trip falls again, slow start goes on as before',
+        'packages/libtcpip/test/hystart.test.ts: cubic: through the stack, 20 ms more slow the window down before anything is lost',
+      ],
     },
     {
       id: 'pacing',

@@ -28,7 +28,7 @@ async function flying(
   flow.app?.write(4_000_000)
   for (let size = 10; size < count; size *= 2) {
     await p.pass(rttMs)
-    flow.send('.', { win: WIN })
+    flow.acknowledge(2 * MSS, { win: WIN })
   }
   await p.pass(5)
   await flow.collect(0)
@@ -291,7 +291,31 @@ export const RECOVERY: Section = {
       level: 'MAY',
       rfc: 'RFC 6675 §5, §4 NextSeg rule 4',
       text: 'When the end of a flight is lost as well as its middle, recovery needs no time-out',
-      tests: ['packages/libtcpip/test/recovery.test.ts: *'],
+      run: async (p: Probe) => {
+        const flow = await p.open({ mss: MSS, wscale: 7, win: 8_000_000, sack: true, rttMs: 30 })
+        // No more than the flight: nothing that comes later can show that its end is lost.
+        flow.app?.write(30_000)
+        await p.pass(30)
+        flow.acknowledge(2 * MSS, { win: WIN })
+        await p.pass(30)
+        await flow.collect(0)
+        const from = flow.acknowledged
+        p.equal(flow.received - from, 20 * MSS, 'the flight')
+        const at = (i: number): number => from + i * MSS
+        // The 5th and the last three are lost.
+        for (let i = 5; i < 17; i++) {
+          flow.send('.', { ack: at(4), win: WIN, options: sack(flow, [at(5), at(i + 1)]) })
+          await p.pass(1)
+        }
+        await flow.find('.', { seq: at(4) }, 20)
+        await p.pass(30)
+        flow.send('.', { ack: at(17), win: WIN })
+        const repeated = await flow.find('.', {}, 190).catch(() => flow.nextSegment(0))
+        p.check(
+          (repeated?.seq ?? 0) >= at(17),
+          'something of the end is repeated before a time-out',
+        )
+      },
     },
     {
       id: 'RFC 8985 §7',
@@ -402,7 +426,22 @@ export const RECOVERY: Section = {
       level: 'MAY',
       rfc: 'RFC 3708 §2, RFC 8985 §6.2',
       text: 'A DSACK of a retransmission shows that it was not needed: the window is given back',
-      tests: ['packages/libtcpip/test/recovery.test.ts: *'],
+      run: async (p: Probe) => {
+        const { flow, from } = await flying(p, 20, { sack: true })
+        const at = (i: number): number => from + i * MSS
+        for (let i = 1; i <= 6; i++) {
+          flow.send('.', { ack: from, win: WIN, options: sack(flow, [at(1), at(i + 1)]) })
+          await p.pass(1)
+        }
+        await flow.find('.', { seq: from }, 20)
+        await flow.collect(0)
+        // The first was only late, and the retransmission is reported as a duplicate.
+        flow.send('.', { ack: at(7), win: WIN })
+        flow.send('.', { ack: at(7), win: WIN, options: sack(flow, [at(0), at(1)]) })
+        await flow.collect(5)
+        const outstanding = (flow.highest - at(7)) / MSS
+        p.check(outstanding >= 19, `${outstanding} segments in flight, of a window of 20 or more`)
+      },
     },
     {
       id: 'RFC 8961 §4',

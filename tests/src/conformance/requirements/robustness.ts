@@ -49,7 +49,10 @@ export const ROBUSTNESS: Section = {
         await flow.open({ mss: 1460 })
         await flow.alive()
       },
-      tests: ['packages/libtcpip/test/cookie.test.ts: *'],
+      tests: [
+        'packages/libtcpip/test/synCookies.test.ts: with a full SYN table a SYN is answered and nothing is kept; the ACK makes the connection',
+        'packages/libtcpip/test/synCookies.test.ts: the MSS comes back rounded down',
+      ],
     },
     {
       id: 'RFC 4987 §3.6',
@@ -73,6 +76,16 @@ export const ROBUSTNESS: Section = {
         await flow.open({ mss: 1460 })
         await flow.alive()
       },
+    },
+    {
+      id: 'RFC 4987 §3.6 (age)',
+      level: 'MUST',
+      rfc: 'RFC 4987 §3.6',
+      text: 'A SYN cookie is refused when it is some minutes old',
+      tests: [
+        'packages/libtcpip/test/synCookies.test.ts: a cookie is good for its period and the next, then it is refused',
+        'packages/libtcpip/test/cookie.test.ts: a million random ACKs make no connection',
+      ],
     },
     {
       id: 'ACK, RST and FIN floods',

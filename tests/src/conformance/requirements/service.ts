@@ -20,7 +20,12 @@ const KEEP_ALIVES: readonly Requirement[] = [
     level: 'MUST',
     rfc: 'RFC 9293 §3.8.4',
     text: 'Keep-alives can be asked for, come only on an idle connection, at an interval that can be set, without data, and one lost ACK ends nothing',
-    tests: ['packages/libtcpip/test/keepAlive.test.ts: *'],
+    tests: [
+      'packages/libtcpip/test/keepAlive.test.ts: without being asked for there are none (MUST-25)',
+      'packages/libtcpip/test/keepAlive.test.ts: two hours by default (MUST-28), then nine, 75 s apart, then the end',
+      'packages/libtcpip/test/keepAlive.test.ts: a peer that answers, though some answers are lost, stays (MUST-26)',
+      'packages/libtcpip/test/keepAlive.test.ts: what is heard puts it off (MUST-27)',
+    ],
   },
 ]
 
