@@ -15,6 +15,7 @@ export type Need =
   | 'curl'
   | 'hping3'
   | 'ip'
+  | 'nmap'
   | 'ping'
   | 'setpriv'
   | 'tshark'
