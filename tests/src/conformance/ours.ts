@@ -4,7 +4,7 @@
  */
 import assert from 'node:assert/strict'
 import { FramePool, type MemoryPort, memoryLink, Region } from '@sandstorm/libnmio'
-import { Cubic, ipv4, Stack } from '@sandstorm/libtcpip'
+import { Cubic, ipv4Address, Stack } from '@sandstorm/libtcpip'
 import { OurApp } from './ourApp.ts'
 import { type AppConnection, type End, OPEN_PORT, type Setup, type Target } from './target.ts'
 
@@ -43,8 +43,7 @@ export class OurTarget implements Target {
     this.stack = new Stack({
       device,
       frames: pool,
-      address: ipv4.parse(this.self.ipv4),
-      prefixLen: 24,
+      addresses: [2, ...(setup.more ?? [])].map(host => ipv4Address(`10.77.0.${host}`, 24)),
       app: this.#app,
       congestion: new Cubic(),
       tcp: {

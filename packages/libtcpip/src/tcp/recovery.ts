@@ -91,7 +91,12 @@ export function onAck(tcp: Tcp, c: number, isDuplicate: boolean): void {
     }
   }
   if (tcb[c + FLAGS] & IN_RECOVERY) {
-    onPrrAck(tcb, c, flights, f, delivery.bytes, pipe(tcp, c), acked > 0 && !isNewLoss)
+    const inFlight = pipe(tcp, c)
+    onPrrAck(tcb, c, flights, f, delivery.bytes, inFlight, acked > 0 && !isNewLoss)
+    // Without SACK a partial ACK names the next hole, which is repaired at once (RFC 6582 §3.2).
+    const repair = inFlight + tcb[c + MSS]
+    const isPartial = acked > 0 && isNewLoss && (tcb[c + FLAGS] & SACK) === 0
+    if (isPartial && tcb[c + CWND] < repair) tcb[c + CWND] = repair
   } else if (acked > 0 && !wasRecovering) {
     // A recovery point left behind would lie in the future after 2^31 bytes.
     flights[f + RECOVER] = max(flights[f + RECOVER], (ack - 1) | 0)

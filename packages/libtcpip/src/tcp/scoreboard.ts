@@ -22,7 +22,7 @@ import {
 } from './flight.ts'
 import { noteDelivered } from './rack.ts'
 import { ge, gt, le, lt } from './seq.ts'
-import { MSS, SND_NXT, SND_UNA } from './tcb.ts'
+import { FLAGS, IN_RECOVERY, MSS, SND_NXT, SND_UNA } from './tcb.ts'
 import type { Tcp } from './tcp.ts'
 
 /** What one ACK delivered; filled anew for each. */
@@ -145,9 +145,11 @@ export function takeDuplicate(tcp: Tcp, c: number, f: number): void {
   const tcb = tcp.tcb
   const mss = tcb[c + MSS]
   flights[f + DUP_ACKS]++
-  const outstanding = (tcb[c + SND_NXT] - tcb[c + SND_UNA]) | 0
-  // Forged duplicates must not count for more than could have arrived (RFC 5681 §3.2).
-  if (flights[f + SACKED] + flights[f + LOST] + 2 * mss > outstanding) return
+  // Forged duplicates must not count for more than could have arrived: in recovery, for what was
+  // outstanding when it began (RFC 5681 §3.2).
+  const end = tcb[c + FLAGS] & IN_RECOVERY ? flights[f + RECOVER] : tcb[c + SND_NXT]
+  const reach = (end - tcb[c + SND_UNA]) | 0
+  if (flights[f + SACKED] + flights[f + LOST] + 2 * mss > reach) return
   flights[f + SACKED] += mss
   tcp.delivery.bytes += mss
 }
