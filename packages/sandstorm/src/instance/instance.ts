@@ -1,4 +1,5 @@
 /** A running server as the command line sees it, whatever it runs on. */
+import type { Inspector } from '../control/inspector.ts'
 
 /** Where an instance says what it does, one line at a time. */
 export interface Log {
@@ -17,4 +18,6 @@ export interface Instance {
   stop(): Promise<void>
   /** Settles when it is over, by `stop` or by itself; `code` is for the process. */
   readonly done: Promise<{ code: number; message: string }>
+  /** Looks at its connections; undefined where the kernel has them. */
+  readonly inspector?: Inspector
 }

@@ -1,7 +1,7 @@
 /**
  * An instance on our own stack over a TAP: one region, one device, one packet thread. What is told
- * to the thread is one int32 and the device's wake-up; what it tells is when it serves and how it
- * ended. The main thread opens the device and owns its descriptors, so that they are closed whatever
+ * to the thread is one int32 and the device's wake-up, and inquiries; what it tells is when it serves,
+ * what it was asked, and how it ended. The main thread opens the device and owns its descriptors, so that they are closed whatever
  * becomes of the packet thread.
  */
 import { Worker } from 'node:worker_threads'
@@ -9,9 +9,11 @@ import { closeTap, faultRegionBytes, openTap, type TapHandle, wakeTap } from '@s
 import type { ServeConfig } from '../config.ts'
 import { loadContent } from '../content/load.ts'
 import type { ContentShared } from '../content/table.ts'
+import type { Inquiry, Reply } from '../control/inquiry.ts'
+import { type Ask, Inspector } from '../control/inspector.ts'
 import { StartError } from '../startError.ts'
 import type { Instance, Log } from './instance.ts'
-import { DRAIN, STOP, type WorkerMessage, type WorkerSetup } from './workerSetup.ts'
+import { ASKED, DRAIN, STOP, type WorkerMessage, type WorkerSetup } from './workerSetup.ts'
 
 /** What the stack wants of the region at least: rings, request buffers, frames. */
 const STACK_BYTES = 48 << 20
@@ -63,8 +65,8 @@ async function startWorker(
       Promise.reject(code === 2 ? new StartError(message) : new Error(message)),
     ),
   ])
-  const tell = (command: number): void => {
-    Atomics.store(control, 0, command)
+  const tell = (bit: number): void => {
+    Atomics.or(control, 0, bit)
     if (tap.wakeFd >= 0) wakeTap(tap)
   }
   const stop = async (): Promise<void> => {
@@ -73,7 +75,31 @@ async function startWorker(
     await done
     clearTimeout(timer)
   }
-  return { url: `http://${config.address}:${config.port}/`, device: `tap:${tap.name}`, stop, done }
+  const inspector = new Inspector(makeAsk(worker, done, () => tell(ASKED)))
+  const url = `http://${config.address}:${config.port}/`
+  return { url, device: `tap:${tap.name}`, stop, done, inspector }
+}
+
+/** Asks the packet thread; the Inspector sees to it that one inquiry at a time is under way. */
+function makeAsk(worker: Worker, done: Promise<Ending>, wake: () => void): Ask {
+  let settle: (reply: Reply) => void = () => {}
+  let fail: (error: Error) => void = () => {}
+  let hasEnded = false
+  worker.on('message', (message: WorkerMessage) => {
+    if (message.kind === 'reply') settle(message.reply)
+  })
+  done.then(() => {
+    hasEnded = true
+    fail(new Error('the server has ended'))
+  })
+  return (inquiry: Inquiry) =>
+    new Promise((resolve, reject) => {
+      settle = resolve
+      fail = reject
+      if (hasEnded) return reject(new Error('the server has ended'))
+      worker.postMessage(inquiry)
+      wake()
+    })
 }
 
 function makeSetup(

@@ -1,11 +1,12 @@
 /**
  * The packet thread: builds device, stack and server from plain data and runs the loop, and nothing
  * else (paper §2.1: clocked by received packets). It never awaits. The main thread speaks to it
- * through one shared word and the device's wake-up; it answers with one message at the end.
+ * through one shared word and the device's wake-up; it says when it serves, what it is asked between
+ * batches, and how it ended.
  */
 import { randomBytes } from 'node:crypto'
 import { writeSync } from 'node:fs'
-import { parentPort, workerData } from 'node:worker_threads'
+import { parentPort, receiveMessageOnPort, workerData } from 'node:worker_threads'
 import {
   type Device,
   FaultDevice,
@@ -17,9 +18,10 @@ import {
 } from '@sandstorm/libnmio'
 import { formatFrame, ipv4Address } from '@sandstorm/libtcpip'
 import { attachContent } from '../content/table.ts'
+import { type Inquiry, reply } from '../control/inquiry.ts'
 import { Server } from '../server.ts'
 import { traceLines } from './traceLines.ts'
-import { DRAIN, RUN, type WorkerMessage, type WorkerSetup } from './workerSetup.ts'
+import { ASKED, DRAIN, RUN, STOP, type WorkerMessage, type WorkerSetup } from './workerSetup.ts'
 
 /** After this long a drain gives up on clients that do not answer. */
 const DRAIN_LIMIT_US = 5_000_000
@@ -69,11 +71,22 @@ function run(server: Server, control: Int32Array): string {
   for (;;) {
     const count = server.poll(nowUs(), epochSec())
     if (device.down !== '') return device.down
-    if (control[0] !== RUN) break
+    if (control[0] !== RUN) {
+      if (control[0] & ASKED) answer(server, control)
+      if (control[0] & (DRAIN | STOP)) break
+    }
     if (count === 0) device.wait(server.idleUs())
   }
-  if (control[0] === DRAIN) drain(server, control)
+  if ((control[0] & STOP) === 0) drain(server, control)
   return device.down
+}
+
+/** One inquiry, if there is one: bounded work, then packets again. The asker wakes us for the next. */
+function answer(server: Server, control: Int32Array): void {
+  Atomics.and(control, 0, ~ASKED)
+  const received = parentPort === null ? undefined : receiveMessageOnPort(parentPort)
+  if (received === undefined) return
+  tell({ kind: 'reply', reply: reply(server, received.message as Inquiry) })
 }
 
 /** Goes on until every connection has ended, or for DRAIN_LIMIT_US. */
@@ -81,8 +94,9 @@ function drain(server: Server, control: Int32Array): void {
   const { device } = server
   const endUs = nowUs() + DRAIN_LIMIT_US
   server.drain()
-  while (control[0] === DRAIN && device.down === '') {
+  while ((control[0] & STOP) === 0 && device.down === '') {
     const count = server.poll(nowUs(), epochSec())
+    if (control[0] & ASKED) answer(server, control)
     if (server.isDrained) return
     if (nowUs() > endUs) break
     const idle = server.idleUs()

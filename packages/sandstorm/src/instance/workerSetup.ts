@@ -2,6 +2,7 @@
 import type { TapHandle } from '@sandstorm/libnmio'
 import type { CongestionName } from '../config.ts'
 import type { ContentShared } from '../content/table.ts'
+import type { Reply } from '../control/inquiry.ts'
 import type { TransmitKind } from '../server.ts'
 import type { ServerStats } from '../stats.ts'
 
@@ -22,17 +23,21 @@ export interface WorkerSetup {
   readonly trace: boolean
   /** For parseFault; '': none. */
   readonly fault: string
-  /** One int32 that the main thread writes: RUN, DRAIN or STOP. */
+  /** One int32: bits that the main thread sets. */
   readonly control: SharedArrayBuffer
 }
 
+/** No bit: go on. */
 export const RUN = 0
 /** Finish what is under way, then end. */
 export const DRAIN = 1
 /** End now. */
 export const STOP = 2
+/** An inquiry (control/inquiry.ts) is in the thread's port; the thread clears the bit and takes it. */
+export const ASKED = 4
 
 /** What a packet thread says: first that it serves, at last how it ended. */
 export type WorkerMessage =
   | { readonly kind: 'ready' }
+  | { readonly kind: 'reply'; readonly reply: Reply }
   | { readonly kind: 'ended'; readonly down: string; readonly stats: ServerStats }
