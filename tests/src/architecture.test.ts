@@ -37,6 +37,7 @@ const FS_FILES: readonly RegExp[] = [
   /^packages\/sandstorm\/src\/cli\/(program|checks)\.ts$/,
   /^packages\/sandstorm\/src\/config\.ts$/, // is there such a folder?
   /^packages\/sandstorm\/src\/instance\/worker\.ts$/, // --trace writes past the event loop
+  /^packages\/sandstorm\/src\/control\/runtimeDir\.ts$/, // where control sockets lie
   /^packages\/sandstorm\/src\/explain\/explain\.ts$/,
   /^packages\/libnmio\/src\/wrap\/pcap\.ts$/,
   /^packages\/libnmio\/src\/sys\//,

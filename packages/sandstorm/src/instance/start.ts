@@ -4,12 +4,17 @@
  */
 import { koffiProblem, SysError, tunProblem } from '@sandstorm/libnmio'
 import type { ServeConfig } from '../config.ts'
+import { withControlSocket } from '../control/controlSocket.ts'
 import type { Instance, Log } from './instance.ts'
 import { startKernelInstance } from './kernel.ts'
 import { startTapInstance } from './tap.ts'
 
 /** Starts serving; settles when requests are answered. Throws errors that are one clear line. */
 export async function startInstance(config: ServeConfig, log: Log): Promise<Instance> {
+  return withControlSocket(await choose(config, log), log)
+}
+
+async function choose(config: ServeConfig, log: Log): Promise<Instance> {
   if (config.device.kind === 'kernel') return startKernelInstance(config, log)
   if (config.device.kind === 'tap') return startTapInstance(config, log)
   const problem = koffiProblem() || tunProblem()
