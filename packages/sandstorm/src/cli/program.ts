@@ -5,6 +5,7 @@
 import { readFileSync } from 'node:fs'
 import { Command, Option } from 'commander'
 import { checkConfig, type ServeFlags } from '../config.ts'
+import { type ConnsFlags, conns } from './conns.ts'
 import { doctor } from './doctor.ts'
 import { NotYetError } from './errors.ts'
 import { explain } from './explain.ts'
@@ -29,6 +30,16 @@ Examples:
   sandstorm serve . --trace                          a line for each frame
   sandstorm serve . --pcap out.pcapng                a capture for Wireshark or tshark
   sandstorm serve . --fault drop=0.02,delay=5ms,seed=7`
+
+const CONNS_EXAMPLES = `
+Times are milliseconds, cwnd and ssthresh segments, as in ss -tnoi. Shown are the servers of the user
+who asks. Exit code 0: at least one was shown; 2: none.
+
+Examples:
+  sandstorm conns                     all running servers
+  sandstorm conns sand0               the one on this TAP (or: tap:sand0, or a process id)
+  sandstorm conns --stats             counters by the names of nstat
+  sandstorm conns --json | jq 'select(.state == "ESTAB")'`
 
 const EXPLAIN_EXAMPLES = `
 Example:
@@ -57,6 +68,16 @@ export function makeProgram(finish: (exitCode: number) => void): Command {
     .configureOutput({ outputError: () => {} })
     .addHelpText('after', PROGRAM_EXAMPLES)
   addServe(program, finish)
+  program
+    .command('conns')
+    .description('print the connections of running servers: state, windows, times, timers')
+    .argument('[PID|NAME]', 'a process id or a device (default: all)')
+    .option('--json', 'a line of JSON for each connection')
+    .option('--stats', 'counters instead of connections')
+    .addHelpText('after', CONNS_EXAMPLES)
+    .action(async (which: string | undefined, flags: ConnsFlags) =>
+      finish(await conns(which ?? '', flags)),
+    )
   program
     .command('explain')
     .description('print the ready-made frames of a file: count, sizes, copies, memory')
