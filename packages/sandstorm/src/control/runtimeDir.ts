@@ -43,11 +43,20 @@ export function makeRoomFor(pid: number, around: Surroundings): string {
   const dir = runtimeDir(around)
   const path = join(dir, `${pid}.sock`)
   if (Buffer.byteLength(path) > PATH_MAX_BYTES) throw new Error(`${path} is too long for a socket`)
-  mkdirSync(dir, { recursive: true, mode: 0o700 })
+  makeFolder(dir)
   const problem = problemOf(dir, around.uid)
   if (problem !== '') throw new Error(problem)
   rmSync(path, { force: true })
   return path
+}
+
+/** The folder alone: where its parent is missing too, Node's `recursive` may never come back (/proc). */
+function makeFolder(dir: string): void {
+  try {
+    mkdirSync(dir, { mode: 0o700 })
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code !== 'EEXIST') throw error
+  }
 }
 
 /** A socket that was found. */
