@@ -36,10 +36,14 @@ test('--version prints the version of package.json', () => {
 
 describe('--help', () => {
   for (const [args, parts] of [
-    [['--help'], ['serve', 'explain', 'doctor', 'Examples:']],
+    [['--help'], ['serve', 'conns', 'explain', 'doctor', 'Examples:']],
     [
       ['serve', '--help'],
       ['DIR', '--device', '--address', '--pcap', '--fault', 'Examples:'],
+    ],
+    [
+      ['conns', '--help'],
+      ['PID|NAME', '--json', '--stats', 'Exit code', 'SANDSTORM_RUNTIME_DIR', 'Examples:'],
     ],
     [
       ['explain', '--help'],

@@ -33,7 +33,9 @@ Examples:
 
 const CONNS_EXAMPLES = `
 Times are milliseconds, cwnd and ssthresh segments, as in ss -tnoi. Shown are the servers of the user
-who asks. Exit code 0: at least one was shown; 2: none.
+who asks: their sockets are in /run/sandstorm, $XDG_RUNTIME_DIR/sandstorm or sandstorm-UID below the
+temporary folder, unless SANDSTORM_RUNTIME_DIR names another, for serve and conns alike.
+Exit code 0: at least one was shown; 2: none.
 
 Examples:
   sandstorm conns                     all running servers
