@@ -191,11 +191,11 @@ describe('start and stop over TAP', { ...needs('root', 'tun', 'ip'), timeout }, 
 
   it('falls back to the kernel without privileges, and says so in one line', async () => {
     const nobody = becomeNobody()
-    const options = { namespace, prefix: nobody.prefix }
+    const options = { namespace, ...nobody }
     server = await Server.serve([SITE], options)
     assert.equal(server.url, 'http://127.0.0.1:8080')
     assert.equal(server.device, 'kernel')
-    assert.match(server.stderr, /^[^\n]*\b(TAP|tap)\b[^\n]*\n/)
+    assert.match(server.stderr, /^[^\n]*\b(TAP|tap)\b[^\n]*\n$/)
     assert.deepEqual((await fetchTree(server.url, readTree(SITE), { namespace })).wrong, [])
     await server.stop()
     nobody.remove()

@@ -3,7 +3,7 @@
  * private mount namespace the clone and the node binary are bound to a folder that everybody may
  * enter (a clone below /root could not be read otherwise). The mounts end with the process.
  */
-import { chmodSync, mkdirSync, writeFileSync } from 'node:fs'
+import { chmodSync, chownSync, mkdirSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { ROOT } from './server.ts'
 import { temporaryFolder } from './temporary.ts'
@@ -26,6 +26,8 @@ exec setpriv --reuid 65534 --regid 65534 --clear-groups -- "$dir/node" "$@"
 export interface Nobody {
   /** Put in front of `node SCRIPT …`; paths into the clone are mapped. */
   readonly prefix: readonly string[]
+  /** Where `nobody` may put control sockets. */
+  readonly env: Record<string, string>
   remove(): void
 }
 
@@ -35,5 +37,9 @@ export function becomeNobody(): Nobody {
   chmodSync(dir, 0o755)
   mkdirSync(join(dir, 'clone'))
   writeFileSync(join(dir, 'node'), '')
-  return { prefix: ['unshare', '--mount', 'sh', '-c', SCRIPT, 'sh', dir, ROOT], remove }
+  const controls = join(dir, 'control')
+  mkdirSync(controls, { mode: 0o700 })
+  chownSync(controls, 65534, 65534)
+  const env = { SANDSTORM_RUNTIME_DIR: controls }
+  return { env, prefix: ['unshare', '--mount', 'sh', '-c', SCRIPT, 'sh', dir, ROOT], remove }
 }

@@ -10,6 +10,7 @@ import type { ChildProcess } from 'node:child_process'
 import { fileURLToPath } from 'node:url'
 import { collect, type Outcome, run, start } from './command.ts'
 import type { Namespace } from './namespace.ts'
+import { type TemporaryFolder, temporaryFolder } from './temporary.ts'
 
 /** The root of the clone, with a slash at its end. */
 export const ROOT: string = fileURLToPath(new URL('../../../', import.meta.url))
@@ -153,6 +154,9 @@ export function assertRefused(outcome: Outcome, what: RegExp): void {
   assert.match(outcome.stderr, what)
 }
 
+/** Where servers put their control sockets, also those that are killed and leave them. */
+let controls: TemporaryFolder | undefined
+
 interface Process {
   readonly child: ChildProcess
   /** The exit code, -1 after a signal. */
@@ -163,7 +167,8 @@ interface Process {
 
 function startProcess(args: string[], options: ServerOptions): Process {
   const argv = [...(options.prefix ?? []), ...commandLine(...args)]
-  const env = { ...options.env, SANDSTORM_STATS: '1' }
+  controls ??= temporaryFolder('control')
+  const env = { SANDSTORM_RUNTIME_DIR: controls.path, ...options.env, SANDSTORM_STATS: '1' }
   const child = start(argv, { namespace: options.namespace, env })
   const ended = new Promise<number>((resolve, reject) => {
     child.once('close', code => resolve(code ?? -1))
