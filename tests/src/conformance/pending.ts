@@ -3,13 +3,6 @@
  * passes fails the conformance test, so that it is taken out here; in the end this is empty.
  */
 const MISSING: Readonly<Record<string, readonly string[]>> = {
-  ECN: [
-    'ECN: a SYN with ECE and CWR is answered with ECE alone, without an ECN codepoint',
-    'ECT(0) is on new data only: not on pure ACKs, retransmissions or probes',
-    'After a CE mark every ACK has ECE, until the peer says CWR',
-    'A SYN that asks for Accurate ECN gets an answer that is valid for RFC 3168',
-    'ECE from the peer reduces the window once a round trip, and the next new data has CWR',
-  ],
   'ICMP errors: sending port unreachable, path MTU discovery': [
     'A UDP datagram to a port that nobody has is answered with port unreachable',
     'Fragmentation needed: what was too large is sent again at once, in segments that fit',

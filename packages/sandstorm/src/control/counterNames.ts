@@ -53,6 +53,8 @@ export const COUNTER_NAMES: Readonly<Record<keyof TcpStats, CounterName>> = {
     'times recovered from packet loss by selective acknowledgements',
   ),
   sackReneging: linux('TCPSACKReneging', 'bad SACK blocks received'),
+  ceSegs: ours('CeSegs', 'data segments that had experienced congestion'),
+  ecnReductions: ours('EcnReductions', 'windows reduced because the network asked'),
   lostRetransmits: linux('TCPLostRetransmit', 'retransmits lost'),
   timeouts: linux('TCPTimeouts', 'other TCP timeouts'),
   lossProbes: linux('TCPLossProbes'),
