@@ -147,6 +147,36 @@ test('removal closes the gap across the end of the table', () => {
   assert.equal(table.count, 0)
 })
 
+/** All that a connection is known by, IPv6: w0 … w3, our address, ports. */
+type Identity = [number, number, number, number, number, number]
+
+test('a connection with the same slot and tag, different in one field alone, is not taken for it', () => {
+  const pool = new TcbPool(1)
+  const table = new ConnectionTable(pool.tcb, 1, numbers(3))
+  const held = pool.alloc()
+  for (let field = 0; field < 6; field++) {
+    // Our address has eight bits: of so few, one falls into the same place only for some peers.
+    for (let tries = 0, met = 0; met < 3; tries++) {
+      assert.ok(tries < 10_000, 'such connections are found')
+      const one: Identity = [0x20010db8, tries, 5, 6, 1, (9 << 16) | 80]
+      const place = table.hash6(...one) & 0xff00000f
+      const other: Identity = [...one]
+      for (let value = 2; value < 256 && other[field] === one[field]; value++) {
+        other[field] = value
+        if ((table.hash6(...other) & 0xff00000f) !== place) other[field] = one[field]
+      }
+      if (other[field] === one[field]) continue
+      met++
+      const [local, ports] = one.slice(4)
+      writeKey(pool.tcb, held, { kind: KIND_IPV6, words: one.slice(0, 4), local, ports })
+      table.insert(held)
+      assert.equal(table.find6(...one), held)
+      assert.equal(table.find6(...other), NO_CONN, `field ${field}`)
+      table.remove(held)
+    }
+  }
+})
+
 /** How many of 1024 homes are taken by 512 connections that differ in one word. */
 function spread(hash: (i: number) => number): number {
   return new Set(Array.from({ length: 512 }, (_, i) => hash(i) & 1023)).size
