@@ -5,7 +5,7 @@
  *
  * Nothing is lost if the last one turns out damaged: then it is as if ACKs had been lost on the way.
  * A duplicate ACK is never taken for superseded, since each one counts (RFC 5681 §3.2). Window
- * growth counts bytes, not ACKs; only slow start takes at most eight segments from one (hystart.ts).
+ * growth counts bytes, not ACKs.
  */
 import { ethernet } from '@sandstorm/libeth'
 import * as ipv4 from '../wire/ipv4.ts'

@@ -5,12 +5,13 @@
  * begins, without the losses of a window twice too large. A round is as long as it takes to
  * acknowledge what was sent when it began.
  *
- * Only the initial slow start runs it (§4.3); a later one ends at the SSTHRESH that was found. So
+ * Every acknowledged byte counts, however many one ACK covers (decisions.md); §4.3 asks for eight segments
+ * at most of a sender that does not pace. Only the initial slow start runs it (§4.3); a later one ends at the SSTHRESH that was found. So
  * its five words are the ones in which the algorithm in charge keeps its own state afterwards.
  */
 import { CWND_MAX, SSTHRESH_NONE } from './congestion.ts'
 import { gt } from './seq.ts'
-import { CC_WORDS, CWND, MSS, SND_NXT, SND_UNA, SSTHRESH } from './tcb.ts'
+import { CC_WORDS, CWND, SND_NXT, SND_UNA, SSTHRESH } from './tcb.ts'
 
 const COUNTS = CC_WORDS // RTT samples of this round | rounds of CSS << CSS_SHIFT
 const ROUND_END = CC_WORDS + 1 // SND_NXT when the round began
@@ -28,8 +29,6 @@ const MIN_RTT_DIVISOR = 8
 const N_RTT_SAMPLE = 8
 const CSS_GROWTH_SHIFT = 2 // CSS_GROWTH_DIVISOR = 4
 const CSS_ROUNDS = 5
-/** Segments that one ACK may add: 8 without pacing, for it is one burst that leaves (§4.3). */
-const L = 8
 
 /** Begins the initial slow start; SND_NXT is set. */
 export function openHyStart(tcb: Int32Array, c: number): void {
@@ -48,10 +47,8 @@ export function openHyStart(tcb: Int32Array, c: number): void {
 export function slowStart(tcb: Int32Array, c: number, ackedBytes: number, rttUs: number): boolean {
   const cwnd = tcb[c + CWND]
   const ssthresh = tcb[c + SSTHRESH]
-  const most = L * tcb[c + MSS]
-  const bytes = ackedBytes < most ? ackedBytes : most
   if (ssthresh !== SSTHRESH_NONE) {
-    tcb[c + CWND] = bytes < ssthresh - cwnd ? cwnd + bytes : ssthresh
+    tcb[c + CWND] = ackedBytes < ssthresh - cwnd ? cwnd + ackedBytes : ssthresh
     return false
   }
   if (gt(tcb[c + SND_UNA], tcb[c + ROUND_END]) && nextRound(tcb, c)) {
@@ -59,7 +56,7 @@ export function slowStart(tcb: Int32Array, c: number, ackedBytes: number, rttUs:
     return true
   }
   if (rttUs >= 0) onSample(tcb, c, rttUs)
-  const growth = tcb[c + BASELINE_US] === INFINITE ? bytes : bytes >> CSS_GROWTH_SHIFT
+  const growth = tcb[c + BASELINE_US] === INFINITE ? ackedBytes : ackedBytes >> CSS_GROWTH_SHIFT
   tcb[c + CWND] = growth < CWND_MAX - cwnd ? cwnd + growth : CWND_MAX
   return false
 }
