@@ -490,6 +490,20 @@ test('the application may connect again when it hears of a failure, and from any
   send(t, { flags: RST | ACK, seq: 0, ack: 1, options: [] })
   assert.equal(t.take()[0].segment?.srcPort, 2000)
 
+  // Nor does the new connection get the TCB of one that is still being processed.
+  const v = connecting({ tcp: { maxConnections: 2 } })
+  answer(v, { options: [] })
+  const before = v.conn()
+  v.app.doData = (c, len) => {
+    abort(v.tcp, c)
+    assert.ok(connect(v.tcp, 0, PEER, 9, 9) !== before)
+    assert.equal(connect(v.tcp, 0, PEER, 9, 10), tcb.NO_CONN)
+    return len
+  }
+  send(v, { flags: ACK | FIN, seq: 1, ack: 1, data: 10 })
+  assert.equal(v.state(), 'none')
+  assert.ok(connect(v.tcp, 0, PEER, 9, 10) >= 0, 'once the batch is over it is free')
+
   // The segment that is being processed is not disturbed.
   const u = connecting()
   u.app.doData = (_c, len) => {

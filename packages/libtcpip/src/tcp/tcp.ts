@@ -393,8 +393,9 @@ export class Tcp {
 
   /**
    * The connection ends here; its state is CLOSED or TIME-WAIT, and CLOSED afterwards: whoever
-   * still holds the handle sees by that to leave it alone. The TCB goes back to the pool. `why`: one
-   * of ending.ts.
+   * still holds the handle sees by that to leave it alone. The TCB goes back to the pool, one that the
+   * application knows when the batch is over: it may open another connection in the callback that
+   * ended this one. `why`: one of ending.ts.
    */
   release(c: number, why: number = FINISHED): void {
     const tcb = this.tcb
@@ -410,7 +411,10 @@ export class Tcp {
     this.userTimeouts.set(c, NO_LIMIT)
     // Of a client that never came to be open the application knows nothing.
     const isKnown = (tcb[c + FLAGS] & OPENED) !== 0 || (tcb[c + FLAGS] & PASSIVE) === 0
-    if (isKnown) this.app.onClosed(c, why)
+    if (isKnown) {
+      this.app.onClosed(c, why)
+      this.addWork(c, 0)
+    }
     // A connection on the work list is freed when the list is walked.
     if ((tcb[c + FLAGS] & ON_LIST) === 0) this.pool.free(c)
   }

@@ -140,7 +140,7 @@ function onAppTimer(tcp: Tcp, c: number): boolean {
   tcb[c + FLAGS] &= ~APP_ARMED
   if (tcb[c + STATE] === state.FIN_WAIT_2) {
     tcp.setState(c, state.ABORT)
-    tcp.release(c)
+    tcp.release(c, TIMED_OUT)
     return false
   }
   tcp.app.onTimeout(c)

@@ -48,7 +48,7 @@ function serve(tcp: Tcp, c: number): void {
   const needsOutput = (tcb[c + FLAGS] & NEED_OUTPUT) !== 0
   tcb[c + FLAGS] &= ~(ON_LIST | NEED_OUTPUT)
   if (tcb[c + STATE] === state.CLOSED) {
-    tcp.pool.free(c) // released while it was listed
+    tcp.pool.free(c)
     return
   }
   if (needsOutput) {

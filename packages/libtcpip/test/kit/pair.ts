@@ -1,9 +1,9 @@
 /**
  * Two stacks of ours, back to back on a link in memory, with a virtual clock: 10.0.0.1 and 10.0.0.2.
- * Nobody looks at the frames between them unless a test does so in `pass`.
+ * Nobody looks at the frames between them, unless `wrap` does.
  */
 import assert from 'node:assert/strict'
-import { FramePool, type MemoryPort, memoryLink, Region } from '@sandstorm/libnmio'
+import { type Clock, type Device, FramePool, memoryLink, Region } from '@sandstorm/libnmio'
 import {
   type Application,
   ipv4Address,
@@ -21,6 +21,10 @@ export interface PairOptions {
   frames?: number
   regionBytes?: number
   seed?: number
+  /** Stands between the first stack and the link. */
+  wrap?: (device: Device, clock: Clock) => Device
+  /** Of a frame, as a power of two. */
+  frameShift?: number
 }
 
 export class Pair<App extends Application> {
@@ -33,18 +37,18 @@ export class Pair<App extends Application> {
 
   /** `makeApp` gets the region and the largest number of connections of either stack. */
   constructor(makeApp: (region: Region, config: TcpConfig) => App, options: PairOptions = {}) {
-    const { frames = 512, seed = 1 } = options
+    const { frames = 512, seed = 1, frameShift = 11, wrap = device => device } = options
     const config = { ...TCP_DEFAULTS, maxConnections: 64, timeWaitEntries: 64, ...options.tcp }
-    this.region = new Region((options.regionBytes ?? 0) + 2 * ((frames << 11) + 8192))
+    this.region = new Region((options.regionBytes ?? 0) + 2 * ((frames << frameShift) + 8192))
     const ringSize = options.ringSize ?? 256
     const ports = memoryLink({ region: this.region, ringSize, mtu: options.mtu ?? 1500 })
     this.appA = makeApp(this.region, config)
     this.appB = makeApp(this.region, config)
     const random = new Random(seed)
-    const make = (device: MemoryPort, app: App, text: string): Stack =>
+    const make = (device: Device, app: App, text: string): Stack =>
       new Stack({
         device,
-        frames: new FramePool(this.region, frames),
+        frames: new FramePool(this.region, frames, frameShift),
         addresses: [ipv4Address(text, 24)],
         app,
         congestion: new NewReno(),
@@ -52,7 +56,11 @@ export class Pair<App extends Application> {
         random: () => random.int32(),
         nowUs: this.nowUs,
       })
-    this.a = make(ports[0], this.appA, '10.0.0.1')
+    this.a = make(
+      wrap(ports[0], () => this.nowUs),
+      this.appA,
+      '10.0.0.1',
+    )
     this.b = make(ports[1], this.appB, '10.0.0.2')
   }
 
