@@ -14,6 +14,10 @@ export { DUPLICATE, type OwnAddresses, TENTATIVE, VALID } from './ndp/ownAddress
 export { TokenBucket } from './rateLimit.ts'
 export { SipHash } from './siphash.ts'
 export { Stack, type StackOptions } from './stack.ts'
+// Byte streams, for applications that want no more than that.
+export { runLoop } from './stream/loop.ts'
+export { Stream, type StreamHandler } from './stream/stream.ts'
+export { Streams, type StreamsOptions, streamsRegionBytes } from './stream/streams.ts'
 // The stack: what an application is built on.
 export { abort } from './tcp/abort.ts'
 export { type Application, BUSY } from './tcp/application.ts'
