@@ -36,7 +36,7 @@ export interface StreamHandler {
   onConnect?(stream: Stream): void
   /** There is something to read. What is not read stays, and narrows the window that the peer sees. */
   onData?(stream: Stream): void
-  /** After a `write` that did not take all: half of the send ring, or more, is free again. */
+  /** Half of the send ring, or more, is free again, after it was not. */
   onWritable?(stream: Stream): void
   /** The peer will send nothing more; what is unread can still be read. Without it: `shutdown`. */
   onEnd?(stream: Stream): void
@@ -87,7 +87,8 @@ export class Stream {
   #isShut = false
   #isClosing = false
   #hasEnded = false
-  #wantsSpace = false
+  /** Less than half of the send ring is free. */
+  #isFull = false
 
   /** Made by `Streams`. */
   constructor(context: StreamContext, c: number, handler: StreamHandler) {
@@ -135,15 +136,15 @@ export class Stream {
   }
 
   /**
-   * Takes up to `len` bytes of from[at …); returns how many. If not all, `onWritable` says when there
-   * is room again. Before `onConnect` they are kept; after `shutdown`, or the end, none is taken.
+   * Takes up to `len` bytes of from[at …); returns how many there was room for; `onWritable` says when
+   * there is more. Before `onConnect` they are kept; after `shutdown`, or the end, none is taken.
    */
   write(from: Uint8Array, at = 0, len: number = from.length - at): number {
     assert(at >= 0 && len >= 0 && at + len <= from.length, 'the bytes lie in the array')
     const room = this.writable
     const count = len < room ? len : room
-    if (count < len) this.#wantsSpace = true
     if (count === 0) return 0
+    if (room - count < this.#sendRings.size >> 1) this.#isFull = true
     this.#sendRings.putFrom(this.#ring, this.#written, from, at, count)
     this.#written = (this.#written + count) | 0
     if (this.#isConnected) this.#commit(count)
@@ -268,8 +269,8 @@ export class Stream {
 
   /** Written bytes were acknowledged. */
   acked(): void {
-    if (!this.#wantsSpace || this.writable < this.#sendRings.size >> 1) return
-    this.#wantsSpace = false
+    if (!this.#isFull || this.writable < this.#sendRings.size >> 1) return
+    this.#isFull = false
     this.handler.onWritable?.(this)
   }
 
