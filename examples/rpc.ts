@@ -12,11 +12,8 @@ import { type Host, main, memoryHosts, nowUs, say, tapHost } from './host.ts'
 const PORT = 7000
 const CALLS = 20_000
 
-/** Gets each message: its first `len` bytes, the one with the length included. */
-type Take = (stream: Stream, message: Uint8Array, len: number) => void
-
-/** For one stream: puts its messages together from the pieces that come. */
-function inbox(take: Take): StreamHandler {
+/** Puts one stream's messages together from pieces; `take` gets each, its length in the first byte. */
+function inbox(take: (stream: Stream, message: Uint8Array, len: number) => void): StreamHandler {
   const message = new Uint8Array(256)
   let count = 0
   const onData = (stream: Stream): void => {
