@@ -33,7 +33,6 @@ import {
   NO_CONN,
   PORTS,
   SND_END,
-  SND_NXT,
   SND_UNA,
 } from '../tcp/tcb.ts'
 import type { Tcp, TcpConfig } from '../tcp/tcp.ts'
@@ -188,11 +187,12 @@ export class Streams implements Application {
 
   /**
    * Nagle (RFC 9293 §3.7.4): is the short segment that would end [seq, seq + len) to wait until what is
-   * in front of it is acknowledged? Not what was sent before, nor the last that will ever be written.
+   * in front of it is acknowledged? Not the last that will ever be written. (What was sent before goes
+   * out again by `transmitExactly`, if it must.)
    */
   #isKeptBack(c: number, seq: number, len: number, short: number): boolean {
     const tcb = this.#tcp.tcb
-    if (short === 0 || seq !== tcb[c + SND_NXT] || tcb[c + FLAGS] & FIN_QUEUED) return false
+    if (short === 0 || tcb[c + FLAGS] & FIN_QUEUED) return false
     const isFirst = seq === tcb[c + SND_UNA] && len === short
     return !isFirst && !this.#of(c).noDelay
   }
