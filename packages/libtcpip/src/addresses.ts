@@ -142,6 +142,18 @@ export class Addresses {
     return false
   }
 
+  /**
+   * Which of our addresses speaks to `remote` when the application does not say (RFC 1122 §3.3.4.3): of
+   * IPv4 the first on the same subnet, else the first of its version; NOT_LOCAL if there is none.
+   */
+  localFor(remote: IpAddress): number {
+    if (remote.version === 6) return this.#count6 > 0 ? this.#local6[0] : NOT_LOCAL
+    for (let i = 0; i < this.#count4; i++) {
+      if (((this.#address4[i] ^ remote.w0) & this.#mask4[i]) === 0) return this.#local4[i]
+    }
+    return this.#count4 > 0 ? this.#local4[0] : NOT_LOCAL
+  }
+
   /** The first hop towards an address: itself on our link, else the gateway, or NO_ROUTE. */
   nextHop4(address: number): number {
     return this.isOnLink4(address) ? address : this.#gateway4

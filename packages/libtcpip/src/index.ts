@@ -1,4 +1,4 @@
-export { Addresses, type IpAddress, ipv4Address, ipv6Address } from './addresses.ts'
+export { ADDRESSES_MAX, Addresses, type IpAddress, ipv4Address, ipv6Address } from './addresses.ts'
 // The wire: headers, sums, text, and the reasons why a packet is dropped.
 export * as drops from './drops.ts'
 export { DROP_COUNT, DROP_NAMES } from './drops.ts'
@@ -14,11 +14,17 @@ export { DUPLICATE, type OwnAddresses, TENTATIVE, VALID } from './ndp/ownAddress
 export { TokenBucket } from './rateLimit.ts'
 export { SipHash } from './siphash.ts'
 export { Stack, type StackOptions } from './stack.ts'
+// Byte streams, for applications that want no more than that.
+export { runLoop } from './stream/loop.ts'
+export { Stream, type StreamHandler } from './stream/stream.ts'
+export { Streams, type StreamsOptions, streamsRegionBytes } from './stream/streams.ts'
 // The stack: what an application is built on.
 export { abort } from './tcp/abort.ts'
 export { type Application, BUSY } from './tcp/application.ts'
 export { type CongestionControl, initialWindow, SSTHRESH_NONE } from './tcp/congestion.ts'
+export { connect } from './tcp/connect.ts'
 export { Cubic } from './tcp/cubic.ts'
+export * as ending from './tcp/ending.ts'
 export * as flight from './tcp/flight.ts'
 export { tcpOff } from './tcp/ipHeader.ts'
 export { NewReno } from './tcp/newreno.ts'

@@ -1,7 +1,8 @@
 /**
  * Invariant 3: nothing is allocated per packet. A child process moves a million segments over
  * established connections (kit/steady.ts), another takes half a million that come in the wrong order
- * (kit/steadyReceive.ts); V8 must have no reason to collect garbage meanwhile.
+ * (kit/steadyReceive.ts), a third carries streams both ways (kit/steadyStreams.ts); V8 must have no
+ * reason to collect garbage meanwhile.
  */
 import assert from 'node:assert/strict'
 import { spawnSync } from 'node:child_process'
@@ -38,4 +39,11 @@ test('half a million segments in the wrong order: likewise', t => {
   assert.ok(result['acks'] >= 500_000)
   assert.ok(result['queued'] >= 400_000)
   assert.equal(result['waiting'], 0)
+})
+
+test('a hundred thousand pieces written to a stream, read, and written back: likewise', t => {
+  const result = runScript(t, 'steadyStreams')
+  assert.ok(result['pieces'] >= 100_000)
+  assert.ok(result['segments'] >= 200_000)
+  assert.equal(result['retransmissions'], 0)
 })

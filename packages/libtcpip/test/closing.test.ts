@@ -141,7 +141,7 @@ test('the ACK that ends CLOSING may carry nonsense: the freed TCB is not touched
 })
 
 test('in one batch, the end of one connection and the beginning of the next are kept apart', () => {
-  const t = new Host({ tcp: { maxConnections: 1 } })
+  const t = new Host({ tcp: { maxConnections: 2 } })
   established(t)
   close(t)
   send(t, { flags: ACK | FIN, seq: 1, ack: 1 })

@@ -6,8 +6,16 @@
 import { accessSync, constants, statSync } from 'node:fs'
 import { dirname, resolve } from 'node:path'
 import { parseFault, REGION_MAX_BYTES } from '@sandstorm/libnmio'
+import { ADDRESSES_MAX } from '@sandstorm/libtcpip'
 import { NotYetError, UserError } from './cli/errors.ts'
-import { formatIpv4, isUnicast, parseIpv4Prefix, usableRange } from './cli/ipv4.ts'
+import {
+  formatIpv4,
+  type Ipv4Prefix,
+  isUnicast,
+  parseIpv4,
+  parseIpv4Prefix,
+  usableRange,
+} from './cli/ipv4.ts'
 import { formatSize, parseSize } from './cli/size.ts'
 
 /** The smallest MTU: what every IPv4 host must be able to receive (RFC 791 §3.1); less is all headers. */
@@ -31,6 +39,12 @@ export type DeviceKind = 'auto' | 'tap' | 'kernel'
 export type Transmit = 'auto' | 'template' | 'gather' | 'copy'
 export type CongestionName = 'cubic' | 'newreno'
 
+/** An IPv4 address of ours and the length of its subnet's prefix. */
+export interface OwnAddress {
+  readonly address: string
+  readonly prefixLen: number
+}
+
 export interface ServeConfig {
   /** The folder, as an absolute path. */
   readonly root: string
@@ -40,6 +54,9 @@ export interface ServeConfig {
   readonly address: string
   readonly prefixLen: number
   readonly hostAddress: string
+  /** Further addresses of ours, and the router to everybody who is in none of their subnets; '': none. */
+  readonly others: readonly OwnAddress[]
+  readonly gateway: string
   readonly port: number
   /** The kernel's stack, for `kernel` and for what `auto` falls back to. */
   readonly kernel: { readonly address: string; readonly port: number }
@@ -64,6 +81,7 @@ export interface ServeFlags {
   readonly device?: string
   readonly address?: readonly string[]
   readonly hostAddress?: string
+  readonly gateway?: string
   readonly port?: string
   readonly mtu?: string
   readonly memory?: string
@@ -97,13 +115,12 @@ export function checkConfig(raw: ServeFlags): ServeConfig {
   if (device.kind === 'kernel') refuseStackFlags(raw)
   const port = raw.port === undefined ? undefined : checkNumber('--port', raw.port, 1, 65535)
   const addresses = raw.address ?? []
-  if (addresses.length > 1) throw new NotYetError('more than one --address')
   return {
     root: checkFolder('DIR', raw.root),
     device,
     ...(device.kind === 'kernel'
-      ? { address: '', prefixLen: 0, hostAddress: '' }
-      : checkLink(addresses[0], raw.hostAddress)),
+      ? { address: '', prefixLen: 0, hostAddress: '', others: [], gateway: '' }
+      : checkNetwork(addresses, raw)),
     port: port ?? (device.kind === 'kernel' ? KERNEL_PORT : TAP_PORT),
     kernel: { address: checkKernelAddress(addresses[0]), port: port ?? KERNEL_PORT },
     mtu: checkNumber('--mtu', raw.mtu ?? '1500', MTU_MIN, MTU_MAX),
@@ -145,6 +162,8 @@ function checkDevice(text: string): ServeConfig['device'] {
 function refuseStackFlags(raw: ServeFlags): void {
   const flags: [string, unknown][] = [
     ['--host-address', raw.hostAddress],
+    ['--gateway', raw.gateway],
+    ['a second --address', raw.address?.[1]],
     ['--mtu', raw.mtu],
     ['--transmit', raw.transmit],
     ['--replicas', raw.replicas],
@@ -162,37 +181,91 @@ function refuseStackFlags(raw: ServeFlags): void {
       )
 }
 
-/** The link of our own stack: our address and subnet, and the host's address in it. */
-function checkLink(
-  address: string | undefined,
-  hostAddress: string | undefined,
-): Pick<ServeConfig, 'address' | 'prefixLen' | 'hostAddress'> {
+type Network = Pick<ServeConfig, 'address' | 'prefixLen' | 'hostAddress' | 'others' | 'gateway'>
+
+/** Our own stack's addresses: the first is on the link with the host, whose own end comes with it. */
+function checkNetwork(texts: readonly string[], raw: ServeFlags): Network {
+  const [first, ...rest] = texts
+  const ours = checkAddress(first ?? `${TAP_ADDRESS}/${TAP_PREFIX_LEN}`, 31)
+  const others = rest.map(text => checkAddress(text, 32))
+  const all = [ours, ...others]
+  if (all.length > ADDRESSES_MAX)
+    throw new ConfigError('--address', texts.at(-1) ?? '', 'too many', `${ADDRESSES_MAX} at most`)
+  const host = checkHostAddress(raw.hostAddress, ours)
+  for (const { address } of others)
+    if (address === host || all.filter(one => one.address === address).length > 1) {
+      const why = address === host ? "the host's own address" : 'given twice'
+      throw new ConfigError('--address', formatIpv4(address), why, 'different addresses')
+    }
+  return {
+    ...asText(ours),
+    hostAddress: formatIpv4(host),
+    others: others.map(asText),
+    gateway: raw.gateway === undefined ? '' : checkGateway(raw.gateway, all),
+  }
+}
+
+const asText = ({ address, prefixLen }: Ipv4Prefix): OwnAddress => ({
+  address: formatIpv4(address),
+  prefixLen,
+})
+
+/** An address of ours with its subnet, whose prefix has at most `longest` bits. */
+function checkAddress(text: string, longest: number): Ipv4Prefix {
   const flag = '--address'
-  const text = address ?? `${TAP_ADDRESS}/${TAP_PREFIX_LEN}`
   const ours = parseIpv4Prefix(text)
   if (ours === undefined)
     throw new ConfigError(flag, text, 'not an IPv4 address', 'one like 10.77.0.2/24')
   const prefixLen = ours.prefixLen < 0 ? TAP_PREFIX_LEN : ours.prefixLen
-  if (prefixLen < 8 || prefixLen > 31)
-    throw new ConfigError(flag, text, 'no subnet for two hosts', 'a length from /8 to /31')
-  const [first, last] = usableRange(ours.address, prefixLen)
-  const range = `${formatIpv4(first)} to ${formatIpv4(last)}`
+  if (prefixLen < 8 || prefixLen > longest)
+    throw new ConfigError(flag, text, 'no subnet for two hosts', `a length from /8 to /${longest}`)
   if (!isUnicast(ours.address))
     throw new ConfigError(flag, text, 'no host on a link has that', 'one like 10.77.0.2/24')
-  if (ours.address < first || ours.address > last)
-    throw new ConfigError(flag, text, "the subnet's own or broadcast address", range)
-  const host =
-    hostAddress === undefined
-      ? ours.address === first
-        ? first + 1
-        : first
-      : checkHostAddress(hostAddress, ours.address, prefixLen)
-  return { address: formatIpv4(ours.address), prefixLen, hostAddress: formatIpv4(host) }
+  if (!isInSubnet(ours.address, { ...ours, prefixLen }))
+    throw new ConfigError(
+      flag,
+      text,
+      "the subnet's own or broadcast address",
+      rangeText(ours.address, prefixLen),
+    )
+  return { address: ours.address, prefixLen }
 }
 
-function checkHostAddress(text: string, ours: number, prefixLen: number): number {
+/** May a host of the subnet have this address? */
+function isInSubnet(address: number, subnet: Ipv4Prefix): boolean {
+  const [first, last] = usableRange(subnet.address, subnet.prefixLen)
+  return address >= first && address <= last
+}
+
+function rangeText(address: number, prefixLen: number): string {
+  const [first, last] = usableRange(address, prefixLen)
+  return `${formatIpv4(first)} to ${formatIpv4(last)}`
+}
+
+/** The first hop to everybody else: a host on one of our subnets. */
+function checkGateway(text: string, all: readonly Ipv4Prefix[]): string {
+  const flag = '--gateway'
+  const gateway = parseIpv4(text)
+  if (gateway === undefined)
+    throw new ConfigError(flag, text, 'not an IPv4 address', 'one like 10.77.0.1')
+  if (all.some(({ address }) => address === gateway))
+    throw new ConfigError(flag, text, 'an address of ours', 'that of a router')
+  if (!all.some(subnet => isInSubnet(gateway, subnet)))
+    throw new ConfigError(
+      flag,
+      text,
+      'in no subnet of ours',
+      'a router on a subnet of an --address',
+    )
+  return formatIpv4(gateway)
+}
+
+/** The host's end of the link: as given, else the first other address of the subnet. */
+function checkHostAddress(text: string | undefined, link: Ipv4Prefix): number {
   const flag = '--host-address'
-  const [first, last] = usableRange(ours, prefixLen)
+  const { address: ours, prefixLen } = link
+  const [first] = usableRange(ours, prefixLen)
+  if (text === undefined) return ours === first ? first + 1 : first
   const host = parseIpv4Prefix(text)
   if (host === undefined)
     throw new ConfigError(flag, text, 'not an IPv4 address', 'one like 10.77.0.1/24')
@@ -200,10 +273,8 @@ function checkHostAddress(text: string, ours: number, prefixLen: number): number
     throw new ConfigError(flag, text, 'not the prefix length of --address', `/${prefixLen}`)
   if (host.address === ours)
     throw new ConfigError(flag, text, 'the same as --address', 'two different addresses')
-  if (host.address < first || host.address > last) {
-    const range = `${formatIpv4(first)} to ${formatIpv4(last)}`
-    throw new ConfigError(flag, text, 'not in the subnet of --address', `${range}`)
-  }
+  if (!isInSubnet(host.address, link))
+    throw new ConfigError(flag, text, 'not in the subnet of --address', rangeText(ours, prefixLen))
   return host.address
 }
 

@@ -27,6 +27,8 @@ test('the defaults are those of the contract', () => {
     address: '10.77.0.2',
     prefixLen: 24,
     hostAddress: '10.77.0.1',
+    others: [],
+    gateway: '',
     port: 80,
     kernel: { address: '127.0.0.1', port: 8080 },
     mtu: 1500,
@@ -44,7 +46,8 @@ test('the defaults are those of the contract', () => {
 test('every flag arrives where it belongs', () => {
   const config = check({
     device: 'tap:web1',
-    address: ['192.168.50.7/28'],
+    address: ['192.168.50.7/28', '192.168.50.8/28', '10.0.0.9/32', '172.16.0.1'],
+    gateway: '172.16.0.200',
     hostAddress: '192.168.50.9/28',
     port: '8000',
     mtu: '9000',
@@ -63,6 +66,12 @@ test('every flag arrives where it belongs', () => {
     address: '192.168.50.7',
     prefixLen: 28,
     hostAddress: '192.168.50.9',
+    others: [
+      { address: '192.168.50.8', prefixLen: 28 },
+      { address: '10.0.0.9', prefixLen: 32 },
+      { address: '172.16.0.1', prefixLen: 24 },
+    ],
+    gateway: '172.16.0.200',
     port: 8000,
     kernel: { address: '192.168.50.7', port: 8000 },
     mtu: 9000,
@@ -191,6 +200,20 @@ const BAD: [flags: Omit<ServeFlags, 'root'>, flag: string, value: string][] = [
   [{ hostAddress: '10.77.0.255' }, '--host-address', '10.77.0.255'],
   [{ hostAddress: '10.77.0.1/16' }, '--host-address', '10.77.0.1/16'],
   [{ hostAddress: 'gateway' }, '--host-address', 'gateway'],
+  [{ address: ['10.77.0.2', '10.77.0.2/16'] }, '--address', '10.77.0.2'],
+  [{ address: ['10.77.0.2', '10.77.0.1'] }, '--address', '10.77.0.1'],
+  [{ address: ['10.77.0.2', '10.77.0.255'] }, '--address', '10.77.0.255'],
+  [{ address: ['10.77.0.2', '10.78.0.2/33'] }, '--address', '10.78.0.2/33'],
+  [
+    { address: Array.from({ length: 17 }, (_, i) => `10.77.0.${i + 2}`) },
+    '--address',
+    '10.77.0.18',
+  ],
+  [{ gateway: 'router' }, '--gateway', 'router'],
+  [{ gateway: '10.77.0.1/24' }, '--gateway', '10.77.0.1/24'],
+  [{ gateway: '10.77.0.2' }, '--gateway', '10.77.0.2'],
+  [{ gateway: '10.77.1.1' }, '--gateway', '10.77.1.1'],
+  [{ gateway: '10.77.0.255' }, '--gateway', '10.77.0.255'],
   [{ device: 'kernel', address: ['localhost'] }, '--address', 'localhost'],
 ]
 
@@ -217,7 +240,6 @@ describe('what a later version brings is refused as such', () => {
     { device: 'xdp:eth0' },
     { device: 'memif:/run/x' },
     { workers: '2' },
-    { address: ['10.77.0.2/24', '10.77.0.3/24'] },
   ]
   for (const flags of later)
     test(JSON.stringify(flags), () => assert.throws(() => check(flags), NotYetError))

@@ -39,6 +39,21 @@ export class Namespace {
     return ip('-n', this.name, ...args)
   }
 
+  /** Lays a cable to another namespace: `name` here, `farName` there, both up, with these addresses. */
+  connect(
+    name: string,
+    address: string,
+    far: Namespace,
+    farName: string,
+    farAddress: string,
+  ): void {
+    this.ip('link', 'add', name, 'type', 'veth', 'peer', 'name', farName, 'netns', far.name)
+    this.ip('addr', 'add', address, 'dev', name)
+    far.ip('addr', 'add', farAddress, 'dev', farName)
+    this.ip('link', 'set', name, 'up')
+    far.ip('link', 'set', farName, 'up')
+  }
+
   /** Sets a network sysctl in here: `net.ipv4.tcp_sack`. Throws where the kernel refuses. */
   sysctl(name: string, value: string | number): void {
     const script = 'printf %s "$1" > "$0"'

@@ -1,16 +1,18 @@
 /** Abort (RFC 9293 §3.10.5): the connection ends at once, and the peer is told with an RST. */
 import { ACK, RST } from '../wire/tcp.ts'
+import { ABORTED } from './ending.ts'
 import { sendControl } from './segment.ts'
 import * as state from './state.ts'
 import { SND_NXT, STATE } from './tcb.ts'
 import type { Tcp } from './tcp.ts'
 
-/** May be called from any callback; the application hears `onClosed` before it returns. */
-export function abort(tcp: Tcp, c: number): void {
-  if (state.isSynchronized(tcp.tcb[c + STATE])) {
+/** May be called from any callback; the application hears `onClosed(c, why)` before it returns. */
+export function abort(tcp: Tcp, c: number, why: number = ABORTED): void {
+  // In SYN-SENT the peer has nothing that could be reset.
+  if (tcp.tcb[c + STATE] >= state.SYN_RCVD) {
     tcp.stats.outRsts++
     sendControl(tcp, c, tcp.tcb[c + SND_NXT], RST | ACK)
   }
   tcp.setState(c, state.ABORT)
-  tcp.release(c)
+  tcp.release(c, why)
 }

@@ -22,8 +22,11 @@ export interface Application {
   onAcked(c: number): void
   /** The time-out set with `setAppTimer` is over. */
   onTimeout(c: number): void
-  /** The connection is gone; `c` means nothing after this call. Called once per onOpen. */
-  onClosed(c: number): void
+  /**
+   * The connection is gone; `c` means nothing after this call. `why`: one of ending.ts. Called once
+   * per onOpen, and for a `connect` that came to nothing, without an onOpen before it.
+   */
+  onClosed(c: number, why: number): void
   /**
    * Pushes frames with stream bytes from `seq` on, whole segments only, at most `room` bytes and no
    * more than the ring takes; their headers come from `writeHeaders`. Returns the payload bytes in

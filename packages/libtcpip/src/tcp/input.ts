@@ -20,8 +20,10 @@ import { ACK, check, RST, SYN } from '../wire/tcp.ts'
 import { isAcceptable } from './acceptance.ts'
 import { acknowledge } from './ack.ts'
 import { answerUnacceptable, challenge } from './challenge.ts'
+import { isCrossingSynAck, onSynAck, onSynSent } from './connect.ts'
 import { NO_COOKIE } from './cookie.ts'
 import { confirmEcn, noteEcn } from './ecn.ts'
+import { RESET } from './ending.ts'
 import { admit, establish, repeatSynAck } from './listen.ts'
 import { output } from './output.ts'
 import { checkTimestamp, noteTimestamp } from './paws.ts'
@@ -29,7 +31,7 @@ import { takePayload } from './receive.ts'
 import { gt } from './seq.ts'
 import * as state from './state.ts'
 import { isCookieDue, mssOfCookie, openFromCookie } from './synCookies.ts'
-import { ECN, FLAGS, KIND_IPV6, NO_CONN, RCV_NXT, SND_NXT, SND_UNA, STATE } from './tcb.ts'
+import { ECN, FLAGS, KIND_IPV6, NO_CONN, PASSIVE, RCV_NXT, SND_NXT, SND_UNA, STATE } from './tcb.ts'
 import type { Tcp } from './tcp.ts'
 import { onUnknown, reset } from './unknown.ts'
 
@@ -62,7 +64,7 @@ export function input(
   seg.payloadLen = len - headerLen
   seg.ports = (header.srcPort(view, off) << 16) | header.dstPort(view, off)
   seg.headerOff = off
-  const c = find(tcp)
+  const c = tcp.table.findFor(seg)
   return c === NO_CONN ? onStranger(tcp) : onSegment(tcp, c)
 }
 
@@ -76,24 +78,18 @@ function onStranger(tcp: Tcp): number {
   return c === NO_CONN ? tcp.drop(TCP_TABLE_FULL) : onSegment(tcp, c)
 }
 
-/** The connection of `tcp.segment`, or NO_CONN. */
-function find(tcp: Tcp): number {
-  const { remote0, remote1, remote2, remote3, local, kind, ports } = tcp.segment
-  return kind & KIND_IPV6
-    ? tcp.table.find6(remote0, remote1, remote2, remote3, local, ports)
-    : tcp.table.find4(remote0, local, ports)
-}
-
 function reject(tcp: Tcp, reason: number): number {
   tcp.stats.inErrs++
   return tcp.drop(reason)
 }
 
-/** RFC 9293 §3.10.7.4: a connection of ours, SYN-RECEIVED or later. */
+/** RFC 9293 §3.10.7.4: a connection of ours; of one in SYN-SENT connect.ts takes care (§3.10.7.3). */
 function onSegment(tcp: Tcp, c: number): number {
   const tcb = tcp.tcb
   const seg = tcp.segment
   tcp.options.parse(tcp.frames.region.view, seg.headerOff)
+  if (tcb[c + STATE] === state.SYN_SENT) return onSynSent(tcp, c)
+  if (isCrossingSynAck(tcp, c)) return onSynAck(tcp, c)
   if (tcb[c + STATE] === state.SYN_RCVD && isRepeatedSyn(tcp, c)) {
     noteTimestamp(tcp, c)
     confirmEcn(tcp, c)
@@ -133,7 +129,8 @@ function onSegment(tcp: Tcp, c: number): number {
  * SYN and was not at its second. The client's handshake is the one that counts.
  */
 function onWrongAck(tcp: Tcp, c: number): number {
-  if (isCookieDue(tcp) && mssOfCookie(tcp) !== NO_COOKIE) {
+  const isClient = (tcp.tcb[c + FLAGS] & PASSIVE) !== 0
+  if (isClient && isCookieDue(tcp) && mssOfCookie(tcp) !== NO_COOKIE) {
     tcp.setState(c, state.ABORT)
     tcp.release(c)
     return onStranger(tcp)
@@ -153,6 +150,6 @@ function onReset(tcp: Tcp, c: number): number {
   if (tcb[c + STATE] === state.SYN_RCVD) tcp.stats.attemptFails++
   else tcp.stats.estabResets++
   tcp.setState(c, state.ABORT)
-  tcp.release(c)
+  tcp.release(c, RESET)
   return OK
 }

@@ -8,6 +8,7 @@
  */
 import { ACK } from '../wire/tcp.ts'
 import { abort } from './abort.ts'
+import { TIMED_OUT } from './ending.ts'
 import { sendControl } from './segment.ts'
 import { HEARD_AT, RTX_AT, SND_NXT } from './tcb.ts'
 import type { Tcp } from './tcp.ts'
@@ -26,7 +27,7 @@ export function onKeepAlive(tcp: Tcp, c: number): boolean {
   }
   if (silentMs >= keepAliveIdleMs + keepAliveCount * keepAliveIntervalMs) {
     tcp.stats.abortsOnTimeout++
-    abort(tcp, c)
+    abort(tcp, c, TIMED_OUT)
     return false
   }
   const isSent = sendControl(tcp, c, (tcb[c + SND_NXT] - 1) | 0, ACK)

@@ -27,6 +27,7 @@ import { le } from './seq.ts'
 import * as state from './state.ts'
 import {
   ACK_SENT,
+  FIN_QUEUED,
   FLAGS,
   FRAME_KEY,
   frameKey,
@@ -55,6 +56,7 @@ import {
   SND_WL2,
   SND_WND,
   SRTT_US,
+  STATE,
   SYN_AT_US,
   SYN_RESENT,
   TIMESTAMPS,
@@ -62,7 +64,7 @@ import {
   TS_RECENT,
   WINDOW_SCALE,
 } from './tcb.ts'
-import type { Tcp } from './tcp.ts'
+import type { Segment, Tcp } from './tcp.ts'
 import { waitForNeighbour } from './unresolved.ts'
 import { receiveScale, scaleFor, WINDOW_MAX } from './window.ts'
 
@@ -93,7 +95,7 @@ export function onSyn(tcp: Tcp, issMin: number): number {
 /** May whoever sent `tcp.segment` open a connection? OK, or why not. */
 export function admit(tcp: Tcp): number {
   if (isFromUs(tcp)) return TCP_LAND
-  if (!hasRoute(tcp)) return IP_NO_ROUTE
+  if (!hasRoute(tcp, tcp.segment)) return IP_NO_ROUTE
   return tcp.openBySource.isFull(tcp.sourceKeyOfSegment()) ? TCP_SOURCE_FULL : OK
 }
 
@@ -102,7 +104,7 @@ export function admit(tcp: Tcp): number {
  * `tcp.options`, to be answered with a SYN-ACK with number `iss`. Nothing else knows of it yet.
  */
 export function prepare(tcp: Tcp, c: number, irs: number, iss: number): void {
-  initIdentity(tcp, c)
+  initIdentity(tcp, c, tcp.segment)
   initSequences(tcp, c, irs, iss)
   takeSynOptions(tcp, c)
 }
@@ -134,9 +136,8 @@ function isFromUs(tcp: Tcp): boolean {
 }
 
 /** Who the segment is from, and which of our addresses it came to: the one that answers (MUST-42). */
-function initIdentity(tcp: Tcp, c: number): void {
+export function initIdentity(tcp: Tcp, c: number, seg: Segment): void {
   const tcb = tcp.tcb
-  const seg = tcp.segment
   tcb[c + REMOTE] = seg.remote0
   tcb[c + REMOTE + 1] = seg.remote1
   tcb[c + REMOTE + 2] = seg.remote2
@@ -164,9 +165,10 @@ function initSequences(tcp: Tcp, c: number, irs: number, iss: number): void {
   tcb[c + HEARD_AT] = tcp.nowMs
 }
 
-/** Agrees to every option that the SYN offers and the configuration allows. */
-function takeSynOptions(tcp: Tcp, c: number): void {
+/** Agrees to every option that the SYN in `tcp.segment` offers and the configuration allows. */
+export function takeSynOptions(tcp: Tcp, c: number): void {
   const { tcb, config, options } = tcp
+  tcb[c + FLAGS] &= ~(SACK | TIMESTAMPS)
   if (config.sack && options.sackPermitted) tcb[c + FLAGS] |= SACK
   if (config.timestamps && options.timestamps) agreeOnTimestamps(tcp, c)
   let window = config.receiveWindow
@@ -211,8 +213,9 @@ function ourMss(tcp: Tcp, c: number): number {
 }
 
 /**
- * Sends the SYN-ACK (again); without room or an address now, the work list does it. Its timer is the
- * caller's business: a peer that repeats its SYN, or has no hardware address, must not put off the end.
+ * Sends the SYN-ACK, or in SYN-SENT the SYN (again); without room or an address now, the work list
+ * does it. Its timer is the caller's business: a peer that repeats its SYN, or has no hardware
+ * address, must not put off the end.
  */
 export function sendSynAck(tcp: Tcp, c: number): void {
   if (!isReachable(tcp, c)) {
@@ -230,13 +233,19 @@ export function pushSynAck(tcp: Tcp, c: number): boolean {
   const optionsOff = tcp.frames.payloadOff(frame)
   const len = writeSynAckOptions(tcp, c, optionsOff) - optionsOff
   const off = writeSynAck(tcp, c, optionsOff, len)
+  if (tcp.tcb[c + STATE] === state.SYN_SENT) noteSynSent(tcp, c)
   tcp.stats.outSegs++
   tcp.frames.sent(frame)
   tcp.device.push(off, optionsOff + len - off, OFFLOAD_NONE)
   return true
 }
 
-/** What was agreed, in Linux's order, each option filled up to whole words with NOPs. */
+/** Our own SYN leaves only now: the way to its neighbour may have been asked for first. */
+function noteSynSent(tcp: Tcp, c: number): void {
+  if ((tcp.tcb[c + FLAGS] & SYN_RESENT) === 0) tcp.tcb[c + SYN_AT_US] = tcp.nowUs
+}
+
+/** What was agreed, or in SYN-SENT is offered: in Linux's order, filled up to whole words with NOPs. */
 function writeSynAckOptions(tcp: Tcp, c: number, off: number): number {
   const tcb = tcp.tcb
   const view = tcp.frames.region.view
@@ -268,4 +277,7 @@ export function establish(tcp: Tcp, c: number): void {
   tcb[c + FLAGS] |= OPENED
   tcp.setState(c, state.RCV_ACK_OF_SYN)
   tcp.app.onOpen(c)
+  const isClosed = (tcb[c + FLAGS] & FIN_QUEUED) !== 0
+  // A close that came before the handshake was over (RFC 9293 §3.10.4).
+  if (isClosed && tcb[c + STATE] === state.ESTABLISHED) tcp.setState(c, state.CLOSE)
 }

@@ -6,7 +6,7 @@
 import { ethernet } from '@sandstorm/libeth'
 import { NO_ROUTE } from '../addresses.ts'
 import { PATH, REMOTE } from './tcb.ts'
-import type { Tcp } from './tcp.ts'
+import type { Segment, Tcp } from './tcp.ts'
 
 /** The entry of a connection's first hop as noted in its TCB; it may be out of date. */
 export const neighbourOf = (tcb: Int32Array, c: number): number => tcb[c + PATH] >> 16
@@ -15,9 +15,9 @@ function setNeighbour(tcb: Int32Array, c: number, entry: number): void {
   tcb[c + PATH] = (entry << 16) | (tcb[c + PATH] & 0xffff)
 }
 
-/** Is there a way back to whom `tcp.segment` came from? */
-export const hasRoute = (tcp: Tcp): boolean =>
-  tcp.addresses.nextHop4(tcp.segment.remote0) !== NO_ROUTE
+/** Is there a way to whom `seg` came from? */
+export const hasRoute = (tcp: Tcp, seg: Segment): boolean =>
+  tcp.addresses.nextHop4(seg.remote0) !== NO_ROUTE
 
 /** Is the first hop's hardware address known? If not, it has been asked for. */
 export function isReachable(tcp: Tcp, c: number): boolean {

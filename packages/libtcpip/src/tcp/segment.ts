@@ -22,6 +22,7 @@ import { echoFlag, ecnMarks, synAckFlag } from './ecn.ts'
 import { patchIpv4, patchIpv6, sum32, tcpOff, writeIpHeader } from './ipHeader.ts'
 import { isReachable, neighbourOf, setDestination } from './neighbour.ts'
 import { writeSackOption } from './sackBlocks.ts'
+import { SYN_SENT } from './state.ts'
 import {
   ECN,
   FIN_QUEUED,
@@ -38,6 +39,7 @@ import {
   SCALES,
   SND_END,
   SND_UNA,
+  STATE,
   TS_OFFSET,
   TS_RECENT,
 } from './tcb.ts'
@@ -158,8 +160,8 @@ function patch(
 }
 
 /**
- * Writes all headers of the SYN-ACK whose options, `len` bytes in whole words, lie at `optionsOff`,
- * and returns the offset of the frame's first byte.
+ * Writes all headers of the SYN-ACK, or in SYN-SENT of the SYN, whose options, `len` bytes in whole
+ * words, lie at `optionsOff`, and returns the offset of the frame's first byte.
  */
 export function writeSynAck(tcp: Tcp, c: number, optionsOff: number, len: number): number {
   const tcb = tcp.tcb
@@ -167,7 +169,8 @@ export function writeSynAck(tcp: Tcp, c: number, optionsOff: number, len: number
   const headerLen = tcpHeader.HEADER_LEN + len
   writeConstantFields(tcp, header, headerLen, tcb[c + FRAME_KEY], 0)
   const optionsSum = sum(tcp.frames.region.view, optionsOff, len)
-  const flags = tcpHeader.SYN | tcpHeader.ACK | synAckFlag(tcb, c)
+  const isSyn = tcb[c + STATE] === SYN_SENT
+  const flags = isSyn ? tcpHeader.SYN : tcpHeader.SYN | tcpHeader.ACK | synAckFlag(tcb, c)
   const window = advertiseUnscaled(tcp, c)
   return patchFields(tcp, c, header, headerLen, 0, tcb[c + SND_UNA], 0, flags, window, optionsSum)
 }

@@ -8,6 +8,7 @@
  */
 import { assert } from '@sandstorm/libnmio'
 import { FRAME_KEY, KIND_IPV6, localOf, NO_CONN, PORTS, REMOTE, TCB_STRIDE } from './tcb.ts'
+import type { Segment } from './tcp.ts'
 
 /** Index + 1 of the TCB in a slot; 0: the slot is empty. */
 const INDEX_MASK = 0xffffff
@@ -64,6 +65,14 @@ export class ConnectionTable {
     return this.hash4(h, local, ports)
   }
 
+  /** The hash of the connection that a segment belongs to. */
+  hashFor(seg: Segment): number {
+    const { remote0, remote1, remote2, remote3, local, kind, ports } = seg
+    return kind & KIND_IPV6
+      ? this.hash6(remote0, remote1, remote2, remote3, local, ports)
+      : this.hash4(remote0, local, ports)
+  }
+
   /** The hash of a connection whose addresses and ports are set. */
   hashOf(c: number): number {
     const tcb = this.#tcb
@@ -72,6 +81,14 @@ export class ConnectionTable {
     return key & KIND_IPV6
       ? this.hash6(tcb[r], tcb[r + 1], tcb[r + 2], tcb[r + 3], localOf(key), tcb[c + PORTS])
       : this.hash4(tcb[r], localOf(key), tcb[c + PORTS])
+  }
+
+  /** The connection that a segment belongs to, or NO_CONN. */
+  findFor(seg: Segment): number {
+    const { remote0, remote1, remote2, remote3, local, kind, ports } = seg
+    return kind & KIND_IPV6
+      ? this.find6(remote0, remote1, remote2, remote3, local, ports)
+      : this.find4(remote0, local, ports)
   }
 
   /** The connection of a peer to our IPv4 address `local`, or NO_CONN. */

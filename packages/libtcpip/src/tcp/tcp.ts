@@ -12,6 +12,8 @@ import type { Application } from './application.ts'
 import { BareLimit } from './bareLimit.ts'
 import type { CongestionControl } from './congestion.ts'
 import { SynCookies } from './cookie.ts'
+import { ABORTED, FINISHED } from './ending.ts'
+import { EphemeralPorts } from './ephemeralPorts.ts'
 import { Flights, NO_FLIGHT } from './flight.ts'
 import { IsnGenerator } from './isn.ts'
 import { Reassembly } from './reassembly.ts'
@@ -94,6 +96,8 @@ export interface TcpConfig {
   maxRetries: number
   /** Retransmissions of a SYN-ACK (1, 3, 7, 15, 31 s). */
   maxSynAckRetries: number
+  /** Of a SYN (1, 3, 7, 15, 31, 63, 123 s); it is given up after 183 s, more than 3 minutes (MUST-23). */
+  maxSynRetries: number
   /** Frames that segments beyond a hole may wait in, all connections together; 0: an eighth of the pool. */
   outOfOrderFrames: number
   /** How long an ACK waits for data to go with, less than 500 (MUST-40); 0: not at all. */
@@ -124,6 +128,7 @@ export const TCP_DEFAULTS: TcpConfig = {
   finWait2Ms: 60_000,
   maxRetries: 10,
   maxSynAckRetries: 5,
+  maxSynRetries: 7,
   outOfOrderFrames: 0,
   delayedAckMs: 40,
   keepAliveIdleMs: 7_200_000,
@@ -194,6 +199,9 @@ export class Tcp {
   readonly openBySource: SourceLimit
   readonly options: TcpOptions = new TcpOptions()
   readonly segment: Segment = new Segment()
+  /** Whom `connect` is opening a connection to, as a segment from there would say it. */
+  readonly opening: Segment = new Segment()
+  readonly ephemeralPorts: EphemeralPorts
   readonly unresolved: Unresolved = new Unresolved()
   readonly stats: TcpStats = newTcpStats()
   /** Drops by reason (drops.ts). */
@@ -254,6 +262,7 @@ export class Tcp {
     this.halfOpenBySource = new SourceLimit(this.backlog, config.maxHalfOpenPerSource)
     this.openBySource = new SourceLimit(config.maxConnections, config.maxPerSource)
     this.#sourceSecret = random() | 0
+    this.ephemeralPorts = new EphemeralPorts(random)
     assert(config.delayedAckMs >= 0 && config.delayedAckMs < 500, 'an ACK waits less than 500 ms')
     const most = WINDOW_MAX << WINDOW_SCALE_MAX
     assert(config.receiveWindow > 0 && config.receiveWindow <= most, 'a window of 1 byte to 1 GB')
@@ -278,11 +287,11 @@ export class Tcp {
     this.#listening[port] = 0
   }
 
-  /** Forgets every connection whose handshake is not complete: for the end of service. */
+  /** Forgets every client whose handshake is not complete: for the end of service. */
   forgetHalfOpen(): void {
     const tcb = this.tcb
     for (let c = 0; c < tcb.length && this.halfOpen > 0; c += TCB_STRIDE) {
-      if (tcb[c + STATE] !== state.SYN_RCVD) continue
+      if (tcb[c + STATE] !== state.SYN_RCVD || (tcb[c + FLAGS] & PASSIVE) === 0) continue
       this.setState(c, state.ABORT)
       this.release(c)
     }
@@ -306,11 +315,18 @@ export class Tcp {
     tcb[c + FLAGS] |= ANSWERED
   }
 
-  /** Nothing more to send: a FIN follows the last byte. Data from the peer is still delivered. */
+  /**
+   * Nothing more to send: a FIN follows the last byte. Data from the peer is still delivered. In
+   * SYN-SENT it is the end of the connection, and the application hears `onClosed` at once.
+   */
   close(c: number): void {
-    if (this.tcb[c + FLAGS] & FIN_QUEUED) return
-    this.tcb[c + FLAGS] |= FIN_QUEUED
-    this.setState(c, state.CLOSE)
+    const tcb = this.tcb
+    if (tcb[c + FLAGS] & FIN_QUEUED) return
+    tcb[c + FLAGS] |= FIN_QUEUED
+    const before = tcb[c + STATE]
+    // In SYN-RECEIVED the FIN waits for the handshake (RFC 9293 §3.10.4).
+    if (before !== state.SYN_RCVD) this.setState(c, state.CLOSE)
+    if (before === state.SYN_SENT) this.release(c, ABORTED)
   }
 
   /**
@@ -382,9 +398,11 @@ export class Tcp {
 
   /**
    * The connection ends here; its state is CLOSED or TIME-WAIT, and CLOSED afterwards: whoever
-   * still holds the handle sees by that to leave it alone. The TCB goes back to the pool.
+   * still holds the handle sees by that to leave it alone. The TCB goes back to the pool, one that the
+   * application knows when the batch is over: it may open another connection in the callback that
+   * ended this one. `why`: one of ending.ts.
    */
-  release(c: number): void {
+  release(c: number, why: number = FINISHED): void {
     const tcb = this.tcb
     if (tcb[c + STATE] === state.TIME_WAIT) this.#remember(c)
     tcb[c + STATE] = state.CLOSED
@@ -396,7 +414,12 @@ export class Tcp {
     this.reassembly.release(tcb, c)
     if (this.sack.dupOf === c) this.sack.dupOf = NO_CONN
     this.userTimeouts.set(c, NO_LIMIT)
-    if (tcb[c + FLAGS] & OPENED) this.app.onClosed(c)
+    // Of a client that never came to be open the application knows nothing.
+    const isKnown = (tcb[c + FLAGS] & OPENED) !== 0 || (tcb[c + FLAGS] & PASSIVE) === 0
+    if (isKnown) {
+      this.app.onClosed(c, why)
+      this.addWork(c, 0)
+    }
     // A connection on the work list is freed when the list is walked.
     if ((tcb[c + FLAGS] & ON_LIST) === 0) this.pool.free(c)
   }

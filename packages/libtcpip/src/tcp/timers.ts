@@ -5,6 +5,7 @@
  * normal.
  */
 import { abort } from './abort.ts'
+import { TIMED_OUT } from './ending.ts'
 import { onKeepAlive } from './keepAlive.ts'
 import { repeatSynAck } from './listen.ts'
 import { output } from './output.ts'
@@ -23,6 +24,7 @@ import {
   KEPT_ALIVE,
   NEED_ACK,
   NO_CONN,
+  PASSIVE,
   PERSIST,
   REORDER,
   RETRIES,
@@ -72,7 +74,7 @@ function onTimer(tcp: Tcp, c: number): boolean {
 
 function onRetransmission(tcp: Tcp, c: number): boolean {
   const tcb = tcp.tcb
-  if (tcb[c + STATE] === state.SYN_RCVD) return onSynAckTimer(tcp, c)
+  if (tcb[c + STATE] < state.ESTABLISHED) return onSynTimer(tcp, c)
   const flags = tcb[c + FLAGS]
   if (flags & TLP) onProbeTimer(tcp, c)
   else if (flags & REORDER) onReorderTimer(tcp, c)
@@ -85,7 +87,7 @@ function onTimeout(tcp: Tcp, c: number): boolean {
   const tcb = tcp.tcb
   if (isGivenUp(tcp, c)) {
     tcp.stats.abortsOnTimeout++
-    abort(tcp, c)
+    abort(tcp, c, TIMED_OUT)
     return false
   }
   if (tcb[c + FLAGS] & PERSIST) onPersist(tcp, c)
@@ -114,13 +116,14 @@ function keepUserTimeout(tcp: Tcp, c: number): void {
   if (gt(tcb[c + RTX_AT], end)) tcb[c + RTX_AT] = end
 }
 
-/** RFC 6298 §5.5: 1, 3, 7, 15, 31 s; then the half-open connection is forgotten. */
-function onSynAckTimer(tcp: Tcp, c: number): boolean {
+/** RFC 6298 §5.5: SYN or SYN-ACK after 1, 3, 7, 15, 31 s; in the end it is given up. */
+function onSynTimer(tcp: Tcp, c: number): boolean {
   const tcb = tcp.tcb
-  if (tcb[c + RETRIES] >= tcp.config.maxSynAckRetries) {
+  const { maxSynRetries, maxSynAckRetries } = tcp.config
+  if (tcb[c + RETRIES] >= (tcb[c + FLAGS] & PASSIVE ? maxSynAckRetries : maxSynRetries)) {
     tcp.stats.attemptFails++
     tcp.setState(c, state.ABORT)
-    tcp.release(c)
+    tcp.release(c, TIMED_OUT)
     return false
   }
   tcb[c + RETRIES]++
@@ -137,7 +140,7 @@ function onAppTimer(tcp: Tcp, c: number): boolean {
   tcb[c + FLAGS] &= ~APP_ARMED
   if (tcb[c + STATE] === state.FIN_WAIT_2) {
     tcp.setState(c, state.ABORT)
-    tcp.release(c)
+    tcp.release(c, TIMED_OUT)
     return false
   }
   tcp.app.onTimeout(c)

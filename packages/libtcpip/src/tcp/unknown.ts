@@ -10,7 +10,7 @@ import { sendBare, sendBareAck } from './bare.ts'
 import { onSyn } from './listen.ts'
 import { gt } from './seq.ts'
 import { isCookieDue, needsCookie, sendCookie } from './synCookies.ts'
-import { KIND_IPV6, KIND_TIMESTAMPS } from './tcb.ts'
+import { KIND_TIMESTAMPS } from './tcb.ts'
 import type { Tcp } from './tcp.ts'
 import {
   NOT_WAITING,
@@ -26,7 +26,7 @@ import { WINDOW_MAX } from './window.ts'
 export function onUnknown(tcp: Tcp): number {
   const seg = tcp.segment
   if (tcp.timeWait.count > 0) {
-    const e = tcp.timeWait.find(hash(tcp), seg)
+    const e = tcp.timeWait.find(tcp.table.hashFor(seg), seg)
     if (e !== NOT_WAITING) return onTimeWait(tcp, e)
   }
   if (seg.flags & RST) return tcp.drop(TCP_NO_CONNECTION)
@@ -54,14 +54,6 @@ const open = (tcp: Tcp, issMin: number): number =>
 function onFailedCookie(tcp: Tcp): void {
   tcp.stats.syncookiesFailed++
   if (tcp.segment.payloadLen === 0) reset(tcp)
-}
-
-/** The connection table's hash of `tcp.segment`. */
-function hash(tcp: Tcp): number {
-  const { remote0, remote1, remote2, remote3, local, kind, ports } = tcp.segment
-  return kind & KIND_IPV6
-    ? tcp.table.hash6(remote0, remote1, remote2, remote3, local, ports)
-    : tcp.table.hash4(remote0, local, ports)
 }
 
 /** Answers `tcp.segment` with the RST of RFC 9293 §3.10.7.1, if not too many are. */

@@ -4,6 +4,7 @@
  * full, or because the first hop's address has just become known. First come, first served.
  */
 import { ACK } from '../wire/tcp.ts'
+import { sendSyn } from './connect.ts'
 import { sendSynAck } from './listen.ts'
 import { isReachable } from './neighbour.ts'
 import { output } from './output.ts'
@@ -47,11 +48,12 @@ function serve(tcp: Tcp, c: number): void {
   const needsOutput = (tcb[c + FLAGS] & NEED_OUTPUT) !== 0
   tcb[c + FLAGS] &= ~(ON_LIST | NEED_OUTPUT)
   if (tcb[c + STATE] === state.CLOSED) {
-    tcp.pool.free(c) // released while it was listed
+    tcp.pool.free(c)
     return
   }
   if (needsOutput) {
-    if (tcb[c + STATE] === state.SYN_RCVD) sendSynAck(tcp, c)
+    if (tcb[c + STATE] === state.SYN_SENT) sendSyn(tcp, c)
+    else if (tcb[c + STATE] === state.SYN_RCVD) sendSynAck(tcp, c)
     else output(tcp, c)
   }
   if (tcb[c + FLAGS] & NEED_ACK) {

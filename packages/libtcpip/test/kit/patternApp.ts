@@ -9,6 +9,7 @@ import {
   BUSY,
   checksum,
   dataFlags,
+  ending,
   headersLen,
   seq as seqs,
   type Tcp,
@@ -22,7 +23,7 @@ export const patternByte = (offset: number): number =>
 
 export class PatternApp implements Application {
   tcp!: Tcp
-  /** `open`, `data 5`, `fin`, `acked 100`, `timeout`, `closed`, in order. */
+  /** `open`, `data 5`, `fin`, `acked 100`, `timeout`, `closed`, `failed: reset`, in order. */
   readonly events: string[] = []
   /** Bytes received, all connections together. */
   received: number[] = []
@@ -42,6 +43,7 @@ export class PatternApp implements Application {
   doFin: (c: number) => void = () => {}
   doAcked: (c: number) => void = () => {}
   doTimeout: (c: number) => void = () => {}
+  doClosed: (c: number, why: number) => void = () => {}
   readonly #start: Int32Array
 
   constructor(maxConnections: number) {
@@ -84,9 +86,11 @@ export class PatternApp implements Application {
     this.doTimeout(c)
   }
 
-  onClosed(_c: number): void {
-    this.openCount--
-    if (this.recording) this.events.push('closed')
+  onClosed(c: number, why: number): void {
+    const wasOpen = (this.tcp.tcb[c + tcb.FLAGS] & tcb.OPENED) !== 0
+    if (wasOpen) this.openCount--
+    if (this.recording) this.events.push(wasOpen ? 'closed' : `failed: ${ending.ENDING_NAMES[why]}`)
+    this.doClosed(c, why)
   }
 
   transmit(c: number, seq: number, room: number): number {

@@ -13,7 +13,6 @@ import { serve } from './serve.ts'
 
 /** Flags of `serve` that a later version brings. */
 const LATER_FLAGS = [
-  '--gateway <ip>',
   '--address6 <ip/len>',
   '--host-address6 <ip/len>',
   '--gateway6 <ip>',
@@ -27,6 +26,7 @@ Examples:
   sandstorm serve examples/site                      over a TAP, at http://10.77.0.2:80/
   sandstorm serve . --device kernel --port 3000      without privileges, on the kernel's stack
   sandstorm serve . --address 192.168.50.2/24        another subnet; the host gets 192.168.50.1
+  sandstorm serve . --gateway 10.77.0.1              also for clients whose packets the host forwards
   sandstorm serve . --trace                          a line for each frame
   sandstorm serve . --pcap out.pcapng                a capture for Wireshark or tshark
   sandstorm serve . --fault drop=0.02,delay=5ms,seed=7`
@@ -112,13 +112,14 @@ function addServe(program: Command, finish: (exitCode: number) => void): void {
     )
     .option(
       '--address <ip/len>',
-      'our address, /24 if no length is given (default: 10.77.0.2/24; kernel: 127.0.0.1)',
+      'our address, /24 if no length is given; may be repeated (default: 10.77.0.2/24; kernel: 127.0.0.1)',
       (value: string, before: string[] = []) => [...before, value],
     )
     .option(
       '--host-address <ip/len>',
       "the host's end of the TAP (default: the first other address of the subnet)",
     )
+    .option('--gateway <ip>', 'the router to clients who are in no subnet of ours (default: none)')
     .option('--port <n>', 'TCP port (default: 80; kernel: 8080)')
     .option('--mtu <bytes>', 'largest IP packet, 576 to 9000 (default: 1500)')
     .option('--memory <size>', 'packet and content memory, like 512MiB (default: 1GiB)')

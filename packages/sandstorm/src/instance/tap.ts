@@ -108,13 +108,13 @@ function makeSetup(
   content: ContentShared,
   control: SharedArrayBuffer,
 ): WorkerSetup {
-  const { address, prefixLen, port, replicas, cc, pcap, trace, fault } = config
+  const { address, prefixLen, others, gateway, port, replicas, cc, pcap, trace, fault } = config
   const transmit = config.transmit === 'auto' ? undefined : config.transmit
   return {
     tap,
     content,
-    address,
-    prefixLen,
+    addresses: [{ address, prefixLen }, ...others],
+    gateway,
     port,
     transmit,
     replicas,

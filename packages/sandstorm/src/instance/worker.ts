@@ -55,7 +55,8 @@ function build(setup: WorkerSetup): Server {
   return new Server({
     device: wrap(tap, content.region, setup),
     content,
-    addresses: [ipv4Address(setup.address, setup.prefixLen)],
+    addresses: setup.addresses.map(({ address, prefixLen }) => ipv4Address(address, prefixLen)),
+    gateway: setup.gateway === '' ? undefined : ipv4Address(setup.gateway),
     port: setup.port,
     transmit: setup.transmit,
     replicas: Math.max(1, setup.replicas),

@@ -1,6 +1,6 @@
 /** What main thread and packet thread say to each other: plain data and one shared word. */
 import type { TapHandle } from '@sandstorm/libnmio'
-import type { CongestionName } from '../config.ts'
+import type { CongestionName, OwnAddress } from '../config.ts'
 import type { ContentShared } from '../content/table.ts'
 import type { Reply } from '../control/inquiry.ts'
 import type { TransmitKind } from '../server.ts'
@@ -10,8 +10,9 @@ import type { ServerStats } from '../stats.ts'
 export interface WorkerSetup {
   readonly tap: TapHandle
   readonly content: ContentShared
-  readonly address: string
-  readonly prefixLen: number
+  readonly addresses: readonly OwnAddress[]
+  /** '': none. */
+  readonly gateway: string
   readonly port: number
   /** undefined: what suits the device. */
   readonly transmit: TransmitKind | undefined
