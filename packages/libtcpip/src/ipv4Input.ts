@@ -32,6 +32,7 @@ export function ipv4Input(host: IpHost, off: number, len: number, rxFlags: numbe
   const protocol = ipv4.protocol(view, ip)
   if (protocol === ipv4.PROTO_TCP) {
     noteIdentity(host.tcp.segment, src, local)
+    host.tcp.segment.ecn = ipv4.tos(view, ip) & ipv4.ECN_MASK
     const pseudo = ipv4.pseudoSum(src, dst, ipv4.PROTO_TCP, payloadLen)
     return tcpInput(host.tcp, pseudo, ip + headerLen, payloadLen, rxFlags)
   }

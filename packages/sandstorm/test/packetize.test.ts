@@ -32,6 +32,7 @@ const order: fc.Arbitrary<Order> = fc.record(
     window: fc.integer({ min: 0, max: 65535 }),
     tsVal: int32,
     tsEcr: int32,
+    ecn: fc.boolean(),
     fin: fc.boolean(),
   },
   {

@@ -35,6 +35,17 @@ test('a frame that has come back is sent again as it is', () => {
   assert.equal(ledger.headPatches, 1)
 })
 
+test('a frame goes from connections with ECN to others and back', () => {
+  const sender = new Sender(ONE_FRAME, [1428], 4)
+  for (const ecn of [true, false, true, true, false]) {
+    for (let connection = 0; connection < 4; connection++) {
+      sender.send({ ...ORDER, connection, ecn })
+      sender.check()
+    }
+  }
+  assert.equal(sender.world.server.transmitter.ledger.templatesBuilt, 1)
+})
+
 test('a frame in flight gets a replica, which is retained', () => {
   const sender = new Sender(ONE_FRAME, [1428], 4)
   const { ledger } = sender.world.server.transmitter

@@ -21,6 +21,7 @@ import { isAcceptable } from './acceptance.ts'
 import { acknowledge } from './ack.ts'
 import { answerUnacceptable, challenge } from './challenge.ts'
 import { NO_COOKIE } from './cookie.ts'
+import { confirmEcn, noteEcn } from './ecn.ts'
 import { admit, establish, repeatSynAck } from './listen.ts'
 import { output } from './output.ts'
 import { checkTimestamp, noteTimestamp } from './paws.ts'
@@ -28,7 +29,7 @@ import { takePayload } from './receive.ts'
 import { gt } from './seq.ts'
 import * as state from './state.ts'
 import { isCookieDue, mssOfCookie, openFromCookie } from './synCookies.ts'
-import { KIND_IPV6, NO_CONN, RCV_NXT, SND_NXT, SND_UNA, STATE } from './tcb.ts'
+import { ECN, FLAGS, KIND_IPV6, NO_CONN, RCV_NXT, SND_NXT, SND_UNA, STATE } from './tcb.ts'
 import type { Tcp } from './tcp.ts'
 import { onUnknown, reset } from './unknown.ts'
 
@@ -95,6 +96,7 @@ function onSegment(tcp: Tcp, c: number): number {
   tcp.options.parse(tcp.frames.region.view, seg.headerOff)
   if (tcb[c + STATE] === state.SYN_RCVD && isRepeatedSyn(tcp, c)) {
     noteTimestamp(tcp, c)
+    confirmEcn(tcp, c)
     repeatSynAck(tcp, c)
     return OK
   }
@@ -119,6 +121,7 @@ function onSegment(tcp: Tcp, c: number): number {
   if (tcb[c + STATE] === state.CLOSED) return OK
   // Only now: whoever cannot tell what we have sent must not set the clock that PAWS goes by.
   noteTimestamp(tcp, c)
+  if (tcb[c + FLAGS] & ECN) noteEcn(tcp, c)
   const taken = takePayload(tcp, c)
   if (tcb[c + STATE] === state.CLOSED) return taken
   output(tcp, c)

@@ -1,7 +1,7 @@
 /**
  * Ethernet and IP headers in front of a TCP segment: IPv4 (RFC 791) or IPv6 (RFC 8200 §3), as the
  * frame key says (tcb.ts). `writeIpHeader` writes what the key and a length determine; the
- * destination, and with IPv4 the checksum, are written with each send.
+ * destination, the ECN bits, and with IPv4 the checksum, are written with each send.
  */
 import { ethernet } from '@sandstorm/libeth'
 import { fold } from '../wire/checksum.ts'
@@ -36,7 +36,6 @@ function writeIpv4(tcp: Tcp, off: number, key: number, tcpLen: number): void {
   const ip = off + IP_OFF
   ethernet.setType(view, off, ethernet.TYPE_IPV4)
   ipv4.setHeaderLen(view, ip, ipv4.HEADER_LEN)
-  ipv4.setTos(view, ip, 0)
   ipv4.setTotalLen(view, ip, ipv4.HEADER_LEN + tcpLen)
   ipv4.setId(view, ip, 0)
   ipv4.setFragment(view, ip, DONT_FRAGMENT)
@@ -51,7 +50,6 @@ function writeIpv6(tcp: Tcp, off: number, key: number, tcpLen: number): void {
   const local = localOf(key)
   const ip = off + IP_OFF
   ethernet.setType(view, off, ethernet.TYPE_IPV6)
-  ipv6.setClassAndFlow(view, ip, 0, 0)
   ipv6.setPayloadLen(view, ip, tcpLen)
   ipv6.setNextHeader(view, ip, ipv6.PROTO_TCP)
   ipv6.setHopLimit(view, ip, tcp.config.ttl)
@@ -65,10 +63,11 @@ function writeIpv6(tcp: Tcp, off: number, key: number, tcpLen: number): void {
   )
 }
 
-/** Writes what differs between two IPv4 frames. `addresses`: the sum of both. */
+/** Writes what differs between two IPv4 frames. `tos`: all of that byte; `addresses`: the sum of both. */
 export function patchIpv4(
   tcp: Tcp,
   off: number,
+  tos: number,
   dst: number,
   addresses: number,
   tcpLen: number,
@@ -76,7 +75,8 @@ export function patchIpv4(
   const view = tcp.frames.region.view
   const ip = off + IP_OFF
   const ttlProtocol = (tcp.config.ttl << 8) + ipv4.PROTO_TCP
-  const fields = VERSION_IHL_TOS + ipv4.HEADER_LEN + tcpLen + DONT_FRAGMENT + ttlProtocol
+  const fields = VERSION_IHL_TOS + tos + ipv4.HEADER_LEN + tcpLen + DONT_FRAGMENT + ttlProtocol
+  ipv4.setTos(view, ip, tos)
   ipv4.setChecksum(view, ip, ~fold(addresses + fields))
   ipv4.setDst(view, ip, dst)
 }
@@ -85,10 +85,13 @@ export function patchIpv4(
 export function patchIpv6(
   tcp: Tcp,
   off: number,
+  tos: number,
   w0: number,
   w1: number,
   w2: number,
   w3: number,
 ): void {
-  ipv6.setDst(tcp.frames.region.view, off + IP_OFF, w0, w1, w2, w3)
+  const { view } = tcp.frames.region
+  ipv6.setClassAndFlow(view, off + IP_OFF, tos, 0)
+  ipv6.setDst(view, off + IP_OFF, w0, w1, w2, w3)
 }

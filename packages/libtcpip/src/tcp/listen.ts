@@ -17,6 +17,7 @@ import {
   writeTimestamps,
   writeWindowScale,
 } from '../wire/tcpOptions.ts'
+import { agreeOnEcn } from './ecn.ts'
 import { tcpOff } from './ipHeader.ts'
 import { hasRoute, isReachable } from './neighbour.ts'
 import { RTO_AFTER_SYN_LOSS_US, RTO_INITIAL_US, sampleRtt } from './rtt.ts'
@@ -81,6 +82,7 @@ export function onSyn(tcp: Tcp, issMin: number): number {
   if (issMin !== 0 && le(iss, issMin)) iss = (issMin + 1) | 0
   tcp.options.parse(tcp.frames.region.view, seg.headerOff)
   prepare(tcp, c, seg.seq, iss)
+  agreeOnEcn(tcp, c)
   enter(tcp, c)
   startTimer(tcp, c, 0, tcp.tcb[c + RTO_US])
   sendSynAck(tcp, c)

@@ -19,11 +19,11 @@ import {
   CWND,
   FLAGS,
   FLIGHT,
-  IN_RECOVERY,
   MAX_WND,
   MSS,
   NEED_OUTPUT,
   PERSIST,
+  REDUCING,
   RTO_US,
   RTX_ARMED,
   SENT_AT,
@@ -158,7 +158,7 @@ function noteSentAgain(tcp: Tcp, c: number, f: number, r: number, bytes: number)
   const end = endOf(tcp, c, (seq + bytes) | 0)
   tcp.stats.retransSegs += bytes === 0 ? 1 : Math.ceil(bytes / tcb[c + MSS])
   tcb[c + SENT_AT] = tcp.nowMs
-  if (tcb[c + FLAGS] & IN_RECOVERY) flights[f + PRR_OUT] += (end - seq) | 0
+  if (tcb[c + FLAGS] & REDUCING) flights[f + PRR_OUT] += (end - seq) | 0
   noteResent(flights, f, (end - seq) | 0)
   // Without a record for the rest it counts as sent, and is found to be lost once more in time.
   if (lt(end, records[r + END])) tcp.flights.split(f, r, end)
@@ -177,7 +177,7 @@ export function advance(tcp: Tcp, c: number, seq: number, bytes: number): void {
   if (tcb[c + FLIGHT] === NO_FLIGHT) tcb[c + FLIGHT] = tcp.flights.open(seq, tcp.nowUs)
   const f = tcb[c + FLIGHT]
   tcp.flights.append(f, seq, end, tcp.nowUs, tcb[c + SRTT_US] >> CLOSE_SHIFT)
-  if (tcb[c + FLAGS] & IN_RECOVERY) tcp.flights.flights[f + PRR_OUT] += (end - seq) | 0
+  if (tcb[c + FLAGS] & REDUCING) tcp.flights.flights[f + PRR_OUT] += (end - seq) | 0
   tcb[c + SENT_AT] = tcp.nowMs
   tcb[c + SND_NXT] = end
 }

@@ -7,6 +7,7 @@
  *
  * A retransmission takes the bytes from the application's content again; no copy of them was kept.
  */
+import { announceReduction, isEcho } from './ecn.ts'
 import {
   BITS,
   DUP_ACKS,
@@ -33,9 +34,11 @@ import {
   CWND,
   FLAGS,
   FLIGHT,
+  IN_CWR,
   IN_RECOVERY,
   IN_RTO,
   MSS,
+  REDUCING,
   REORDER,
   RETRIES,
   RTO_US,
@@ -78,8 +81,13 @@ export function onAck(tcp: Tcp, c: number, isDuplicate: boolean): void {
 
   if (flights[f + FRTO] > 0) stepFrto(flights, f, acked)
   if (delivery.duplicateBytes > 0) onDsack(tcp, c, f)
-  const wasRecovering = (tcb[c + FLAGS] & IN_RECOVERY) !== 0
-  if (tcb[c + FLAGS] & (IN_RECOVERY | IN_RTO)) endRecovery(tcp, c, f, acked)
+  const wasReducing = (tcb[c + FLAGS] & REDUCING) !== 0
+  const hasEcho = acked > 0 && isEcho(tcp, c)
+  // Echoes of what was sent before the last reduction do not count, to the last of them.
+  const isNewEcho = hasEcho && gt(ack, flights[f + RECOVER])
+  // What is proven congestion is never undone (RFC 4015 §3.2).
+  if (hasEcho) forbidUndo(flights, f)
+  if (tcb[c + FLAGS] & (REDUCING | IN_RTO)) endRecovery(tcp, c, f, acked)
   const lostBefore = flights[f + LOST]
   const waitUs = acked > 0 || delivery.bytes > 0 ? findLosses(tcp, c, f, acked) : 0
   const isNewLoss = flights[f + LOST] > lostBefore
@@ -90,14 +98,15 @@ export function onAck(tcp: Tcp, c: number, isDuplicate: boolean): void {
       beginRecovery(tcp, c, f, flight, outstanding - sacked)
     }
   }
-  if (tcb[c + FLAGS] & IN_RECOVERY) {
+  if (isNewEcho) onCongestionEcho(tcp, c, f, flight, outstanding - sacked)
+  if (tcb[c + FLAGS] & REDUCING) {
     const inFlight = pipe(tcp, c)
     onPrrAck(tcb, c, flights, f, delivery.bytes, inFlight, acked > 0 && !isNewLoss)
     // Without SACK a partial ACK names the next hole, which is repaired at once (RFC 6582 §3.2).
     const repair = inFlight + tcb[c + MSS]
     const isPartial = acked > 0 && isNewLoss && (tcb[c + FLAGS] & SACK) === 0
     if (isPartial && tcb[c + CWND] < repair) tcb[c + CWND] = repair
-  } else if (acked > 0 && !wasRecovering) {
+  } else if (acked > 0 && !wasReducing && !isNewEcho) {
     // A recovery point left behind would lie in the future after 2^31 bytes.
     flights[f + RECOVER] = max(flights[f + RECOVER], (ack - 1) | 0)
     // After a time-out the window is used by definition, however little of it is in flight.
@@ -142,7 +151,13 @@ function endRecovery(tcp: Tcp, c: number, f: number, acked: number): void {
     return
   }
   if (!ge(tcb[c + SND_UNA], flights[f + RECOVER])) return
-  if (tcb[c + FLAGS] & IN_RECOVERY) tcb[c + CWND] = tcb[c + SSTHRESH]
+  if (tcb[c + FLAGS] & REDUCING) tcb[c + CWND] = tcb[c + SSTHRESH]
+  if (tcb[c + FLAGS] & IN_CWR) {
+    tcb[c + FLAGS] &= ~IN_CWR
+    // Nothing was lost, so duplicate ACKs of the very next byte mean what they say.
+    flights[f + RECOVER] = (flights[f + RECOVER] - 1) | 0
+    return
+  }
   tcb[c + FLAGS] &= ~(IN_RECOVERY | IN_RTO)
   flights[f + DUP_ACKS] = 0
   if ((tcb[c + FLAGS] & SACK) === 0) flights[f + SACKED] = 0
@@ -211,21 +226,48 @@ function findLossByDuplicates(tcp: Tcp, c: number, f: number, acked: number): vo
       flights[f + SACKED] = 0
       return
     }
+    if (flights[f + DUP_ACKS] < DUP_THRESH) return
     // Step 1: not for duplicates of what an earlier episode sent again.
-    if (flights[f + DUP_ACKS] < DUP_THRESH || !gt(tcb[c + SND_UNA], flights[f + RECOVER])) return
+    const isSentAgain = (tcb[c + FLAGS] & IN_CWR) === 0
+    if (isSentAgain && !gt(tcb[c + SND_UNA], flights[f + RECOVER])) return
   }
   const end = (records[first + SEQ] + tcb[c + MSS]) | 0
   if (gt(records[first + END], end)) tcp.flights.split(f, first, end)
   tcp.flights.markLost(f, first)
 }
 
-/** Losses were found, or the path reports congestion: the window is reduced, once for all of them. */
+/** Losses were found: the window is reduced, once for all of them and for echoes of congestion. */
 function beginRecovery(tcp: Tcp, c: number, f: number, flight: number, unsacked: number): void {
   const tcb = tcp.tcb
-  saveForUndo(tcp, c)
-  tcp.cc.onLoss(tcb, c, flight, tcp.nowUs)
+  if ((tcb[c + FLAGS] & IN_CWR) === 0) {
+    saveForUndo(tcp, c)
+    reduce(tcp, c, f, flight, unsacked)
+  }
   tcp.flights.flights[f + RECOVER] = tcb[c + SND_NXT]
-  tcb[c + FLAGS] |= IN_RECOVERY
+  tcb[c + FLAGS] = (tcb[c + FLAGS] & ~IN_CWR) | IN_RECOVERY
+}
+
+/**
+ * The peer echoes a mark on what was sent since the last reduction (RFC 3168 §6.1.2): the window is
+ * reduced as for a loss, but nothing is sent again.
+ */
+function onCongestionEcho(tcp: Tcp, c: number, f: number, flight: number, unsacked: number): void {
+  const tcb = tcp.tcb
+  if (tcb[c + FLAGS] & (REDUCING | IN_RTO)) return
+  tcp.stats.ecnReductions++
+  reduce(tcp, c, f, flight, unsacked)
+  if (tcp.segment.ack === tcb[c + SND_NXT]) {
+    // The flight ends with this ACK: there is nothing in it to slow down.
+    if (tcb[c + CWND] > tcb[c + SSTHRESH]) tcb[c + CWND] = tcb[c + SSTHRESH]
+    return
+  }
+  tcp.flights.flights[f + RECOVER] = tcb[c + SND_NXT]
+  tcb[c + FLAGS] |= IN_CWR
+}
+
+function reduce(tcp: Tcp, c: number, f: number, flight: number, unsacked: number): void {
+  announceReduction(tcp.tcb, c)
+  tcp.cc.onLoss(tcp.tcb, c, flight, tcp.nowUs)
   beginPrr(tcp.flights.flights, f, unsacked)
 }
 
@@ -255,13 +297,14 @@ export function onRto(tcp: Tcp, c: number): void {
   tcp.stats.timeouts++
   tcb[c + RETRIES]++
   const flags = tcb[c + FLAGS]
-  const isFirst = tcb[c + RETRIES] === 1 && (flags & IN_RECOVERY) === 0
+  const isFirst = tcb[c + RETRIES] === 1 && (flags & REDUCING) === 0
   // A timestamp tells at the first ACK what F-RTO finds out at the second.
   flights[f + FRTO] = isFirst && (flags & (IN_RTO | TIMESTAMPS)) === 0 ? 1 : 0
-  if (flags & IN_RECOVERY) forbidUndo(flights, f)
+  if (flags & REDUCING) forbidUndo(flights, f)
   else if ((flags & IN_RTO) === 0) saveForUndo(tcp, c)
   tcp.cc.onRto(tcb, c, flightSize(tcb, c), isFirst, tcp.nowUs)
-  tcb[c + FLAGS] = (flags & ~IN_RECOVERY) | IN_RTO
+  tcb[c + FLAGS] = (flags & ~REDUCING) | IN_RTO
+  announceReduction(tcb, c)
   flights[f + DUP_ACKS] = 0
   flights[f + RECOVER] = tcb[c + SND_NXT]
   if (flags & SACK) {

@@ -18,10 +18,12 @@ import {
   setTimestamps,
   writeTimestamps,
 } from '../wire/tcpOptions.ts'
+import { echoFlag, ecnMarks, synAckFlag } from './ecn.ts'
 import { patchIpv4, patchIpv6, sum32, tcpOff, writeIpHeader } from './ipHeader.ts'
 import { isReachable, neighbourOf, setDestination } from './neighbour.ts'
 import { writeSackOption } from './sackBlocks.ts'
 import {
+  ECN,
   FIN_QUEUED,
   FLAGS,
   FRAME_KEY,
@@ -80,7 +82,7 @@ export function dataFlags(tcp: Tcp, c: number, endSeq: number): number {
 }
 
 /**
- * Writes all headers of a segment of connection `c` (which must be reachable) and returns the
+ * Writes all headers of a data segment of connection `c` (which must be reachable) and returns the
  * offset of the frame's first byte. `payloadSum`: checksum share of the payload, or SUM_BY_DEVICE.
  */
 export function writeHeaders(
@@ -92,23 +94,42 @@ export function writeHeaders(
   flags: number,
   payloadSum: number,
 ): number {
+  writeConstants(tcp, c, payloadOff, payloadLen)
+  return patchHeaders(tcp, c, payloadOff, seq, payloadLen, flags, payloadSum)
+}
+
+function writeConstants(tcp: Tcp, c: number, payloadOff: number, payloadLen: number): void {
   const key = tcp.tcb[c + FRAME_KEY]
   const tcpHeaderLen = tcpHeader.HEADER_LEN + optionsLen(key)
   writeConstantFields(tcp, payloadOff - tcpHeaderLen, tcpHeaderLen, key, payloadLen)
   if (key & KIND_TIMESTAMPS) {
     writeTimestamps(tcp.frames.region.view, payloadOff - ALIGNED_TIMESTAMPS_LEN, 0, 0)
   }
-  return patchHeaders(tcp, c, payloadOff, seq, payloadLen, flags, payloadSum)
 }
 
 /**
  * Rewrites what changes when a frame that `writeHeaders` made for the same frame key (tcb.ts) and
- * payload length is sent again: 10 stores, 12 with timestamps, no read of the packet.
+ * payload length is sent again: 11 stores, 13 with timestamps, no read of the packet.
  */
 export function patchHeaders(
   tcp: Tcp,
   c: number,
   payloadOff: number,
+  seq: number,
+  payloadLen: number,
+  flags: number,
+  payloadSum: number,
+): number {
+  const marks = tcp.tcb[c + FLAGS] & ECN ? ecnMarks(tcp, c, seq) : 0
+  const flagsNow = flags | (marks & 0xff)
+  return patch(tcp, c, payloadOff, marks >> 8, seq, payloadLen, flagsNow, payloadSum)
+}
+
+function patch(
+  tcp: Tcp,
+  c: number,
+  payloadOff: number,
+  tos: number,
   seq: number,
   payloadLen: number,
   flags: number,
@@ -127,6 +148,7 @@ export function patchHeaders(
     c,
     payloadOff - headerLen,
     headerLen,
+    tos,
     seq,
     payloadLen,
     flags,
@@ -145,9 +167,9 @@ export function writeSynAck(tcp: Tcp, c: number, optionsOff: number, len: number
   const headerLen = tcpHeader.HEADER_LEN + len
   writeConstantFields(tcp, header, headerLen, tcb[c + FRAME_KEY], 0)
   const optionsSum = sum(tcp.frames.region.view, optionsOff, len)
-  const flags = tcpHeader.SYN | tcpHeader.ACK
+  const flags = tcpHeader.SYN | tcpHeader.ACK | synAckFlag(tcb, c)
   const window = advertiseUnscaled(tcp, c)
-  return patchFields(tcp, c, header, headerLen, tcb[c + SND_UNA], 0, flags, window, optionsSum)
+  return patchFields(tcp, c, header, headerLen, 0, tcb[c + SND_UNA], 0, flags, window, optionsSum)
 }
 
 /**
@@ -160,6 +182,7 @@ function patchFields(
   c: number,
   header: number,
   headerLen: number,
+  tos: number,
   seq: number,
   payloadLen: number,
   flags: number,
@@ -174,8 +197,8 @@ function patchFields(
   const addresses = tcb[c + PATH] & 0xffff
   setDestination(tcp, off, neighbourOf(tcb, c))
   const r = c + REMOTE
-  if (key & KIND_IPV6) patchIpv6(tcp, off, tcb[r], tcb[r + 1], tcb[r + 2], tcb[r + 3])
-  else patchIpv4(tcp, off, tcb[r], addresses, tcpLen)
+  if (key & KIND_IPV6) patchIpv6(tcp, off, tos, tcb[r], tcb[r + 1], tcb[r + 2], tcb[r + 3])
+  else patchIpv4(tcp, off, tos, tcb[r], addresses, tcpLen)
 
   const ack = tcb[c + RCV_NXT]
   tcpHeader.setDstPort(view, header, tcb[c + PORTS] >>> 16)
@@ -231,7 +254,9 @@ export function sendControl(tcp: Tcp, c: number, seq: number, flags: number): bo
   const optionOff = tcp.frames.payloadOff(frame)
   const len = flags === tcpHeader.ACK ? writeSackOption(tcp, c, view, optionOff) : 0
   const optionSum = len > 0 ? fold(sum(view, optionOff, len) + (len << 10)) : 0
-  const off = writeHeaders(tcp, c, optionOff, seq, len, flags, optionSum)
+  writeConstants(tcp, c, optionOff, len)
+  const flagsNow = flags | echoFlag(tcp.tcb, c)
+  const off = patch(tcp, c, optionOff, 0, seq, len, flagsNow, optionSum)
   const header = off + tcpOff(tcp.tcb[c + FRAME_KEY])
   if (len > 0) tcpHeader.setHeaderLen(view, header, optionOff + len - header)
   tcp.stats.outSegs++

@@ -27,6 +27,9 @@ export interface TcpStats {
   spuriousRtos: number
   /** Peers that threw away what they had selectively acknowledged. */
   sackReneging: number
+  /** Data segments that arrived with congestion experienced, and reductions that echoes asked for. */
+  ceSegs: number
+  ecnReductions: number
   zeroWindowProbes: number
   challengeAcks: number
   /** ACKs that waited in vain for data to go with. */
@@ -66,6 +69,8 @@ export const newTcpStats = (): TcpStats => ({
   undos: 0,
   spuriousRtos: 0,
   sackReneging: 0,
+  ceSegs: 0,
+  ecnReductions: 0,
   zeroWindowProbes: 0,
   challengeAcks: 0,
   delayedAcks: 0,

@@ -16,6 +16,7 @@ import {
   optionsOf,
   windowScaleOf,
 } from './cookie.ts'
+import { agreeOnEcn } from './ecn.ts'
 import { admit, enter, offeredMss, prepare, pushSynAck } from './listen.ts'
 import { isReachable } from './neighbour.ts'
 import { timestamp } from './segment.ts'
@@ -55,6 +56,7 @@ export function sendCookie(tcp: Tcp): number {
   prepare(tcp, c, seg.seq, 0)
   let kept = NO_COOKIE_OPTIONS
   if (tcb[c + FLAGS] & TIMESTAMPS) {
+    agreeOnEcn(tcp, c)
     const flags = tcb[c + FLAGS]
     const scale = tcb[c + SCALES] & WINDOW_SCALE ? options.windowScale : -1
     kept = cookieOptions(scale, (flags & SACK) !== 0, (flags & ECN) !== 0)

@@ -113,6 +113,9 @@ export const TLP_RESENT: number = 1 << 30 // it was a retransmission
 export const ACK_DELAYED: number = 1 << 22 // an ACK is owed, by ACK_AT
 export const ANSWERED: number = 1 << 25 // the application has sent something: an ACK may wait for more
 export const KEPT_ALIVE: number = 1 << 23 // keep-alives are on: while RTX_ARMED is not, RTX_AT is theirs
+export const IN_CWR: number = 1 << 24 // the window is being reduced for an echo of congestion (RFC 3168)
+/** The window is on its way to SSTHRESH (prr.ts). */
+export const REDUCING: number = IN_RECOVERY | IN_CWR
 export const HALF_COUNTED: number = 1 << 26 // in Tcp.halfOpenBySource
 export const OPEN_COUNTED: number = 1 << 27 // in Tcp.openBySource
 export const UNRESOLVED: number = 1 << 28 // waits for its first hop's address (unresolved.ts)

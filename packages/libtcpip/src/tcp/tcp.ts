@@ -82,6 +82,8 @@ export interface TcpConfig {
   windowScale: boolean
   timestamps: boolean
   sack: boolean
+  /** Whether ECN (RFC 3168) is used with peers that offer it. */
+  ecn: boolean
   /** Length of TIME-WAIT (2 MSL); RFC 9293 says 4 minutes, Linux and we 60 s. */
   timeWaitMs: number
   /** Entries of the TIME-WAIT ring, a power of two. */
@@ -116,6 +118,7 @@ export const TCP_DEFAULTS: TcpConfig = {
   windowScale: true,
   timestamps: true,
   sack: true,
+  ecn: true,
   timeWaitMs: 60_000,
   timeWaitEntries: 65536,
   finWait2Ms: 60_000,
@@ -145,8 +148,10 @@ export class Segment {
   remote3 = 0
   /** … which of our addresses it came to (addresses.ts), … */
   local = 0
-  /** … and what headers an answer has: 0, or KIND_IPV6. */
+  /** … what headers an answer has: 0, or KIND_IPV6 … */
   kind = 0
+  /** … and the ECN codepoint (wire/ipv4.ts). */
+  ecn = 0
   /** Remote port << 16 | local port, as in the TCB. */
   ports = 0
   /** Byte offset of the TCP header, for options. */

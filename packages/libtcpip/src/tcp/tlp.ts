@@ -5,6 +5,7 @@
  */
 import { ACK, FIN } from '../wire/tcp.ts'
 import { BUSY } from './application.ts'
+import { announceReduction } from './ecn.ts'
 import { AT, BITS, END, IS_RESENT, LAST, SENT_LAST, SEQ } from './flight.ts'
 import { isReachable } from './neighbour.ts'
 import { advance } from './output.ts'
@@ -17,9 +18,9 @@ import {
   CWND,
   FLAGS,
   FLIGHT,
-  IN_RECOVERY,
   IN_RTO,
   MSS,
+  REDUCING,
   RTO_US,
   SND_END,
   SND_NXT,
@@ -90,9 +91,10 @@ export function onTlpAck(tcp: Tcp, c: number, isDuplicate: boolean): void {
     return
   }
   tcb[c + FLAGS] &= ~(TLP_PROBED | TLP_RESENT)
-  if (!isRepaired || tcb[c + FLAGS] & (IN_RECOVERY | IN_RTO)) return
+  if (!isRepaired || tcb[c + FLAGS] & (REDUCING | IN_RTO)) return
   // The probe was the repair of a loss, which has its price.
   tcp.stats.lossProbeRecoveries++
+  announceReduction(tcb, c)
   tcp.cc.onLoss(tcb, c, flightSize(tcb, c), tcp.nowUs)
   if (tcb[c + CWND] > tcb[c + SSTHRESH]) tcb[c + CWND] = tcb[c + SSTHRESH]
 }

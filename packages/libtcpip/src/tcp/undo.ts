@@ -14,6 +14,7 @@ import {
   IN_RECOVERY,
   IN_RTO,
   RETRIES,
+  SEND_CWR,
   SSTHRESH,
   TIMESTAMPS,
   TS_OFFSET,
@@ -77,6 +78,6 @@ export function undo(tcp: Tcp, c: number): void {
   tcp.flights.clearLost(f)
   if (tcb[c + FLAGS] & IN_RTO) tcp.stats.spuriousRtos++
   tcp.stats.undos++
-  tcb[c + FLAGS] &= ~(IN_RECOVERY | IN_RTO)
+  tcb[c + FLAGS] &= ~(IN_RECOVERY | IN_RTO | SEND_CWR)
   tcb[c + RETRIES] = 0
 }

@@ -68,5 +68,7 @@ export const COUNTER_NAMES: Readonly<Record<keyof TcpStats, CounterName>> = {
   // TWRecycled counts reuse by timestamps alone.
   timeWaitReuses: ours('TimeWaitReuses', 'time wait connections opened anew'),
   coalescedAcks: ours('CoalescedAcks', 'acknowledgments superseded within a batch'),
+  ceSegs: ours('CeSegs', 'data segments received that the network has marked'),
+  ecnReductions: ours('EcnReductions', 'windows reduced since the network marked packets'),
   limitedAnswers: ours('LimitedAnswers', 'answers to suspicious segments not sent'),
 }

@@ -47,7 +47,9 @@ export class GatherTransmitter implements Transmitter {
     const { tcp, records } = this.#builder
     const mss = tcp.tcb[c + tcb.MSS]
     const left = records[a + LEN] - at
-    const payloadMax = this.#superFrameBytes - headersLen(tcp.tcb, c)
+    // CWR is for one segment (RFC 3168 §6.1.2), which therefore goes alone.
+    const isReduced = (tcp.tcb[c + tcb.FLAGS] & tcb.SEND_CWR) !== 0
+    const payloadMax = isReduced ? 0 : this.#superFrameBytes - headersLen(tcp.tcb, c)
     const most = payloadMax > mss ? payloadMax : mss
     const bound = room < most ? room : most
     // Whole segments, but for the answer's last.

@@ -128,6 +128,7 @@ function cut(frame: Uint8Array, request: number): Uint8Array[] {
         ack: view.getInt32(tcp + 8),
         flags: isLast ? flags : flags & ~(FIN | PSH),
         window: view.getUint16(tcp + 14),
+        tos: frame[15],
         options: frame.subarray(tcp + 20, payloadOff),
         payload: frame.subarray(at, Math.min(frame.length, at + size)),
       }),

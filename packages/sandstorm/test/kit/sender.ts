@@ -18,7 +18,7 @@ import {
 import { BASE, DATE_SEC, LEN, WHAT, what } from '../../src/packetize/answers.ts'
 import { LADDER } from '../../src/packetize/layouts.ts'
 import { SegmentTransmitter } from '../../src/packetize/segmented.ts'
-import { ACK, buildFrame, FIN, PSH, timestampsOption } from '../reference/frame.ts'
+import { ACK, buildFrame, ECT_0, FIN, PSH, timestampsOption } from '../reference/frame.ts'
 import { lcg, SERVER_ADDR, World, type WorldOptions } from './world.ts'
 
 /** One thing to send: from byte `at` of an answer, on one of the connections. */
@@ -38,6 +38,8 @@ export interface Order {
   /** Of connections with timestamps, int32; 0 unless given. */
   tsVal?: number
   tsEcr?: number
+  /** New data of a connection with ECN. */
+  ecn?: boolean
   /** The answer is the last of its connection: a FIN follows. */
   fin: boolean
 }
@@ -123,6 +125,9 @@ export class Sender {
     t[c + tcb.RCV_SPACE] = order.window
     t[c + tcb.TS_OFFSET] = ((order.tsVal ?? 0) - tcp.nowMs) | 0
     t[c + tcb.TS_RECENT] = order.tsEcr ?? 0
+    t[c + tcb.SND_NXT] = (order.base + order.at) | 0
+    if (order.ecn) t[c + tcb.FLAGS] |= tcb.ECN
+    else t[c + tcb.FLAGS] &= ~tcb.ECN
     if (order.fin) t[c + tcb.FLAGS] |= tcb.FIN_QUEUED
     else t[c + tcb.FLAGS] &= ~tcb.FIN_QUEUED
     const a = answers.alloc()
@@ -189,6 +194,7 @@ export class Sender {
         ack: order.ack,
         flags: ACK | (isEnd ? PSH : 0) | (isEnd && order.fin ? FIN : 0),
         window: order.window,
+        tos: order.ecn ? ECT_0 : 0,
         options: Uint8Array.from(options),
         payload,
       }),

@@ -15,6 +15,8 @@ export interface FrameFields {
   ack: number
   flags: number
   window: number
+  /** Type of service; 0 unless given. */
+  tos?: number
   options: Uint8Array
   payload: Uint8Array
 }
@@ -24,6 +26,9 @@ export const SYN = 2
 export const RST = 4
 export const PSH = 8
 export const ACK = 16
+
+/** ECN-capable transport, in the type of service. */
+export const ECT_0 = 2
 
 const IP = 14
 const TCP = 34
@@ -65,7 +70,7 @@ function tcpChecksum(srcAddr: number, dstAddr: number, segment: Uint8Array): num
 export function buildFrame(f: FrameFields): Uint8Array {
   const tcpLen = 20 + f.options.length + f.payload.length
   const ip = Uint8Array.from([
-    ...[0x45, 0, ...be(20 + tcpLen, 2), 0, 0, 0x40, 0, 64, 6, 0, 0],
+    ...[0x45, f.tos ?? 0, ...be(20 + tcpLen, 2), 0, 0, 0x40, 0, 64, 6, 0, 0],
     ...be(f.srcAddr, 4),
     ...be(f.dstAddr, 4),
   ])
