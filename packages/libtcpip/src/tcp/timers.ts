@@ -8,6 +8,7 @@ import { abort } from './abort.ts'
 import { onKeepAlive } from './keepAlive.ts'
 import { repeatSynAck } from './listen.ts'
 import { output } from './output.ts'
+import { isTooBigBorneOut } from './pathMtu.ts'
 import { onPersist } from './persist.ts'
 import { onReorderTimer, onRto } from './recovery.ts'
 import { backOffRto } from './rtt.ts'
@@ -73,6 +74,7 @@ function onTimer(tcp: Tcp, c: number): boolean {
 function onRetransmission(tcp: Tcp, c: number): boolean {
   const tcb = tcp.tcb
   if (tcb[c + STATE] === state.SYN_RCVD) return onSynAckTimer(tcp, c)
+  if (isTooBigBorneOut(tcp, c)) return true
   const flags = tcb[c + FLAGS]
   if (flags & TLP) onProbeTimer(tcp, c)
   else if (flags & REORDER) onReorderTimer(tcp, c)
