@@ -138,6 +138,18 @@ export const NDP_REDIRECT = 98
 export const MLD_BAD_QUERY = 99
 /** The source has as many connections as one may have. */
 export const TCP_SOURCE_FULL = 100
+/** A request to send less: ignored (RFC 6633). */
+export const ICMP_SOURCE_QUENCH = 101
+/** A redirect: the first hop is configured. */
+export const ICMP_REDIRECT = 102
+/** An error about a packet that we did not send, or too little of it (RFC 5927 §4). */
+export const ICMP_NOT_ABOUT_US = 103
+/** An ICMP error about a segment that is not in flight (RFC 5927 §4.1). */
+export const TCP_ICMP_STRAY = 104
+/** An ICMP error that a connection survives. */
+export const TCP_ICMP_SOFT = 105
+/** "Too big" about packets that are no larger than it asks for. */
+export const TCP_ICMP_MTU = 106
 
 const NAMES: readonly string[] = [
   'ip-truncated',
@@ -209,6 +221,12 @@ const NAMES: readonly string[] = [
   'ndp-redirect',
   'mld-bad-query',
   'tcp-source-full',
+  'icmp-source-quench',
+  'icmp-redirect',
+  'icmp-not-about-us',
+  'tcp-icmp-stray',
+  'tcp-icmp-soft',
+  'tcp-icmp-mtu',
 ]
 
 /** Names by reason, libeth's included; '' where a number is not in use. */

@@ -89,6 +89,7 @@ function takeError(host: Ipv6Host, ip: number, off: number, len: number): number
     return ICMP6_NOT_ABOUT_US
   }
   const error = host.icmpError
+  error.version = 6
   error.type = icmpv6.type(view, off)
   error.code = icmpv6.code(view, off)
   error.mtu = error.type === icmpv6.PACKET_TOO_BIG ? icmpv6.info(view, off) : 0

@@ -1,6 +1,7 @@
 /** What IPv4 and ICMP input see of the stack they belong to. */
 import type { Device, FramePool } from '@sandstorm/libnmio'
 import type { Addresses } from './addresses.ts'
+import type { IcmpError } from './icmpError.ts'
 import type { Tcp } from './tcp/tcp.ts'
 
 export interface IpHost {
@@ -8,6 +9,8 @@ export interface IpHost {
   readonly frames: FramePool
   readonly tcp: Tcp
   readonly addresses: Addresses
+  /** Filled anew for each error about a segment of ours. */
+  readonly icmpError: IcmpError
   /** Counts a drop and returns its reason. */
   drop(reason: number): number
 }

@@ -7,6 +7,7 @@
 import { Arp, ETH_NOT_OURS, ETH_TYPE, ethernet, OK } from '@sandstorm/libeth'
 import type { Device, FramePool } from '@sandstorm/libnmio'
 import { Addresses, type IpAddress } from './addresses.ts'
+import { IcmpError } from './icmpError.ts'
 import type { IpHost } from './ipHost.ts'
 import { ipv4Input } from './ipv4Input.ts'
 import type { Application } from './tcp/application.ts'
@@ -40,6 +41,7 @@ export class Stack implements IpHost {
   readonly arp: Arp
   readonly tcp: Tcp
   readonly addresses: Addresses
+  readonly icmpError: IcmpError = new IcmpError()
   #arpDueMs = 0
 
   constructor(options: StackOptions) {

@@ -182,9 +182,9 @@ test('other ICMP, bad checksums and short messages are counted, never answered',
   for (const [spoil, reason] of [
     [(v, o) => v.setUint8(o + TCP + 9, 9), drops.ICMP_CHECKSUM],
     [retype(0, 0), drops.ICMP_TYPE],
-    [retype(3, 3), drops.ICMP_TYPE],
-    [retype(4, 0), drops.ICMP_TYPE],
-    [retype(5, 1), drops.ICMP_TYPE],
+    [retype(3, 3), drops.ICMP_NOT_ABOUT_US],
+    [retype(4, 0), drops.ICMP_SOURCE_QUENCH],
+    [retype(5, 1), drops.ICMP_REDIRECT],
     [retype(8, 1), drops.ICMP_TYPE],
     [retype(13, 0), drops.ICMP_TYPE],
     [

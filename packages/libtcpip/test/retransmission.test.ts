@@ -18,7 +18,7 @@ import { ACK, RST } from './kit/segment.ts'
 
 test('RTO 200 ms above SRTT at least, doubled each time; only the first segment is repeated', () => {
   const t = new Host()
-  established(t, { rttMs: 10 })
+  established(t, { mss: 536, rttMs: 10 })
   write(t, 5000)
   t.take()
   const times: number[] = []
@@ -26,7 +26,7 @@ test('RTO 200 ms above SRTT at least, doubled each time; only the first segment 
     advance(t, 1)
     for (const frame of t.take()) {
       times.push(ms)
-      assert.equal(frame.segment?.data.length, 1460)
+      assert.equal(frame.segment?.data.length, 536)
       assert.equal(frame.segment?.seq, (t.iss() + 1) | 0)
     }
   }
@@ -210,7 +210,7 @@ test('sending works across 2^31 and 2^32', () => {
 
 test('a time-out with the neighbour gone asks for it again, and goes on when it is back', () => {
   const t = new Host()
-  established(t, { rttMs: 10 })
+  established(t, { mss: 536, rttMs: 10 })
   write(t, 3000)
   t.answersArp = false
   advance(t, 100_000)
@@ -218,6 +218,6 @@ test('a time-out with the neighbour gone asks for it again, and goes on when it 
   assert.ok(arps.length >= 3)
   t.answersArp = true
   advance(t, 10_000)
-  assert.ok(t.take().some(frame => frame.segment?.data.length === 1460))
+  assert.ok(t.take().some(frame => frame.segment?.data.length === 536))
   assert.equal(t.state(), 'ESTABLISHED')
 })

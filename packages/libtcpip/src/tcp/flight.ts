@@ -38,7 +38,10 @@ export const UNDO_WORDS = 17 // CWND, SSTHRESH and five words of the algorithm
 export const FRTO = 24 // step of F-RTO (RFC 5682 §2.1): 1 after the time-out, 2 after the first ACK; 0: not on
 export const STAMP = 25 // AT of what was sent last
 export const SENT_LAST = 26 // record of the latest transmission
-const FLIGHT_STRIDE = 27
+// Path MTU discovery (pathMtu.ts): a router's message that is to be borne out
+export const TOO_BIG_MTU = 27 // 0: none
+export const TOO_BIG_SEQ = 28
+const FLIGHT_STRIDE = 29
 
 // Fields of a record: `records[r + SEQ]`
 export const SEQ = 0
@@ -123,6 +126,7 @@ export class Flights {
     flights[f + DSACK_ROUND] = una
     flights[f + UNDO_BYTES] = NO_UNDO
     flights[f + FRTO] = 0
+    flights[f + TOO_BIG_MTU] = 0
     flights[f + STAMP] = (nowUs - 1) | 0
     flights[f + SENT_LAST] = NO_RECORD
     return f

@@ -31,7 +31,7 @@ import { takePayload } from './receive.ts'
 import { gt } from './seq.ts'
 import * as state from './state.ts'
 import { isCookieDue, mssOfCookie, openFromCookie } from './synCookies.ts'
-import { ECN, FLAGS, KIND_IPV6, NO_CONN, PASSIVE, RCV_NXT, SND_NXT, SND_UNA, STATE } from './tcb.ts'
+import { ECN, FLAGS, NO_CONN, PASSIVE, RCV_NXT, SND_NXT, SND_UNA, STATE } from './tcb.ts'
 import type { Tcp } from './tcp.ts'
 import { onUnknown, reset } from './unknown.ts'
 

@@ -20,6 +20,7 @@ import {
 import { agreeOnEcn } from './ecn.ts'
 import { tcpOff } from './ipHeader.ts'
 import { hasRoute, isReachable } from './neighbour.ts'
+import { pathMtu } from './pathMtu.ts'
 import { RTO_AFTER_SYN_LOSS_US, RTO_INITIAL_US, sampleRtt } from './rtt.ts'
 import { startTimer, stopTimer } from './rtxTimer.ts'
 import { initPath, initScales, timestamp, writeSynAck } from './segment.ts'
@@ -32,6 +33,7 @@ import {
   FRAME_KEY,
   frameKey,
   HEARD_AT,
+  ISS,
   KIND_IPV6,
   KIND_TIMESTAMPS,
   MAX_WND,
@@ -151,6 +153,7 @@ function initSequences(tcp: Tcp, c: number, irs: number, iss: number): void {
   const tcb = tcp.tcb
   const seg = tcp.segment
   const first = (iss + 1) | 0
+  tcb[c + ISS] = iss
   tcb[c + SND_UNA] = iss
   tcb[c + SND_NXT] = first
   tcb[c + SND_END] = first
@@ -193,7 +196,7 @@ function agreeOnTimestamps(tcp: Tcp, c: number): void {
 
 /** Payload of a full segment (RFC 9293 §3.7.1): an MSS leaves out that options take room (RFC 6691). */
 function sendMss(tcp: Tcp, c: number, offered: number): number {
-  const ours = ourMss(tcp, c)
+  const ours = mssOf(tcp, c, pathMtu(tcp, c))
   const theirs = offeredMss(offered)
   const options = tcp.tcb[c + FLAGS] & TIMESTAMPS ? ALIGNED_TIMESTAMPS_LEN : 0
   const mss = (theirs < ours ? theirs : ours) - options
@@ -206,10 +209,10 @@ export function offeredMss(option: number): number {
   return option < MSS_MIN ? MSS_MIN : option
 }
 
-/** What we can receive: the MTU without IP and TCP headers (RFC 9293 §3.7.1, RFC 6691). */
-function ourMss(tcp: Tcp, c: number): number {
+/** An MTU without IP and TCP headers (RFC 9293 §3.7.1, RFC 6691). */
+function mssOf(tcp: Tcp, c: number, mtu: number): number {
   const ipHeaderLen = tcpOff(tcp.tcb[c + FRAME_KEY]) - ethernet.HEADER_LEN
-  return tcp.device.mtu - ipHeaderLen - tcpHeader.HEADER_LEN
+  return mtu - ipHeaderLen - tcpHeader.HEADER_LEN
 }
 
 /**
@@ -250,7 +253,8 @@ function writeSynAckOptions(tcp: Tcp, c: number, off: number): number {
   const tcb = tcp.tcb
   const view = tcp.frames.region.view
   const flags = tcb[c + FLAGS]
-  let end = writeMss(view, off, ourMss(tcp, c))
+  // What we can receive, whatever fits on the way to the peer.
+  let end = writeMss(view, off, mssOf(tcp, c, tcp.device.mtu))
   if (flags & TIMESTAMPS) {
     const write = flags & SACK ? writeSackPermittedAndTimestamps : writeTimestamps
     end = write(view, end, timestamp(tcp, c), tcb[c + TS_RECENT])

@@ -23,6 +23,7 @@ import {
   SEQ,
 } from './flight.ts'
 import { output } from './output.ts'
+import { suspectBlackHole } from './pathMtu.ts'
 import { flightSize, pipe } from './pipe.ts'
 import { beginPrr, onPrrAck } from './prr.ts'
 import { detectLosses, markLostOnRto, noteReordering, onDsack, onRecovered } from './rack.ts'
@@ -303,6 +304,7 @@ export function onRto(tcp: Tcp, c: number): void {
   const { flights } = tcp.flights
   tcp.stats.timeouts++
   tcb[c + RETRIES]++
+  suspectBlackHole(tcp, c)
   const flags = tcb[c + FLAGS]
   const isFirst = tcb[c + RETRIES] === 1 && (flags & REDUCING) === 0
   // A timestamp tells at the first ACK what F-RTO finds out at the second.

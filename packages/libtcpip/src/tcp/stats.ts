@@ -30,6 +30,9 @@ export interface TcpStats {
   /** Data segments that arrived with congestion experienced, and reductions that echoes asked for. */
   ceSegs: number
   ecnReductions: number
+  /** Connections whose segments became smaller: by a router's message, and since large ones vanished. */
+  pathMtuReductions: number
+  blackHoles: number
   zeroWindowProbes: number
   challengeAcks: number
   /** ACKs that waited in vain for data to go with. */
@@ -71,6 +74,8 @@ export const newTcpStats = (): TcpStats => ({
   sackReneging: 0,
   ceSegs: 0,
   ecnReductions: 0,
+  pathMtuReductions: 0,
+  blackHoles: 0,
   zeroWindowProbes: 0,
   challengeAcks: 0,
   delayedAcks: 0,

@@ -63,8 +63,9 @@ export const SCALES = 48 // send window scale | receive window scale << 8 | WIND
 export const LIST_NEXT = 49
 // Limits
 export const CHALLENGES = 50 // when and how many, packed (challenge.ts)
+export const ISS = 51 // our SYN's number
 
-export const TCB_STRIDE = 51
+export const TCB_STRIDE = 52
 
 // In SCALES
 export const RECEIVE_SCALE_SHIFT = 8

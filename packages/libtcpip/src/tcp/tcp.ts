@@ -16,6 +16,7 @@ import { ABORTED, FINISHED } from './ending.ts'
 import { EphemeralPorts } from './ephemeralPorts.ts'
 import { Flights, NO_FLIGHT } from './flight.ts'
 import { IsnGenerator } from './isn.ts'
+import { PathMtuCache } from './pathMtuCache.ts'
 import { Reassembly } from './reassembly.ts'
 import { SackBlocks } from './sackBlocks.ts'
 import { Delivery } from './scoreboard.ts'
@@ -137,6 +138,9 @@ export const TCP_DEFAULTS: TcpConfig = {
   ttl: 64,
 }
 
+/** Destinations whose path MTU is remembered. */
+const PATH_MTUS = 1024
+
 /** Fields of the segment being processed, read once from its headers. */
 export class Segment {
   seq = 0
@@ -190,6 +194,7 @@ export class Tcp {
   readonly reassembly: Reassembly
   readonly sack: SackBlocks = new SackBlocks()
   readonly userTimeouts: UserTimeouts
+  readonly pathMtus: PathMtuCache = new PathMtuCache(PATH_MTUS)
   readonly isn: IsnGenerator
   readonly cookies: SynCookies
   readonly bareLimit: BareLimit

@@ -9,6 +9,7 @@ import { TIMED_OUT } from './ending.ts'
 import { onKeepAlive } from './keepAlive.ts'
 import { repeatSynAck } from './listen.ts'
 import { output } from './output.ts'
+import { isTooBigBorneOut } from './pathMtu.ts'
 import { onPersist } from './persist.ts'
 import { onReorderTimer, onRto } from './recovery.ts'
 import { backOffRto } from './rtt.ts'
@@ -75,6 +76,7 @@ function onTimer(tcp: Tcp, c: number): boolean {
 function onRetransmission(tcp: Tcp, c: number): boolean {
   const tcb = tcp.tcb
   if (tcb[c + STATE] < state.ESTABLISHED) return onSynTimer(tcp, c)
+  if (isTooBigBorneOut(tcp, c)) return true
   const flags = tcb[c + FLAGS]
   if (flags & TLP) onProbeTimer(tcp, c)
   else if (flags & REORDER) onReorderTimer(tcp, c)

@@ -1,5 +1,7 @@
 /**
- * ICMP header accessors, for echo (RFC 792; RFC 1122 §3.2.2.6).
+ * ICMP header accessors (RFC 792; RFC 1122 §3.2.2), as echo has them; an error has the first bytes of
+ * the packet that it is about where the data is, and "fragmentation needed" an MTU where the sequence
+ * number is (RFC 1191 §4).
  *
  *    0       1       2               4               6               8
  *   +-------+-------+---------------+---------------+---------------+--------
@@ -22,12 +24,24 @@ export const HEADER_LEN = 8
 
 export const ECHO_REPLY = 0
 export const ECHO_REQUEST = 8
+// Errors
+export const DESTINATION_UNREACHABLE = 3
+export const SOURCE_QUENCH = 4
+export const REDIRECT = 5
+export const TIME_EXCEEDED = 11
+export const PARAMETER_PROBLEM = 12
+// Codes of "destination unreachable"
+export const PROTOCOL_UNREACHABLE = 2
+export const PORT_UNREACHABLE = 3
+export const FRAGMENTATION_NEEDED = 4
 
 export const type = (view: DataView, off: number): number => view.getUint8(off + TYPE)
 export const code = (view: DataView, off: number): number => view.getUint8(off + CODE)
 export const checksum = (view: DataView, off: number): number => view.getUint16(off + CHECKSUM)
 export const id = (view: DataView, off: number): number => view.getUint16(off + ID)
 export const sequence = (view: DataView, off: number): number => view.getUint16(off + SEQUENCE)
+/** Of "fragmentation needed": the next hop's, or 0 from a router that does not say. */
+export const nextHopMtu = (view: DataView, off: number): number => view.getUint16(off + SEQUENCE)
 
 export const setType = (view: DataView, off: number, v: number): void =>
   view.setUint8(off + TYPE, v)

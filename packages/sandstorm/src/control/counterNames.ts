@@ -53,8 +53,6 @@ export const COUNTER_NAMES: Readonly<Record<keyof TcpStats, CounterName>> = {
     'times recovered from packet loss by selective acknowledgements',
   ),
   sackReneging: linux('TCPSACKReneging', 'bad SACK blocks received'),
-  ceSegs: ours('CeSegs', 'data segments that had experienced congestion'),
-  ecnReductions: ours('EcnReductions', 'windows reduced because the network asked'),
   lostRetransmits: linux('TCPLostRetransmit', 'retransmits lost'),
   timeouts: linux('TCPTimeouts', 'other TCP timeouts'),
   lossProbes: linux('TCPLossProbes'),
@@ -70,5 +68,9 @@ export const COUNTER_NAMES: Readonly<Record<keyof TcpStats, CounterName>> = {
   // TWRecycled counts reuse by timestamps alone.
   timeWaitReuses: ours('TimeWaitReuses', 'time wait connections opened anew'),
   coalescedAcks: ours('CoalescedAcks', 'acknowledgments superseded within a batch'),
+  ceSegs: ours('CeSegs', 'data segments received that the network has marked'),
+  ecnReductions: ours('EcnReductions', 'windows reduced since the network marked packets'),
+  pathMtuReductions: ours('PathMtuReductions', 'connections that a router has told a smaller MTU'),
+  blackHoles: ours('BlackHoles', 'times that only large segments seemed to be lost'),
   limitedAnswers: ours('LimitedAnswers', 'answers to suspicious segments not sent'),
 }
