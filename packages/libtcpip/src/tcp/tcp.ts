@@ -13,6 +13,7 @@ import { BareLimit } from './bareLimit.ts'
 import type { CongestionControl } from './congestion.ts'
 import { SynCookies } from './cookie.ts'
 import { Flights, NO_FLIGHT } from './flight.ts'
+import { FlightQueue } from './flightQueue.ts'
 import { IsnGenerator } from './isn.ts'
 import { Reassembly } from './reassembly.ts'
 import { SackBlocks } from './sackBlocks.ts'
@@ -190,6 +191,7 @@ export class Tcp {
   readonly options: TcpOptions = new TcpOptions()
   readonly segment: Segment = new Segment()
   readonly unresolved: Unresolved = new Unresolved()
+  readonly flightQueue: FlightQueue = new FlightQueue()
   readonly stats: TcpStats = newTcpStats()
   /** Drops by reason (drops.ts). */
   readonly drops: Float64Array = new Float64Array(DROP_COUNT)
