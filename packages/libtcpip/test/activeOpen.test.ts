@@ -3,7 +3,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { arpPacket } from '@sandstorm/libeth'
-import { abort, connect, drops, ipv4, ipv4Address, tcb } from '../src/index.ts'
+import { abort, connect, drops, ipv4, ipv4Address, tcb, tcp } from '../src/index.ts'
 import {
   advance,
   expectEmpty,
@@ -32,6 +32,7 @@ import {
   wscaleOption,
 } from './kit/segment.ts'
 
+const { CWR, ECE } = tcp
 const PEER = ipv4Address('10.0.0.1')
 
 /** A host that connects from OUR_PORT, so that scripts read as everywhere; its SYN is in `sent`. */
@@ -55,15 +56,42 @@ test('a SYN offers all that the configuration allows, and its window is not scal
   const t = connecting({ tcp: { receiveWindow: 1 << 20 } })
   assert.equal(t.state(), 'SYN-SENT')
   const [{ line }] = t.sent
-  assert.match(line, /Flags \[S\], seq \d+, win 65535, /)
+  assert.match(line, /Flags \[SEW\], seq \d+, win 65535, /)
   assert.match(line, /options \[mss 1460,sackOK,TS val \d+ ecr 0,nop,wscale 5\], length 0$/)
   expectSent(t, ['S 0'])
   assert.equal(t.tcp.stats.activeOpens, 1)
 })
 
 test('what is switched off is not offered', () => {
-  const t = connecting({ tcp: { sack: false, timestamps: false, windowScale: false }, mtu: 1000 })
-  assert.match(t.sent[0].line, /options \[mss 960\], length 0$/)
+  const t = connecting({
+    tcp: { sack: false, timestamps: false, windowScale: false, ecn: false },
+    mtu: 1000,
+  })
+  assert.match(t.sent[0].line, /Flags \[S\], .*options \[mss 960\], length 0$/)
+})
+
+test('ECN is offered by ECE and CWR, agreed on by ECE alone, and not offered again (RFC 3168 §6.1.1)', () => {
+  for (const [flags, agreed] of [
+    [0, false],
+    [ECE, true],
+    [CWR, false],
+    [ECE | CWR, false],
+  ] as const) {
+    const t = connecting()
+    answer(t, { flags: SYN | ACK | flags })
+    assert.equal((t.field(tcb.FLAGS) & tcb.ECN) !== 0, agreed)
+    // A bare SYN makes an offer of its own.
+    const u = connecting()
+    u.take()
+    send(u, { flags: SYN | flags, options: [] })
+    assert.equal(/Flags \[S\.E\]/.test(u.sent[0].line), flags === (ECE | CWR))
+  }
+  const t = connecting()
+  t.take()
+  advance(t, 1000)
+  assert.match(t.sent[0].line, /Flags \[S\]/)
+  answer(t, { flags: SYN | ACK | ECE })
+  assert.equal(t.field(tcb.FLAGS) & tcb.ECN, 0)
 })
 
 test('a SYN-ACK establishes, and is acknowledged at once', () => {
@@ -298,6 +326,14 @@ test('in SYN-RECEIVED of an active open a SYN-ACK that acknowledges nothing of o
   t.tsValOf.delete(PEER_PORT)
   for (const ack of [0, 2]) send(t, { flags: SYN | ACK, seq: 0, ack, options: [] })
   send(t, { flags: SYN | ACK, seq: 1, ack: 1, options: [] })
+  assert.equal(t.state(), 'SYN-RECEIVED')
+  assert.equal(events(t), '')
+})
+
+test('a client, whose SYN we have answered, cannot answer with a SYN-ACK', () => {
+  const t = new Host()
+  send(t, { flags: SYN, seq: 0, options: [] })
+  send(t, { flags: SYN | ACK, seq: 0, ack: 1, options: [] })
   assert.equal(t.state(), 'SYN-RECEIVED')
   assert.equal(events(t), '')
 })

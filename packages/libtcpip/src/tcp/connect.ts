@@ -12,6 +12,7 @@ import { TCP_BAD_ACK, TCP_BAD_FLAGS, TCP_RST_IGNORED } from '../drops.ts'
 import * as ipv4 from '../wire/ipv4.ts'
 import { ACK, RST, SYN } from '../wire/tcp.ts'
 import { isAcceptable, segmentLen } from './acceptance.ts'
+import { settleEcn } from './ecn.ts'
 import { RESET } from './ending.ts'
 import { establish, initIdentity, repeatSynAck, sendSynAck, takeSynOptions } from './listen.ts'
 import { hasRoute } from './neighbour.ts'
@@ -24,6 +25,7 @@ import { initScales } from './segment.ts'
 import * as state from './state.ts'
 import {
   ACK_SENT,
+  ECN,
   FLAGS,
   HEARD_AT,
   KIND_IPV6,
@@ -144,6 +146,7 @@ function offerOptions(tcp: Tcp, c: number, to: Segment): void {
   const { tcb, config } = tcp
   if (config.sack) tcb[c + FLAGS] |= SACK
   if (config.timestamps) tcb[c + FLAGS] |= TIMESTAMPS
+  if (config.ecn) tcb[c + FLAGS] |= ECN
   tcb[c + TS_OFFSET] = tcp.isn.timestampOffset(to)
   initScales(tcb, c, 0, config.windowScale ? scaleFor(config.receiveWindow) : 0)
   if (config.windowScale) tcb[c + SCALES] |= WINDOW_SCALE
@@ -192,6 +195,7 @@ function takeSyn(tcp: Tcp, c: number): void {
   tcb[c + ACK_SENT] = irsNext
   tcb[c + HEARD_AT] = tcp.nowMs
   takeSynOptions(tcp, c)
+  settleEcn(tcp, c)
   tcb[c + SND_WL2] = tcb[c + SND_UNA]
   takeWindow(tcp, c)
 }

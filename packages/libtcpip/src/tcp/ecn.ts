@@ -8,7 +8,7 @@
  * never a SYN, an empty segment, a retransmission or a window probe.
  */
 import * as ipv4 from '../wire/ipv4.ts'
-import { CWR, ECE } from '../wire/tcp.ts'
+import { ACK, CWR, ECE } from '../wire/tcp.ts'
 import { lt } from './seq.ts'
 import { ECN, FLAGS, NEED_ACK, PERSIST, SEND_CWR, SEND_ECE, SND_NXT } from './tcb.ts'
 import type { Tcp } from './tcp.ts'
@@ -25,6 +25,18 @@ export function agreeOnEcn(tcp: Tcp, c: number): void {
 export function confirmEcn(tcp: Tcp, c: number): void {
   if ((tcp.segment.flags & SETUP) !== SETUP) tcp.tcb[c + FLAGS] &= ~ECN
 }
+
+/**
+ * `tcp.segment` is the SYN or SYN-ACK that meets our SYN: what we have offered, the ECN flag until
+ * now, is agreed on if it says so.
+ */
+export function settleEcn(tcp: Tcp, c: number): void {
+  const yes = tcp.segment.flags & ACK ? ECE : SETUP
+  if ((tcp.segment.flags & SETUP) !== yes) tcp.tcb[c + FLAGS] &= ~ECN
+}
+
+/** The flags that a SYN adds, with our offer or without. */
+export const synFlags = (tcb: Int32Array, c: number): number => (tcb[c + FLAGS] & ECN ? SETUP : 0)
 
 /** The flag that a SYN-ACK adds: ECE alone says yes. */
 export const synAckFlag = (tcb: Int32Array, c: number): number => (tcb[c + FLAGS] & ECN ? ECE : 0)

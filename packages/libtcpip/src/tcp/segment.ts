@@ -18,7 +18,7 @@ import {
   setTimestamps,
   writeTimestamps,
 } from '../wire/tcpOptions.ts'
-import { echoFlag, ecnMarks, synAckFlag } from './ecn.ts'
+import { echoFlag, ecnMarks, synAckFlag, synFlags } from './ecn.ts'
 import { patchIpv4, patchIpv6, sum32, tcpOff, writeIpHeader } from './ipHeader.ts'
 import { isReachable, neighbourOf, setDestination } from './neighbour.ts'
 import { writeSackOption } from './sackBlocks.ts'
@@ -170,7 +170,9 @@ export function writeSynAck(tcp: Tcp, c: number, optionsOff: number, len: number
   writeConstantFields(tcp, header, headerLen, tcb[c + FRAME_KEY], 0)
   const optionsSum = sum(tcp.frames.region.view, optionsOff, len)
   const isSyn = tcb[c + STATE] === SYN_SENT
-  const flags = isSyn ? tcpHeader.SYN : tcpHeader.SYN | tcpHeader.ACK | synAckFlag(tcb, c)
+  const flags = isSyn
+    ? tcpHeader.SYN | synFlags(tcb, c)
+    : tcpHeader.SYN | tcpHeader.ACK | synAckFlag(tcb, c)
   const window = advertiseUnscaled(tcp, c)
   return patchFields(tcp, c, header, headerLen, 0, tcb[c + SND_UNA], 0, flags, window, optionsSum)
 }

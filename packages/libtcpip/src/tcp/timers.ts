@@ -21,6 +21,7 @@ import {
   ACK_DELAYED,
   APP_ARMED,
   APP_AT,
+  ECN,
   FLAGS,
   KEPT_ALIVE,
   NEED_ACK,
@@ -130,6 +131,8 @@ function onSynTimer(tcp: Tcp, c: number): boolean {
   }
   tcb[c + RETRIES]++
   tcb[c + FLAGS] |= SYN_RESENT
+  // Packets that offer ECN may not pass (RFC 3168 §6.1.1.1).
+  if (tcb[c + STATE] === state.SYN_SENT) tcb[c + FLAGS] &= ~ECN
   backOffRto(tcb, c)
   startTimer(tcp, c, 0, tcb[c + RTO_US])
   repeatSynAck(tcp, c)
