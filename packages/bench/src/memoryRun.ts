@@ -5,16 +5,14 @@
  *
  * node memoryRun.js KIND OBJECT_BYTES keep|close SECONDS
  */
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
-import { tmpdir } from 'node:os'
-import { join } from 'node:path'
 import { PerformanceObserver } from 'node:perf_hooks'
 import { setImmediate } from 'node:timers/promises'
 import { fileURLToPath } from 'node:url'
 import { assert, memoryLink } from '@sandstorm/libnmio'
 import { ipv4Address } from '@sandstorm/libtcpip'
-import { attachContent, type Content, loadContent, Server, type TransmitKind } from 'sandstorm'
+import { type Content, Server, type TransmitKind } from 'sandstorm'
 import { MemoryClient } from './memoryClient.ts'
+import { answerLen, loadObjects, requestFor } from './objects.ts'
 
 export interface MemoryRun {
   responses: number
@@ -47,23 +45,8 @@ const TURNS = 2000
 const WARM_UP_MS = 700
 
 /** Content with one object, `/object`. */
-export async function oneObject(bytes: number): Promise<Content> {
-  const dir = mkdtempSync(join(tmpdir(), 'sand-memory-'))
-  try {
-    const body = Uint8Array.from(
-      { length: bytes },
-      (_, i) => (Math.imul(i + 1, 2654435761) >> 13) & 255,
-    )
-    writeFileSync(join(dir, 'object'), body)
-    const onWarning = (line: string): void => {
-      throw new Error(line)
-    }
-    const memory = { memoryBytes: REGION_BYTES, stackBytes: REGION_BYTES / 2, onWarning }
-    return attachContent(await loadContent(dir, memory))
-  } finally {
-    rmSync(dir, { recursive: true })
-  }
-}
+export const oneObject = (bytes: number): Promise<Content> =>
+  loadObjects({ object: bytes }, REGION_BYTES)
 
 /** A server and its client, ready to take turns. */
 export class Pair {
@@ -75,19 +58,13 @@ export class Pair {
 
   constructor(content: Content, kind: TransmitKind, close: boolean, maxConnections = 65536) {
     const [near, far] = memoryLink({ region: content.region, mtu: 1500, ringSize: 4096 })
-    const path = new TextEncoder().encode('/object')
-    const image = content.imageOf(content.find(path, 0, path.length))
-    const connection = close ? 'close' : 'keep-alive'
     this.client = new MemoryClient({
       device: far,
       serverMac: near.mac,
       serverAddress: ADDRESS,
       serverPort: PORT,
-      request: new TextEncoder().encode(
-        `GET /object HTTP/1.1\r\nHost: 10.0.0.1\r\nConnection: ${connection}\r\n\r\n`,
-      ),
-      // image.ts: HEAD_LEN and BODY_LEN
-      answerBytes: content.images[image + 1] + content.images[image + 2],
+      request: requestFor('object', close ? 'close' : 'keep-alive'),
+      answerBytes: answerLen(content, 'object'),
       connections: CONNECTIONS,
       close,
     })

@@ -1,0 +1,41 @@
+/** Content for measurements: made-up objects, written to a folder and loaded as any other. */
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { attachContent, type Content, loadContent } from 'sandstorm'
+
+/** Content with an object of the given length for each name, in a region of `regionBytes`. */
+export async function loadObjects(
+  lengths: Readonly<Record<string, number>>,
+  regionBytes: number,
+): Promise<Content> {
+  const dir = mkdtempSync(join(tmpdir(), 'sand-objects-'))
+  try {
+    for (const [name, len] of Object.entries(lengths)) writeFileSync(join(dir, name), bytes(len))
+    const onWarning = (line: string): void => {
+      throw new Error(line)
+    }
+    const memory = { memoryBytes: regionBytes, stackBytes: regionBytes / 2, onWarning }
+    return attachContent(await loadContent(dir, memory))
+  } finally {
+    rmSync(dir, { recursive: true })
+  }
+}
+
+/** Bytes of the answer to a GET of an object, head and body. */
+export function answerLen(content: Content, name: string): number {
+  const path = new TextEncoder().encode(`/${name}`)
+  const image = content.imageOf(content.find(path, 0, path.length))
+  return content.images[image + 1] + content.images[image + 2] // image.ts: HEAD_LEN and BODY_LEN
+}
+
+/** A request for an object. */
+export function requestFor(name: string, connection: 'close' | 'keep-alive'): Uint8Array {
+  return new TextEncoder().encode(
+    `GET /${name} HTTP/1.1\r\nHost: 10.0.0.1\r\nConnection: ${connection}\r\n\r\n`,
+  )
+}
+
+function bytes(len: number): Uint8Array {
+  return Uint8Array.from({ length: len }, (_, i) => (Math.imul(i + 1, 2654435761) >> 13) & 255)
+}
