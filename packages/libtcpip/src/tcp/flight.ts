@@ -101,6 +101,10 @@ export class Flights {
     return this.#freeFlightCount === 0
   }
 
+  get freeCount(): number {
+    return this.#freeFlightCount
+  }
+
   get usedCount(): number {
     return this.capacity - this.#freeFlightCount
   }

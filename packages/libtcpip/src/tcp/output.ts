@@ -9,6 +9,7 @@
 import { ACK, FIN } from '../wire/tcp.ts'
 import { BUSY } from './application.ts'
 import { END, FRTO, LAST, LOST, NO_FLIGHT, PRR_OUT, SEQ } from './flight.ts'
+import { waitForFlight } from './flightQueue.ts'
 import { isReachable } from './neighbour.ts'
 import { hasNew, hasUnsent, pipe } from './pipe.ts'
 import { armTimer, stopTimer } from './rtxTimer.ts'
@@ -92,10 +93,12 @@ function sendNew(tcp: Tcp, c: number, f: number): number {
   const byWindow = (tcb[c + SND_UNA] + tcb[c + SND_WND] - seq) | 0
   const room = byCwnd < byWindow ? byCwnd : byWindow
   if (room <= 0) return 0
-  // Without a record for it, an ACK must come first (or, for a first flight, another connection's).
-  if (f === NO_FLIGHT ? tcp.flights.isFull : !tcp.flights.canAppend(f)) {
-    return f === NO_FLIGHT ? BUSY : 0
+  if (f === NO_FLIGHT && tcp.flights.isFull) {
+    waitForFlight(tcp, c)
+    return 0
   }
+  // Without a record for it, an ACK must come first.
+  if (f !== NO_FLIGHT && !tcp.flights.canAppend(f)) return 0
   const left = (tcb[c + SND_END] - seq) | 0
   let sent = 0
   if (left === 0) sent = sendControl(tcp, c, seq, ACK | FIN) ? 1 : BUSY

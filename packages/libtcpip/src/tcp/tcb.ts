@@ -93,6 +93,7 @@ export const FIN_QUEUED = 1 // the application has closed: a FIN follows the las
 export const RTX_ARMED = 2
 export const PERSIST = 4 // RTX_AT is the persist timer (RFC 9293 §3.8.6.1)
 export const APP_ARMED = 8
+export const WAITS_FOR_FLIGHT = 16 // in the queue for one (flightQueue.ts)
 export const IN_RECOVERY = 32 // losses found by ACKs are being repaired (RFC 6675, RFC 6582)
 export const NEED_ACK = 64
 export const NEED_OUTPUT = 128

@@ -15,6 +15,7 @@ import { SynCookies } from './cookie.ts'
 import { ABORTED, FINISHED } from './ending.ts'
 import { EphemeralPorts } from './ephemeralPorts.ts'
 import { Flights, NO_FLIGHT } from './flight.ts'
+import { FlightQueue } from './flightQueue.ts'
 import { IsnGenerator } from './isn.ts'
 import { PathMtuCache } from './pathMtuCache.ts'
 import { Reassembly } from './reassembly.ts'
@@ -208,6 +209,7 @@ export class Tcp {
   readonly opening: Segment = new Segment()
   readonly ephemeralPorts: EphemeralPorts
   readonly unresolved: Unresolved = new Unresolved()
+  readonly flightQueue: FlightQueue = new FlightQueue()
   readonly stats: TcpStats = newTcpStats()
   /** Drops by reason (drops.ts). */
   readonly drops: Float64Array = new Float64Array(DROP_COUNT)

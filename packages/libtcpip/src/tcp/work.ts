@@ -1,10 +1,12 @@
 /**
  * The work list: connections that still have something to send when a batch is over, because an ACK
  * was carried by no data (so one ACK answers a whole batch, RFC 9293 MUST-58), because the ring was
- * full, or because the first hop's address has just become known. First come, first served.
+ * full, or because the first hop's address has just become known, or a flight has been given back.
+ * First come, first served.
  */
 import { ACK } from '../wire/tcp.ts'
 import { sendSyn } from './connect.ts'
+import { wakeForFlights } from './flightQueue.ts'
 import { sendSynAck } from './listen.ts'
 import { isReachable } from './neighbour.ts'
 import { output } from './output.ts'
@@ -31,6 +33,7 @@ import { waitForNeighbour, wakeResolved } from './unresolved.ts'
  */
 export function runWork(tcp: Tcp): boolean {
   wakeResolved(tcp)
+  wakeForFlights(tcp)
   const last = tcp.workTail
   let c = NO_CONN
   while (c !== last && tcp.device.txSpace() > 0) {
