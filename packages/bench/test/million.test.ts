@@ -17,5 +17,6 @@ test('twenty thousand connections, aborted, silent and hostile ones among them, 
   const result = JSON.parse(stdout === '' ? '{"faults":["no result"]}' : stdout)
   assert.deepEqual(result.faults, [], stderr)
   assert.equal(result.parts[0].peakConnections, MAX_CONNECTIONS, 'every TCB was in use')
+  assert.ok(result.tcp.syncookiesRecv > 1000, 'cookies had their share')
   assert.equal(result.parts[1].lives + result.parts[2].lives, LIVES)
 })

@@ -85,6 +85,10 @@ function vanishIn(crowd: Crowd, i: number, wanted: number): void {
   crowd.end(i)
 }
 
+/** The server is in SYN-RECEIVED, or knows nothing of the connection when the SYN-ACK has a cookie. */
+const halfOpen = (crowd: Crowd, i: number): number =>
+  crowd.isServerIn(i, state.CLOSED) ? state.CLOSED : state.SYN_RCVD
+
 /** Small and large objects take turns. */
 const ask = (crowd: Crowd, i: number): void =>
   crowd.say(i, crowd.life[i] & 1 ? SMALL_CLOSE : LARGE_CLOSE)
@@ -183,7 +187,7 @@ const ABORTED: readonly Kind[] = [
   {
     name: 'RST in SYN-RECEIVED',
     ...DEAF,
-    onSynAck: (crowd, i) => resetIn(crowd, i, state.SYN_RCVD),
+    onSynAck: (crowd, i) => resetIn(crowd, i, halfOpen(crowd, i)),
   },
   {
     name: 'RST in ESTABLISHED, amid the answer',
@@ -243,7 +247,7 @@ const SILENT: readonly Kind[] = [
   {
     name: 'silent after the SYN',
     ...DEAF,
-    onSynAck: (crowd, i) => vanishIn(crowd, i, state.SYN_RCVD),
+    onSynAck: (crowd, i) => vanishIn(crowd, i, halfOpen(crowd, i)),
   },
   {
     name: 'silent after the handshake',
@@ -335,9 +339,12 @@ const HOSTILE: readonly Kind[] = [
   sackHoles('a SACK for every other segment, then RST', (crowd, i) =>
     resetIn(crowd, i, state.FIN_WAIT_1),
   ),
-  sackHoles('a SACK for every other segment, then silence', (crowd, i) =>
-    vanishIn(crowd, i, state.FIN_WAIT_1),
-  ),
+  {
+    ...sackHoles('a SACK for every other segment, then silence', (crowd, i) =>
+      vanishIn(crowd, i, state.FIN_WAIT_1),
+    ),
+    isRare: true, // holds a hundred send records until the answer is given up
+  },
   {
     name: 'half a head',
     ...POLITE,
@@ -368,14 +375,23 @@ const HOSTILE: readonly Kind[] = [
 
 export const KINDS: readonly Kind[] = [...WELL_BEHAVED, ...ABORTED, ...SILENT, ...HOSTILE]
 
-/** Fills a server's tables: a connection with a large answer that nobody takes. */
-export const HOARDER: Kind = {
-  name: 'hoarder',
-  ...DEAF,
-  onOpen(crowd, i) {
-    crowd.say(i, LARGE_CLOSE)
-    crowd.end(i)
-  },
+/** Lives that fill a server's tables and are not heard of again; each takes something else. */
+export const HOARDERS: readonly Kind[] = [
+  hoarder('flights', (crowd, i) => crowd.say(i, LARGE_CLOSE)),
+  hoarder('request buffers', (crowd, i) => crowd.say(i, HALF_A_HEAD)),
+  hoarder('answers', (crowd, i) => crowd.say(i, MANY_LARGE, FIN)),
+  hoarder('frames, with pieces out of order', everyOtherByte),
+]
+
+function hoarder(name: string, take: (crowd: Crowd, i: number) => void): Kind {
+  return {
+    name,
+    ...DEAF,
+    onOpen(crowd, i) {
+      take(crowd, i)
+      crowd.end(i)
+    },
+  }
 }
 
 function halfClosed(crowd: Crowd, i: number): void {

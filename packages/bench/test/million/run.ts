@@ -9,13 +9,13 @@
  */
 import { setImmediate } from 'node:timers/promises'
 import { assert, memoryLink } from '@sandstorm/libnmio'
-import { ipv4Address, tcb } from '@sandstorm/libtcpip'
+import { ipv4Address, type TcpStats, tcb } from '@sandstorm/libtcpip'
 import { Server } from 'sandstorm'
 import { ClientWire } from '../../src/clientWire.ts'
 import { loadObjects } from '../../src/objects.ts'
 import { markdownTable } from '../../src/report.ts'
 import { Crowd } from './crowd.ts'
-import { HOARDER, KINDS, type Kind, OBJECTS } from './kinds.ts'
+import { HOARDERS, KINDS, type Kind, OBJECTS } from './kinds.ts'
 import { leftovers } from './leftovers.ts'
 import { Random } from './random.ts'
 
@@ -29,7 +29,8 @@ const SEED = 1
 const EPOCH_SEC = 784111777
 /** The stack's millisecond clock wraps in the first minute. */
 const START_MS = 2 ** 31 - 40_000
-const HEAP_GROWTH_MAX = 1 << 20
+// Code that is compiled late, and pages of flat tables that are touched at a new peak
+const HEAP_GROWTH_MAX = 2 << 20
 const RSS_GROWTH_MAX = 16 << 20
 
 export interface Part {
@@ -53,6 +54,7 @@ export interface MillionRun {
   readonly heapGrowthBytes: number
   readonly rssGrowthBytes: number
   readonly drops: Record<string, number>
+  readonly tcp: TcpStats
 }
 
 class Million {
@@ -82,8 +84,14 @@ class Million {
       addresses: [ipv4Address('10.0.0.1', 8)],
       port: SERVER_PORT,
       transmit: 'template',
-      // Half as many can have something in the network: the others wait for their turn.
-      tcp: { maxConnections, maxFlights: maxConnections >> 1, maxPerSource: maxConnections },
+      tcp: {
+        maxConnections,
+        // Half as many can have something in the network: the others wait for their turn.
+        maxFlights: maxConnections >> 1,
+        // So few that cookies have their share of the handshakes.
+        backlog: maxConnections >> 6,
+        maxPerSource: maxConnections,
+      },
       limits: { lingerBytes: 16384 },
       random: () => random.int32(),
       nowUs: this.#nowMs * 1000,
@@ -92,7 +100,7 @@ class Million {
     const fields = this.server.stack.tcp.tcb
     this.crowd = new Crowd({
       wire,
-      kinds: [...KINDS, HOARDER],
+      kinds: [...KINDS, ...HOARDERS],
       capacity: 2 * maxConnections,
       addresses: ADDRESSES,
       random,
@@ -104,11 +112,11 @@ class Million {
     })
   }
 
-  /** More connections at once than there are TCBs, all of which want an answer and take none. */
+  /** More connections at once than there are TCBs; most want an answer, and none takes any. */
   hoard(): void {
     const count = this.#maxConnections + 1000
     for (let n = 0; n < count; n++) {
-      this.crowd.begin(KINDS.length)
+      this.crowd.begin(KINDS.length + (n % 8 < HOARDERS.length ? n % 8 : 0))
       if (n % 50 === 49) this.#turn(1)
     }
   }
@@ -220,6 +228,7 @@ async function run(lives: number, maxConnections: number): Promise<MillionRun> {
     heapGrowthBytes: parts[2].heapBytes - parts[1].heapBytes,
     rssGrowthBytes: parts[2].rssBytes - parts[1].rssBytes,
     drops: server.stats().drops,
+    tcp: server.stats().tcp,
   }
 }
 
