@@ -3,6 +3,7 @@
  * prints a table for people and writes a record for machines; it throws when it cannot measure
  * honestly. One case failing does not keep the others from running, but the exit code tells.
  */
+import { benchIdle } from './idle.ts'
 import { benchLossy } from './lossy.ts'
 import { benchMemory } from './memory.ts'
 import { benchMicro } from './micro.ts'
@@ -16,6 +17,7 @@ const CASES: Readonly<Record<string, Case>> = {
   lossy: benchLossy,
   memory: benchMemory,
   micro: benchMicro,
+  idle: benchIdle,
 }
 
 async function main(argv: readonly string[]): Promise<number> {
