@@ -13,7 +13,9 @@ const MAX_CONNECTIONS = 8192
 
 test('twenty thousand connections, aborted, silent and hostile ones among them, leave nothing', () => {
   const args = ['--expose-gc', RUN, `${LIVES}`, `${MAX_CONNECTIONS}`, '--json']
-  const { stdout, stderr } = spawnSync(process.execPath, args, { encoding: 'utf8' })
+  // A time-out only for what never ends.
+  const options = { encoding: 'utf8', timeout: 300_000 } as const
+  const { stdout, stderr } = spawnSync(process.execPath, args, options)
   const result = JSON.parse(stdout === '' ? '{"faults":["no result"]}' : stdout)
   assert.deepEqual(result.faults, [], stderr)
   assert.equal(result.parts[0].peakConnections, MAX_CONNECTIONS, 'every TCB was in use')
