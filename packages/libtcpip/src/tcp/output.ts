@@ -10,6 +10,7 @@ import { ACK, FIN } from '../wire/tcp.ts'
 import { BUSY } from './application.ts'
 import { END, FRTO, LAST, LOST, NO_FLIGHT, PRR_OUT, SEQ } from './flight.ts'
 import { isReachable } from './neighbour.ts'
+import { tryLargerSegments } from './pathMtu.ts'
 import { hasNew, hasUnsent, pipe } from './pipe.ts'
 import { armTimer, stopTimer } from './rtxTimer.ts'
 import { dataFlags, sendControl } from './segment.ts'
@@ -21,6 +22,7 @@ import {
   FLIGHT,
   MAX_WND,
   MSS,
+  MSS_BEFORE,
   NEED_OUTPUT,
   PERSIST,
   REDUCING,
@@ -64,6 +66,7 @@ function restartAfterIdle(tcp: Tcp, c: number): void {
   if (tcb[c + FLIGHT] !== NO_FLIGHT) return
   if (((tcp.nowMs - tcb[c + SENT_AT]) | 0) * 1000 > tcb[c + RTO_US]) {
     tcp.cc.onIdle(tcb, c, tcp.nowUs)
+    if (tcb[c + MSS_BEFORE] !== 0) tryLargerSegments(tcp, c)
   }
 }
 

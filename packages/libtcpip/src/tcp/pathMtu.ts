@@ -38,6 +38,7 @@ import {
   ISS,
   KIND_IPV6,
   MSS,
+  MSS_BEFORE,
   REMOTE,
   RETRIES,
   RTO_US,
@@ -61,6 +62,9 @@ const BLACK_HOLE_MTUS: readonly number[] = [1280, 576]
 const SUSPICIOUS_TIMEOUTS = 3
 /** Likewise once full segments have passed: then it is rather a path that loses many packets. */
 const SUSPICIOUS_TIMEOUTS_PROVEN = 6
+
+/** Whole minutes after which a connection tries larger segments again. */
+const SMALL_MINUTES = 10
 
 /** The largest packet that may be sent to the peer of `c`, as far as is known. */
 export function pathMtu(tcp: Tcp, c: number): number {
@@ -135,6 +139,23 @@ export function suspectBlackHole(tcp: Tcp, c: number): void {
 const leastMtu = (tcb: Int32Array, c: number): number =>
   tcb[c + FRAME_KEY] & KIND_IPV6 ? MTU_MIN_IPV6 : MTU_MIN
 
+/**
+ * The connection was idle, nothing is in flight: ten minutes after segments became small they get
+ * their size again (RFC 1191 §6.3), or what others have found out meanwhile.
+ */
+export function tryLargerSegments(tcp: Tcp, c: number): void {
+  const tcb = tcp.tcb
+  const word = tcb[c + MSS_BEFORE]
+  if (((minuteOf(tcp) - word) & 0xffff) <= SMALL_MINUTES) return
+  const before = word >>> 16
+  const known = pathMtu(tcp, c) - packetLen(tcb, c, 0)
+  tcb[c + MSS] = tcp.app.segmentBytes(before < known ? before : known)
+  tcb[c + MSS_BEFORE] = 0
+}
+
+/** A clock for MSS_BEFORE, which has 16 bits for it. */
+const minuteOf = (tcp: Tcp): number => Math.floor(tcp.clockMs / 60_000) & 0xffff
+
 function plateauBelow(mtu: number): number {
   for (let i = 0; i < PLATEAUS.length; i++) if (PLATEAUS[i] < mtu) return PLATEAUS[i]
   return MTU_MIN
@@ -168,6 +189,8 @@ function learn(tcp: Tcp, c: number, mtu: number): void {
 function useMtu(tcp: Tcp, c: number, mtu: number): void {
   const tcb = tcp.tcb
   const mss = tcp.app.segmentBytes(mtu - packetLen(tcb, c, 0))
+  const before = tcb[c + MSS_BEFORE] === 0 ? tcb[c + MSS] : tcb[c + MSS_BEFORE] >>> 16
+  tcb[c + MSS_BEFORE] = (before << 16) | minuteOf(tcp)
   tcb[c + MSS] = mss
   const f = tcb[c + FLIGHT]
   const { flights, records } = tcp.flights
