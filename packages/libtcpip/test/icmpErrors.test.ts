@@ -81,7 +81,7 @@ for (const [name, error] of HARD) {
     const t = connecting()
     sendIcmp(t, { ...error, seq: 0 })
     assert.equal(t.state(), 'none')
-    assert.match(t.app.events.join(), /^closed/)
+    assert.equal(t.app.events.join(), 'failed: reset')
     assert.equal(t.tcp.stats.attemptFails, 1)
   })
 }
