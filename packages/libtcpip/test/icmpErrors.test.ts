@@ -4,13 +4,15 @@
  */
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { DROP_NAMES, icmp, ipv4 } from '../src/index.ts'
+import { connect, DROP_NAMES, icmp, ipv4, ipv4Address } from '../src/index.ts'
 import {
   advance,
   established,
   expectSent,
   Host,
+  OUR_PORT,
   PEER_ADDR,
+  PEER_PORT,
   segments,
   send,
   write,
@@ -72,6 +74,35 @@ for (const [name, error] of HARD) {
     assert.equal(t.tcp.halfOpen, 0)
     assert.deepEqual(dropped(t), {})
   })
+}
+
+for (const [name, error] of HARD) {
+  test(`${name} about our SYN tells the application that the peer refused`, () => {
+    const t = connecting()
+    sendIcmp(t, { ...error, seq: 0 })
+    assert.equal(t.state(), 'none')
+    assert.equal(t.app.events.join(), 'failed: reset')
+    assert.equal(t.tcp.stats.attemptFails, 1)
+  })
+}
+
+for (const [name, error] of SOFT) {
+  test(`${name} about our SYN is left to its timer`, () => {
+    const t = connecting()
+    sendIcmp(t, { ...error, seq: 0 })
+    assert.equal(t.state(), 'SYN-SENT')
+    advance(t, 1500)
+    expectSent(t, ['S 0'])
+  })
+}
+
+/** We have sent a SYN, whose number is noted as the SYN-ACK's is elsewhere. */
+function connecting(): Host {
+  const t = new Host()
+  connect(t.tcp, 0, ipv4Address('10.0.0.1'), PEER_PORT, OUR_PORT)
+  t.poll()
+  t.take()
+  return t
 }
 
 for (const [name, error] of SOFT) {

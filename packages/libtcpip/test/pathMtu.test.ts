@@ -258,6 +258,47 @@ function portMss(t: Host, port: number): number {
   return t.field(tcb.MSS, port)
 }
 
+for (const [name, narrow] of [
+  ['a message', (t: Host) => tooBig(t, 1400)],
+  ['time-outs', (t: Host) => advance(t, 2000)],
+] as const) {
+  test(`ten minutes after ${name} an idle connection tries its old size again`, () => {
+    const t = flying()
+    narrow(t)
+    const small = t.field(tcb.MSS)
+    assert.ok(small < 1460)
+    acknowledgeAll(t)
+    advance(t, 590_000)
+    write(t, 3000)
+    assert.equal(t.field(tcb.MSS), small, 'not sooner')
+    acknowledgeAll(t)
+    advance(t, 70_000)
+    write(t, 3000)
+    assert.equal(t.field(tcb.MSS), 1460)
+    assert.ok(lengths(t).includes(1460))
+  })
+}
+
+function acknowledgeAll(t: Host): void {
+  while (t.field(tcb.SND_UNA) !== t.field(tcb.SND_END)) {
+    send(t, { flags: ACK, seq: 1, ack: nxt(t) })
+  }
+  t.take()
+}
+
+test('a connection that tries again keeps to what others have found out', () => {
+  const t = flying()
+  tooBig(t, 1400)
+  acknowledgeAll(t)
+  established(t, { port: 41_000 })
+  advance(t, 500_000)
+  write(t, 20_000, 41_000)
+  tooBig(t, 1300, { port: 41_000 })
+  advance(t, 170_000)
+  write(t, 3000)
+  assert.equal(t.field(tcb.MSS), 1260)
+})
+
 test('the MSS that we offer is about what we receive, whatever the path back', () => {
   const t = flying()
   tooBig(t, 1400)

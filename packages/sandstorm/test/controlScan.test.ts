@@ -75,7 +75,7 @@ describe('a row says', () => {
   test('that a time-out came, and what it did', async () => {
     const c = await only({ autoAck: false, ackEvery: 1000 }, (peer, world) => {
       peer.send(request('/big'))
-      world.settle().pass(1500)
+      world.settle().pass(1000)
     })
     assert.ok(c.backoff >= 1, `${c.backoff} time-outs`)
     assert.equal(c.recovery, 'loss')

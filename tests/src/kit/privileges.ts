@@ -13,6 +13,7 @@ export type Need =
   | 'tun'
   | 'chromium'
   | 'curl'
+  | 'ethtool'
   | 'hping3'
   | 'ip'
   | 'nmap'

@@ -13,6 +13,7 @@ import { TCP_ICMP_SOFT, TCP_ICMP_STRAY } from '../drops.ts'
 import type { IcmpError } from '../icmpError.ts'
 import * as icmp from '../wire/icmp.ts'
 import * as icmpv6 from '../wire/icmpv6.ts'
+import { RESET } from './ending.ts'
 import { onTooBig } from './pathMtu.ts'
 import { le, lt } from './seq.ts'
 import * as state from './state.ts'
@@ -30,7 +31,7 @@ export function onIcmpError(tcp: Tcp, error: IcmpError): number {
   if (state.isSynchronized(tcb[c + STATE]) || !isHard(error)) return TCP_ICMP_SOFT
   tcp.stats.attemptFails++
   tcp.setState(c, state.ABORT)
-  tcp.release(c)
+  tcp.release(c, RESET)
   return OK
 }
 

@@ -20,10 +20,10 @@ import {
 import { agreeOnEcn } from './ecn.ts'
 import { tcpOff } from './ipHeader.ts'
 import { hasRoute, isReachable } from './neighbour.ts'
-import { pathMtu } from './pathMtu.ts'
 import { RTO_AFTER_SYN_LOSS_US, RTO_INITIAL_US, sampleRtt } from './rtt.ts'
 import { startTimer, stopTimer } from './rtxTimer.ts'
 import { initPath, initScales, timestamp, writeSynAck } from './segment.ts'
+import { pathMtu } from './segmentSize.ts'
 import { le } from './seq.ts'
 import * as state from './state.ts'
 import {

@@ -14,6 +14,7 @@ import { isReachable } from './neighbour.ts'
 import { hasNew, hasUnsent, pipe } from './pipe.ts'
 import { armTimer, stopTimer } from './rtxTimer.ts'
 import { dataFlags, sendControl } from './segment.ts'
+import { tryLargerSegments } from './segmentSize.ts'
 import { gt, lt, min } from './seq.ts'
 import * as state from './state.ts'
 import {
@@ -22,6 +23,7 @@ import {
   FLIGHT,
   MAX_WND,
   MSS,
+  MSS_BEFORE,
   NEED_OUTPUT,
   PERSIST,
   REDUCING,
@@ -65,6 +67,7 @@ function restartAfterIdle(tcp: Tcp, c: number): void {
   if (tcb[c + FLIGHT] !== NO_FLIGHT) return
   if (((tcp.nowMs - tcb[c + SENT_AT]) | 0) * 1000 > tcb[c + RTO_US]) {
     tcp.cc.onIdle(tcb, c, tcp.nowUs)
+    if (tcb[c + MSS_BEFORE] !== 0) tryLargerSegments(tcp, c)
   }
 }
 

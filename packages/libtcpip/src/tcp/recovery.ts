@@ -23,13 +23,13 @@ import {
   SEQ,
 } from './flight.ts'
 import { output } from './output.ts'
-import { suspectBlackHole } from './pathMtu.ts'
 import { flightSize, pipe } from './pipe.ts'
 import { beginPrr, onPrrAck } from './prr.ts'
 import { detectLosses, markLostOnRto, noteReordering, onDsack, onRecovered } from './rack.ts'
 import { backOffRto, sampleRtt, sampleTimestamp } from './rtt.ts'
 import { armTimer, startTimer, stopTimer } from './rtxTimer.ts'
 import { settleDuplicates, takeAcked, takeDuplicate, takeSacks } from './scoreboard.ts'
+import { suspectBlackHole } from './segmentSize.ts'
 import { ge, gt, max } from './seq.ts'
 import {
   CWND,

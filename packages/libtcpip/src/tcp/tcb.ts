@@ -64,8 +64,9 @@ export const LIST_NEXT = 49
 // Limits
 export const CHALLENGES = 50 // when and how many, packed (challenge.ts)
 export const ISS = 51 // our SYN's number
+export const MSS_BEFORE = 52 // MSS before the path turned out narrow, and when (segmentSize.ts); 0: it has not
 
-export const TCB_STRIDE = 52
+export const TCB_STRIDE = 53
 
 // In SCALES
 export const RECEIVE_SCALE_SHIFT = 8

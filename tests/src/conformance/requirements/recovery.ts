@@ -91,9 +91,10 @@ export const RECOVERY: Section = {
       text: 'The time-out of data doubles each time, and only the first segment is repeated',
       long: true,
       run: async (p: Probe) => {
+        // So small that nobody takes the silence for a path that swallows large packets.
         const flow = await p.open({ rttMs: 10 })
-        flow.app?.write(1460)
-        const at = [(await flow.expect('P.', { len: 1460 })).atMs]
+        flow.app?.write(500)
+        const at = [(await flow.expect('P.', { len: 500 })).atMs]
         for (let i = 0; i < 6; i++) at.push((await flow.expect('P.', { seq: 1 }, 15_000)).atMs)
         const gaps = at.slice(1).map((ms, i) => ms - at[i])
         // The first may be a tail loss probe, sent before the time-out.
