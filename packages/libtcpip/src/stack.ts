@@ -44,9 +44,9 @@ export interface StackOptions {
   app: Application
   congestion: CongestionControl
   tcp?: Partial<TcpConfig>
-  ndp?: Partial<NdpOptions>
+  ndp?: Partial<NdpOptions> | undefined
   /** Hears that somebody else has, or wants, this IPv6 address of ours, once per packet that says so. */
-  onConflict?: (address: IpAddress) => void
+  onConflict?: ((address: IpAddress) => void) | undefined
   /** Secret int32s for keys; asked at construction only. */
   random: () => number
   /** The clock at construction, microseconds. */
