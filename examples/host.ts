@@ -52,8 +52,8 @@ function makeHost(device: Device, address: string): Host {
 
 /** 10.77.0.2 on a TAP of its own, `sand0`, of which the kernel is 10.77.0.1. */
 export function tapHost(): Host {
-  const serverAddress = '10.77.0.2/24'
-  const tap = openTap({ hostAddress: '10.77.0.1/24', serverAddress, offloads: true })
+  const addresses = { hostAddresses: ['10.77.0.1/24'], serverAddresses: ['10.77.0.2/24'] }
+  const tap = openTap({ ...addresses, offloads: true })
   process.once('exit', () => closeTap(tap))
   const region = new Region(tapRegionBytes(tap) + HOST_BYTES)
   return makeHost(new TapDevice(tap, region, region), '10.77.0.2')

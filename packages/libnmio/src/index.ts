@@ -25,6 +25,7 @@ export { type MemoryLinkOptions, MemoryPort, memoryLink } from './memory.ts'
 export { SysError } from './sys/errno.ts'
 export {
   hasNetAdmin,
+  ipv6Problem,
   kernelRelease,
   koffiProblem,
   type PersistentTap,

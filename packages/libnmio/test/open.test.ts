@@ -2,11 +2,12 @@
 import assert from 'node:assert/strict'
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
+import { readFileSync, writeFileSync } from 'node:fs'
 import { afterEach, test } from 'node:test'
 import { closeTap, openTap, SysError, type TapHandle, type TapOptions } from '../src/index.ts'
 import { addAddress, listAddresses, listRoutes, setLink } from '../src/sys/links.ts'
 import { parsePrefix, prefixText } from '../src/sys/prefix.ts'
-import { persistentTaps } from '../src/sys/probe.ts'
+import { ipv6Problem, persistentTaps } from '../src/sys/probe.ts'
 import { ownNamespace, tapProblem, unless, withoutNetAdmin } from './privileges.ts'
 import { deleteLink, findLink, makePersistentTap } from './taps.ts'
 
@@ -44,10 +45,50 @@ afterEach(() => {
 })
 
 test(
+  'an IPv6 address is there at once, with its route and without duplicate address detection',
+  needsTap,
+  () => {
+    open({ hostAddresses: ['10.77.0.1/24', 'fd77::1/64'], serverAddresses: ['fd77::2/64'] })
+    const index = findLink('tt0')?.index
+    const prefixes = listAddresses()
+      .filter(a => a.index === index)
+      .map(a => prefixText(a.prefix))
+    assert.ok(prefixes.includes('10.77.0.1/24') && prefixes.includes('fd77::1/64'), `${prefixes}`)
+    const routes = listRoutes()
+      .filter(r => r.index === index)
+      .map(r => prefixText(r.prefix))
+    assert.ok(routes.includes('fd77::/64'), `${routes}`)
+    const state = readFileSync('/proc/net/if_inet6', 'latin1')
+    // Index, prefix length, scope, flags (linux/if_addr.h): permanent, and not tentative.
+    assert.match(state, /^fd770{27}1 \w\w 40 00 82 +tt0$/m)
+  },
+)
+
+test('an IPv6 address or subnet that something else has is refused', needsTap, () => {
+  open({ name: 'tt1', hostAddresses: ['fd77::1/64'] })
+  assert.match(refusal({ hostAddresses: ['fd77::1/64'] }), /tt1 has it/)
+  assert.match(refusal({ hostAddresses: ['fd77::9/64'] }), /is routed to tt1/)
+  const wider = { hostAddresses: ['fd77:0:0:1::1/48'] }
+  assert.match(refusal({ ...wider, serverAddresses: ['fd77::2/48'] }), /is routed to tt1/)
+  open({ ...wider, serverAddresses: ['fd77:0:0:1::2/48'] })
+})
+
+test('a host without IPv6 says so, and what would mend it', needsTap, () => {
+  const file = '/proc/sys/net/ipv6/conf/default/disable_ipv6'
+  assert.equal(ipv6Problem('tt0'), '')
+  writeFileSync(file, '1')
+  assert.match(ipv6Problem('tt0'), /sysctl -w net\.ipv6\.conf\.default\.disable_ipv6=0/)
+  open({})
+  assert.match(ipv6Problem('tt0'), /net\.ipv6\.conf\.tt0/)
+  writeFileSync(file, '0')
+  assert.match(ipv6Problem('tt0'), /net\.ipv6\.conf\.tt0/, 'the interface was made before')
+})
+
+test(
   'a TAP is made with its address, MTU and queue length, up, and goes when closed',
   needsTap,
   () => {
-    const handle = open({ hostAddress: '10.77.0.1/24', mtu: 1400 })
+    const handle = open({ hostAddresses: ['10.77.0.1/24'], mtu: 1400 })
     const link = findLink('tt0')
     assert.ok(link !== undefined)
     assert.deepEqual(
@@ -84,7 +125,7 @@ test(
   needsTap,
   () => {
     for (const multiQueue of [false, true]) {
-      const first = open({ multiQueue, hostAddress: '10.77.0.1/24' })
+      const first = open({ multiQueue, hostAddresses: ['10.77.0.1/24'] })
       assert.match(refusal({ multiQueue }), /^tap tt0: .*\(EBUSY\): another running program has it/)
       assert.ok(findLink('tt0')?.up)
       closeTap(first)
@@ -97,10 +138,10 @@ test('an interface that is no TAP is left alone', needsTap, () => {
 })
 
 test('an address that the machine has elsewhere is refused, for either side', needsTap, () => {
-  open({ name: 'tt1', hostAddress: '10.77.0.1/24' })
-  const host = refusal({ hostAddress: '10.77.0.1/24' })
+  open({ name: 'tt1', hostAddresses: ['10.77.0.1/24'] })
+  const host = refusal({ hostAddresses: ['10.77.0.1/24'] })
   assert.match(host, /^address 10\.77\.0\.1: .*\(EADDRINUSE\): tt1 has it; choose another/)
-  const server = refusal({ hostAddress: '10.78.0.1/24', serverAddress: '10.77.0.1/24' })
+  const server = refusal({ hostAddresses: ['10.78.0.1/24'], serverAddresses: ['10.77.0.1/24'] })
   assert.match(server, /^address 10\.77\.0\.1: .*tt1 has it/)
   assert.equal(findLink('tt0'), undefined, 'nothing was made')
 })
@@ -108,24 +149,24 @@ test('an address that the machine has elsewhere is refused, for either side', ne
 test('an address on an interface that is down counts as well', needsTap, () => {
   makePersistentTap('tt1', 0)
   addAddress(findLink('tt1')?.index ?? 0, parsePrefix('10.77.0.1/24')!)
-  assert.match(refusal({ hostAddress: '10.77.0.1/24' }), /tt1 has it/)
+  assert.match(refusal({ hostAddresses: ['10.77.0.1/24'] }), /tt1 has it/)
 })
 
 test('a subnet that is routed elsewhere is refused, a wider route is not', needsTap, () => {
-  open({ name: 'tt1', hostAddress: '10.77.0.1/24' })
-  const same = refusal({ hostAddress: '10.77.0.9/24', serverAddress: '10.77.0.10/24' })
+  open({ name: 'tt1', hostAddresses: ['10.77.0.1/24'] })
+  const same = refusal({ hostAddresses: ['10.77.0.9/24'], serverAddresses: ['10.77.0.10/24'] })
   assert.match(
     same,
     /^subnet 10\.77\.0\.9\/24: .*\(EADDRINUSE\): 10\.77\.0\.0\/24 is routed to tt1/,
   )
-  const wider = { hostAddress: '10.77.9.1/16' }
-  assert.match(refusal({ ...wider, serverAddress: '10.77.0.10/16' }), /is routed to tt1/)
-  open({ ...wider, serverAddress: '10.77.9.2/16' })
+  const wider = { hostAddresses: ['10.77.9.1/16'] }
+  assert.match(refusal({ ...wider, serverAddresses: ['10.77.0.10/16'] }), /is routed to tt1/)
+  open({ ...wider, serverAddresses: ['10.77.9.2/16'] })
 })
 
 test('without CAP_NET_ADMIN the message holds the commands that help', needsTap, () => {
   withoutNetAdmin(() => {
-    const message = refusal({ hostAddress: '10.77.0.1/24' })
+    const message = refusal({ hostAddresses: ['10.77.0.1/24'] })
     assert.match(message, /^create tap tt0: operation not permitted \(EPERM\): run with sudo; or /)
     assert.match(message, /sudo ip tuntap add dev tt0 mode tap user \S+ && sudo ip address add /)
     assert.match(message, /10\.77\.0\.1\/24 dev tt0 && sudo ip link set tt0 up/)
@@ -140,7 +181,7 @@ test('a persistent TAP that is ready is used without any right, and stays', need
     addAddress(index, parsePrefix('10.77.0.1/24')!)
     setLink(index, { up: true, mtu: 1300 })
     withoutNetAdmin(() => {
-      const handle = open({ hostAddress: '10.77.0.1/24' })
+      const handle = open({ hostAddresses: ['10.77.0.1/24'] })
       assert.deepEqual([handle.persistent, handle.mtu], [true, 1300])
       assert.equal(findLink('tt0')?.carrier, true)
       assert.match(refusal({}), /^tap tt0: .*\(EBUSY\)/)
@@ -184,14 +225,14 @@ test(
   () => {
     makePersistentTap('tt0', 0)
     withoutNetAdmin(() => {
-      const address = refusal({ hostAddress: '10.77.0.1/24' })
+      const address = refusal({ hostAddresses: ['10.77.0.1/24'] })
       assert.match(
         address,
         /^configure tap tt0: .*EPERM.*sudo ip address add 10\.77\.0\.1\/24 dev tt0$/,
       )
       assert.match(refusal({ mtu: 1400 }), /EPERM.*sudo ip link set tt0 up mtu 1400/)
     })
-    open({ hostAddress: '10.77.0.1/24', mtu: 1400 })
+    open({ hostAddresses: ['10.77.0.1/24'], mtu: 1400 })
     assert.deepEqual(addressesOf('tt0'), ['10.77.0.1/24'])
     assert.equal(findLink('tt0')?.mtu, 1400)
   },
@@ -214,9 +255,12 @@ test('words that are no name, MTU or address are named before anything is made',
     [{ mtu: 67 }, /^tap: MTU 67.*give 68 to 65521/],
     [{ mtu: 65522 }, /^tap: MTU 65522/],
     [{ mtu: Number.NaN }, /^tap: MTU NaN/],
-    [{ hostAddress: '10.77.0.256/24' }, /^tap: host address 10\.77\.0\.256\/24/],
-    [{ serverAddress: 'x' }, /^tap: server address x/],
-    [{ hostAddress: '10.0.0.1/24', serverAddress: '10.0.0.1/24' }, /two different addresses/],
+    [{ hostAddresses: ['10.77.0.256/24'] }, /^tap: host address 10\.77\.0\.256\/24/],
+    [{ serverAddresses: ['x'] }, /^tap: server address x/],
+    [
+      { hostAddresses: ['10.0.0.1/24'], serverAddresses: ['10.0.0.1/24'] },
+      /two different addresses/,
+    ],
   ]
   for (const [options, message] of cases) assert.match(refusal(options), message)
 })

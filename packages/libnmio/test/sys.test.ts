@@ -62,13 +62,18 @@ test('a C string keeps its closing zero', () => {
 })
 
 test('a prefix is read and written', () => {
-  for (const text of ['10.77.0.1/24', '0.0.0.0/0', '255.255.255.255/32']) {
+  const four = ['10.77.0.1/24', '0.0.0.0/0', '255.255.255.255/32']
+  const six = ['fd77::1/64', '::/0', '::1/128', '1:2:3:4:5:6:7:8/127', '2001:db8::/32']
+  for (const text of [...four, ...six]) {
     assert.equal(prefixText(prefix(text)), text)
   }
   assert.equal(prefixText(prefix('10.0.0.1')), '10.0.0.1/32')
   const bytes = Uint8Array.of(0xfd, 0x77, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0x10, 1)
   assert.equal(prefixText({ bytes, len: 64 }), 'fd77::1001/64')
-  for (const text of ['', '10.0.0/8', '10.0.0.1/', '10.0.0.1/33', '10.0.0.1/-1', '10.0.0.1/2x']) {
+  assert.equal(prefixText(prefix('FD77:0::1')), 'fd77::1/128')
+  assert.deepEqual([...prefix('64:ff9b::10.0.0.1/96').bytes.slice(12)], [10, 0, 0, 1])
+  const bad4 = ['', '10.0.0/8', '10.0.0.1/', '10.0.0.1/33', '10.0.0.1/-1', '10.0.0.1/2x']
+  for (const text of [...bad4, 'fd77::1/129', 'fd77::1%lo/64', 'fd77:::1', 'fd77/64']) {
     assert.equal(parsePrefix(text), undefined, text)
   }
 })

@@ -55,8 +55,8 @@ function bench(offloads: boolean, arpKnown = true): Bench {
   const handle = openTap({
     name: NAME,
     mtu: MTU,
-    hostAddress,
-    serverAddress: '10.77.0.2',
+    hostAddresses: [hostAddress],
+    serverAddresses: ['10.77.0.2'],
     offloads,
   })
   closers.push(() => closeTap(handle))

@@ -5,23 +5,38 @@
  * caller may, and the same frames, clock and random numbers give the same frames out.
  */
 import { Arp, ETH_NOT_OURS, ETH_TYPE, ethernet, OK } from '@sandstorm/libeth'
-import type { Device, FramePool } from '@sandstorm/libnmio'
+import { assert, type Device, type FramePool } from '@sandstorm/libnmio'
 import { Addresses, type IpAddress } from './addresses.ts'
 import { IcmpError } from './icmpError.ts'
+import { ERRORS_BURST, ERRORS_PER_SECOND } from './icmpv6Error.ts'
+import { Icmpv6Output } from './icmpv6Output.ts'
 import type { IpHost } from './ipHost.ts'
 import { ipv4Input } from './ipv4Input.ts'
+import { Ipv6Headers } from './ipv6Headers.ts'
+import type { Ipv6Host } from './ipv6Host.ts'
+import { ipv6Input } from './ipv6Input.ts'
+import { Ndp, type NdpOptions } from './ndp/ndp.ts'
+import { TokenBucket } from './rateLimit.ts'
 import type { Application } from './tcp/application.ts'
 import { isSuperseded } from './tcp/coalesce.ts'
 import type { CongestionControl } from './tcp/congestion.ts'
+import { onIcmpError } from './tcp/icmpErrors.ts'
+import { input as tcpInput } from './tcp/input.ts'
+import { KIND_IPV6 } from './tcp/tcb.ts'
 import { TCP_DEFAULTS, Tcp, type TcpConfig } from './tcp/tcp.ts'
 import { idleMs, runTimers } from './tcp/timers.ts'
 import { runWork } from './tcp/work.ts'
+import * as ipv4 from './wire/ipv4.ts'
+import * as ipv6 from './wire/ipv6.ts'
 
 export interface StackOptions {
   device: Device
   /** Frames in the device's region, for headers and everything that is sent. */
   frames: FramePool
-  /** Our addresses with their subnets, 1 to 16. */
+  /**
+   * Our addresses with their subnets, 1 to 16. Where one is IPv6 and none link-local, the one that
+   * comes with our hardware address joins them, behind all others.
+   */
   addresses: readonly IpAddress[]
   /** The way to everybody who is on none of these subnets, for each version; default: none. */
   gateway?: IpAddress | undefined
@@ -29,28 +44,56 @@ export interface StackOptions {
   app: Application
   congestion: CongestionControl
   tcp?: Partial<TcpConfig>
+  ndp?: Partial<NdpOptions> | undefined
+  /** Hears that somebody else has, or wants, this IPv6 address of ours, once per packet that says so. */
+  onConflict?: ((address: IpAddress) => void) | undefined
   /** Secret int32s for keys; asked at construction only. */
   random: () => number
   /** The clock at construction, microseconds. */
   nowUs: number
 }
 
-export class Stack implements IpHost {
+export class Stack implements IpHost, Ipv6Host {
   readonly device: Device
   readonly frames: FramePool
   readonly arp: Arp
+  readonly ndp: Ndp
   readonly tcp: Tcp
   readonly addresses: Addresses
+  // What IPv6 input works with (ipv6Host.ts)
+  readonly output: Icmpv6Output
+  readonly headers: Ipv6Headers = new Ipv6Headers()
   readonly icmpError: IcmpError = new IcmpError()
+  readonly errorLimit: TokenBucket = new TokenBucket(ERRORS_PER_SECOND, ERRORS_BURST)
+  readonly hopLimit: number
   #arpDueMs = 0
+  #ndpDueMs = 0
 
   constructor(options: StackOptions) {
-    this.device = options.device
-    this.frames = options.frames
-    this.addresses = new Addresses(options.addresses, options)
-    this.arp = new Arp(this, this.addresses.ipv4)
+    const { device, frames } = options
+    const addresses = withLinkLocal(options.addresses, device.mac)
+    const list6 = addresses.filter(({ version }) => version === 6)
+    assert(list6.length === 0 || device.mtu >= ipv6.MTU_MIN, 'IPv6 needs an MTU of 1280 bytes')
     const config = { ...TCP_DEFAULTS, ...options.tcp }
+    this.device = device
+    this.frames = frames
+    this.addresses = new Addresses(addresses, options)
+    this.arp = new Arp(this, this.addresses.ipv4)
+    this.output = new Icmpv6Output(device, frames)
+    const words = list6.map(({ w0, w1, w2, w3 }) => Int32Array.of(w0, w1, w2, w3))
+    const onConflict = (i: number): void => options.onConflict?.(list6[i])
+    this.ndp = new Ndp(this.output, words, onConflict, options.ndp)
+    this.hopLimit = config.ttl
     this.tcp = new Tcp(this, options.app, options.congestion, config, options.random, options.nowUs)
+  }
+
+  /**
+   * Tells the link who we are, and begins to use our IPv6 addresses, once nobody else turned out to
+   * have them (RFC 4862 §5.4). To be called once, before the first `poll`, which flushes it.
+   */
+  start(): void {
+    this.arp.announce(this.tcp.clockMs)
+    if (this.ndp.own.count > 0) this.ndp.start(this.tcp.clockMs)
   }
 
   /** One batch, from receive ring to transmit ring; returns the number of frames received. */
@@ -66,6 +109,7 @@ export class Stack implements IpHost {
     let cutShort = runWork(this.tcp)
     // Last, since all of the above may have asked for an address.
     this.#arpDueMs = this.arp.tick(this.tcp.clockMs)
+    this.#ndpDueMs = this.ndp.tick(this.tcp.clockMs)
     device.flush()
     // A device that sends at once has room again: go on, so that nobody waits with work to do.
     while (this.#reclaim() > 0 && cutShort) {
@@ -78,31 +122,64 @@ export class Stack implements IpHost {
   /** One frame; returns OK or the reason why it was dropped. */
   input(off: number, len: number, rxFlags: number): number {
     const view = this.device.region.view
+    const { macHi, macLo, clockMs } = this.tcp
     const reason = ethernet.check(view, off, len)
     if (reason !== OK) return this.drop(reason)
     const dstHi = ethernet.dstHi(view, off)
-    const ours = dstHi === this.tcp.macHi && ethernet.dstLo(view, off) === this.tcp.macLo
-    if (!ours && (dstHi & ethernet.GROUP_BIT) === 0) return this.drop(ETH_NOT_OURS)
+    const dstLo = ethernet.dstLo(view, off)
+    const ours = dstHi === macHi && dstLo === macLo
+    if (!ours && !this.#isOurGroup(dstHi, dstLo)) return this.drop(ETH_NOT_OURS)
     const type = ethernet.type(view, off)
     if (type === ethernet.TYPE_IPV4) return ipv4Input(this, off, len, rxFlags)
+    if (type === ethernet.TYPE_IPV6 && this.ndp.own.count > 0) {
+      return ipv6Input(this, off, len, rxFlags, clockMs)
+    }
     if (type === ethernet.TYPE_ARP) {
-      const arpReason = this.arp.input(off, len, this.tcp.clockMs)
+      const arpReason = this.arp.input(off, len, clockMs)
       return arpReason === OK ? OK : this.drop(arpReason)
     }
     return this.drop(ETH_TYPE)
   }
 
+  /** As `Ipv6Host` says: tells TCP between whom the segment goes, and hands it on. */
+  onTcp6(ip: number, off: number, len: number, rxFlags: number): number {
+    const view = this.device.region.view
+    const seg = this.tcp.segment
+    seg.remote0 = ipv6.src(view, ip, 0)
+    seg.remote1 = ipv6.src(view, ip, 1)
+    seg.remote2 = ipv6.src(view, ip, 2)
+    seg.remote3 = ipv6.src(view, ip, 3)
+    seg.local = this.addresses.findV6(
+      ipv6.dst(view, ip, 0),
+      ipv6.dst(view, ip, 1),
+      ipv6.dst(view, ip, 2),
+      ipv6.dst(view, ip, 3),
+    )
+    seg.kind = KIND_IPV6
+    seg.ecn = ipv6.trafficClass(view, ip) & ipv4.ECN_MASK
+    return tcpInput(this.tcp, ipv6.pseudoSum(view, ip, ipv6.PROTO_TCP, len), off, len, rxFlags)
+  }
+
+  /** As `Ipv6Host` says. */
+  onIcmpError(error: IcmpError): number {
+    return onIcmpError(this.tcp, error)
+  }
+
   /** Microseconds from the last `poll` until the next has something to do without a frame; -1: nothing is planned. */
   idleUs(): number {
-    const timers = idleMs(this.tcp)
-    const arp = this.#arpDueMs < 0 ? -1 : this.#arpDueMs
-    const ms = timers < 0 ? arp : arp < 0 ? timers : Math.min(timers, arp)
+    const ms = earlier(idleMs(this.tcp), earlier(this.#arpDueMs, this.#ndpDueMs))
     return ms < 0 ? -1 : ms * 1000
   }
 
   /** Counts a drop and returns its reason. */
   drop(reason: number): number {
     return this.tcp.drop(reason)
+  }
+
+  /** Broadcast, and of the groups of IPv6 (33:33:…) those that we are in. */
+  #isOurGroup(dstHi: number, dstLo: number): boolean {
+    if (dstHi === ipv6.GROUP_MAC_HI) return this.ndp.own.isOurGroupMac(dstHi, dstLo)
+    return (dstHi & ethernet.GROUP_BIT) !== 0
   }
 
   /** Does frame `i + 1` of the batch make frame `i` superfluous? */
@@ -116,4 +193,18 @@ export class Stack implements IpHost {
     for (let i = 0; i < count; i++) this.frames.complete(this.device.doneOff[i])
     return count
   }
+}
+
+/** The earlier of two delays; a negative one never comes. */
+function earlier(a: number, b: number): number {
+  if (a < 0 || b < 0) return a < 0 ? b : a
+  return a < b ? a : b
+}
+
+/** Neighbour discovery and listener reports speak from a link-local address (RFC 4291 §2.8). */
+function withLinkLocal(list: readonly IpAddress[], mac: Uint8Array): readonly IpAddress[] {
+  const list6 = list.filter(({ version }) => version === 6)
+  if (list6.length === 0 || list6.some(({ w0 }) => ipv6.isLinkLocal(w0))) return list
+  const [w0, w1, w2, w3] = ipv6.linkLocalOf(mac)
+  return [...list, { version: 6, w0, w1, w2, w3, prefixLen: 64 }]
 }

@@ -13,6 +13,7 @@ import {
   write,
 } from './kit/host.ts'
 import { ACK, FIN, PSH, RST } from './kit/segment.ts'
+import { testIpv4 } from './kit/version.ts'
 
 const NOP = 1
 
@@ -71,7 +72,7 @@ test('one at a time or in one batch, ACKs open the same window and call out the 
   assert.equal(outcome(false), outcome(true))
 })
 
-test('a damaged last ACK is no worse than lost ones: the next repairs it', () => {
+testIpv4('a damaged last ACK is no worse than lost ones: the next repairs it', () => {
   const t = new Host()
   established(t)
   write(t, 14_600)

@@ -6,6 +6,7 @@ import { drops, tcb } from '../src/index.ts'
 import * as ipv4 from '../src/wire/ipv4.ts'
 import { advance, established, expectEmpty, expectSent, Host, OUR_ADDR, send } from './kit/host.ts'
 import { ACK, FIN, mssOption, RST, SYN, wscaleOption } from './kit/segment.ts'
+import { testIpv4 } from './kit/version.ts'
 
 const timesOf = (t: Host, ms: number, stepMs: number): number[] => {
   const times: number[] = []
@@ -41,7 +42,7 @@ test('window scale is answered when offered, and its shift is at most 14', () =>
   }
 })
 
-test('the MSS to send with: 536 if absent, at least 48, at most what our MTU allows', () => {
+testIpv4('the MSS to send with: 536 if absent, at least 48, at most what our MTU allows', () => {
   for (const [option, mss] of [
     [[], 536],
     [mssOption(0), 536],
@@ -187,7 +188,7 @@ test('without a free TCB a SYN is dropped in silence', () => {
   assert.equal(t.take().length, 1)
 })
 
-test('a SYN from our own address is dropped (LAND)', () => {
+testIpv4('a SYN from our own address is dropped (LAND)', () => {
   const t = new Host()
   send(t, { flags: SYN, src: OUR_ADDR, port: 80 })
   expectSent(t, [])
@@ -195,7 +196,7 @@ test('a SYN from our own address is dropped (LAND)', () => {
   assert.equal(t.tcp.pool.usedCount, 0)
 })
 
-test('a SYN from beyond the subnet takes no place, since there is no way back', () => {
+testIpv4('a SYN from beyond the subnet takes no place, since there is no way back', () => {
   const t = new Host()
   send(t, { flags: SYN, src: ipv4.parse('192.0.2.1') })
   expectSent(t, [])

@@ -7,6 +7,7 @@ import { test } from 'node:test'
 import { TCP_DEFAULTS, tcb } from '../src/index.ts'
 import { advance, established, expectEmpty, expectSent, Host, send, write } from './kit/host.ts'
 import { ACK, FIN, RST, setTcpChecksum, URG } from './kit/segment.ts'
+import { testIpv4 } from './kit/version.ts'
 
 const HOUR = 3_600_000
 const URGENT = 14 + 20 + 18
@@ -26,7 +27,7 @@ test('without being asked for there are none (MUST-25)', () => {
   assert.equal(t.state(), 'ESTABLISHED')
 })
 
-test('two hours by default (MUST-28), then nine, 75 s apart, then the end', () => {
+testIpv4('two hours by default (MUST-28), then nine, 75 s apart, then the end', () => {
   assert.equal(TCP_DEFAULTS.keepAliveIdleMs, 2 * HOUR)
   const t = keepingAlive()
   advance(t, 2 * HOUR - 1)
@@ -167,25 +168,28 @@ test('a shut window that is answered for is no time-out (MUST-37), silence befor
   assert.equal(t.state(), 'none')
 })
 
-test('urgent bytes are bytes like others, wherever the pointer points (MUST-30 … MUST-33)', () => {
-  for (const pointer of [0, 1, 5, 10, 11, 1000, 65_535]) {
-    const t = new Host()
-    established(t)
-    send(t, {
-      flags: ACK | URG,
-      seq: 1,
-      ack: 1,
-      data: Uint8Array.from([1, 2, 3, 4, 5, 6, 7, 8, 9, 10]),
-      spoil: (view, off) => {
-        view.setUint16(off + URGENT, pointer)
-        setTcpChecksum(view, off)
-      },
-    })
-    assert.deepEqual(t.app.received, [1, 2, 3, 4, 5, 6, 7, 8, 9, 10], `pointer ${pointer}`)
-    expectSent(t, ['. 1 ack 11'])
-    assert.equal(t.field(tcb.RCV_NXT), (t.irs + 11) | 0)
-  }
-})
+testIpv4(
+  'urgent bytes are bytes like others, wherever the pointer points (MUST-30 … MUST-33)',
+  () => {
+    for (const pointer of [0, 1, 5, 10, 11, 1000, 65_535]) {
+      const t = new Host()
+      established(t)
+      send(t, {
+        flags: ACK | URG,
+        seq: 1,
+        ack: 1,
+        data: Uint8Array.from([1, 2, 3, 4, 5, 6, 7, 8, 9, 10]),
+        spoil: (view, off) => {
+          view.setUint16(off + URGENT, pointer)
+          setTcpChecksum(view, off)
+        },
+      })
+      assert.deepEqual(t.app.received, [1, 2, 3, 4, 5, 6, 7, 8, 9, 10], `pointer ${pointer}`)
+      expectSent(t, ['. 1 ack 11'])
+      assert.equal(t.field(tcb.RCV_NXT), (t.irs + 11) | 0)
+    }
+  },
+)
 
 test('with the window shut, urgent and reset segments still count (MUST-66)', () => {
   const t = new Host({ tcp: { receiveWindow: 1000 } })

@@ -7,6 +7,7 @@ import { CHALLENGE_MAX } from '../src/tcp/challenge.ts'
 import { advance, established, expectSent, Host, type Script, send, write } from './kit/host.ts'
 import { Random } from './kit/random.ts'
 import { ACK, FIN, RST, SYN } from './kit/segment.ts'
+import { testIpv4 } from './kit/version.ts'
 
 /** What each of these does to an established connection is answered with one ACK. */
 const FORGED: [string, Script][] = [
@@ -105,7 +106,7 @@ function routed(seed: number): Host {
   return t
 }
 
-test('RSTs for no connection come in a generous burst, then at a rate', () => {
+testIpv4('RSTs for no connection come in a generous burst, then at a rate', () => {
   const t = routed(1)
   const burst = rstsFor(t, 2000, '10.0.0.1')
   assert.ok(burst > 250 && burst <= 400, `${burst} RSTs`)
@@ -116,7 +117,7 @@ test('RSTs for no connection come in a generous burst, then at a rate', () => {
   assert.ok(later > 100 && later <= 200, `${later} RSTs after a second`)
 })
 
-test('a source that is answered no more takes nothing from others, but for one in 64', () => {
+testIpv4('a source that is answered no more takes nothing from others, but for one in 64', () => {
   const t = routed(2)
   rstsFor(t, 2000, '10.0.0.1')
   let refused = 0

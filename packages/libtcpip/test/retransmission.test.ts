@@ -15,6 +15,7 @@ import {
   write,
 } from './kit/host.ts'
 import { ACK, RST } from './kit/segment.ts'
+import { testIpv4 } from './kit/version.ts'
 
 test('RTO 200 ms above SRTT at least, doubled each time; only the first segment is repeated', () => {
   const t = new Host()
@@ -208,16 +209,19 @@ test('sending works across 2^31 and 2^32', () => {
   }
 })
 
-test('a time-out with the neighbour gone asks for it again, and goes on when it is back', () => {
-  const t = new Host()
-  established(t, { mss: 536, rttMs: 10 })
-  write(t, 3000)
-  t.answersArp = false
-  advance(t, 100_000)
-  const arps = t.take().filter(frame => frame.line.startsWith('ARP, Request'))
-  assert.ok(arps.length >= 3)
-  t.answersArp = true
-  advance(t, 10_000)
-  assert.ok(t.take().some(frame => frame.segment?.data.length === 536))
-  assert.equal(t.state(), 'ESTABLISHED')
-})
+testIpv4(
+  'a time-out with the neighbour gone asks for it again, and goes on when it is back',
+  () => {
+    const t = new Host()
+    established(t, { mss: 536, rttMs: 10 })
+    write(t, 3000)
+    t.answersArp = false
+    advance(t, 100_000)
+    const arps = t.take().filter(frame => frame.line.startsWith('ARP, Request'))
+    assert.ok(arps.length >= 3)
+    t.answersArp = true
+    advance(t, 10_000)
+    assert.ok(t.take().some(frame => frame.segment?.data.length === 536))
+    assert.equal(t.state(), 'ESTABLISHED')
+  },
+)

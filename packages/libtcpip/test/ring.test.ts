@@ -16,6 +16,7 @@ import {
   write,
 } from './kit/host.ts'
 import { ACK, RST, SYN } from './kit/segment.ts'
+import { testIpv4 } from './kit/version.ts'
 
 test('with a ring of 8, ten segments go out as room comes, without a time-out', () => {
   const t = new Host({ ringSize: 8 })
@@ -102,7 +103,7 @@ test('a device that sends at once: nobody is left waiting when poll returns, tho
   assert.equal(t.take().length, 10)
 })
 
-test('an unknown neighbour is asked for, and answered when it is known', () => {
+testIpv4('an unknown neighbour is asked for, and answered when it is known', () => {
   const t = new Host({ resolved: false })
   send(t, { flags: SYN })
   expectSent(t, ['ARP, Request who-has 10.0.0.1 tell 10.0.0.2, length 28'])
@@ -110,28 +111,31 @@ test('an unknown neighbour is asked for, and answered when it is known', () => {
   expectSent(t, ['S. 0 ack 1'])
 })
 
-test('a neighbour that never answers: one request a second while it matters, then all is forgotten', () => {
-  const t = new Host({ resolved: false, tcp: { backlog: 1 } })
-  send(t, { flags: SYN })
-  let requests = 0
-  for (let second = 0; second < 70; second++) {
-    // Other traffic keeps the stack busy.
-    for (let i = 0; i < 10; i++) {
-      advance(t, 100)
-      t.poll()
+testIpv4(
+  'a neighbour that never answers: one request a second while it matters, then all is forgotten',
+  () => {
+    const t = new Host({ resolved: false, tcp: { backlog: 1 } })
+    send(t, { flags: SYN })
+    let requests = 0
+    for (let second = 0; second < 70; second++) {
+      // Other traffic keeps the stack busy.
+      for (let i = 0; i < 10; i++) {
+        advance(t, 100)
+        t.poll()
+      }
+      const count = t.take().length
+      assert.ok(count <= 2, `${count} requests in a second`)
+      requests += count
     }
-    const count = t.take().length
-    assert.ok(count <= 2, `${count} requests in a second`)
-    requests += count
-  }
-  assert.ok(requests > 3 && requests <= 66)
-  expectEmpty(t)
-  t.answersArp = true
-  sendArp(t, arpPacket.REQUEST)
-  t.take()
-  send(t, { flags: SYN })
-  expectSent(t, ['S. 0 ack 1'])
-})
+    assert.ok(requests > 3 && requests <= 66)
+    expectEmpty(t)
+    t.answersArp = true
+    sendArp(t, arpPacket.REQUEST)
+    t.take()
+    send(t, { flags: SYN })
+    expectSent(t, ['S. 0 ack 1'])
+  },
+)
 
 test('a lost ARP request is repeated a second later, whatever asked for it', () => {
   const t = new Host({ resolved: false })
@@ -154,17 +158,20 @@ test('the table of neighbours moves with the peer: its new hardware address is u
   expectEmpty(t)
 })
 
-test('progress shows that the neighbour is alive: a busy connection asks nothing of ARP', () => {
-  const t = new Host()
-  established(t)
-  t.answersArp = false
-  for (let second = 0; second < 300; second += 10) {
-    write(t, 100)
-    advance(t, 10)
-    ackUpTo(t, second * 10 + 101)
-    advance(t, 9990)
-  }
-  assert.ok(t.take().every(frame => frame.segment !== undefined))
-  advance(t, 61_000)
-  assert.match(t.take()[0].line, /^ARP, Request who-has 10.0.0.1/, 'silence does')
-})
+testIpv4(
+  'progress shows that the neighbour is alive: a busy connection asks nothing of ARP',
+  () => {
+    const t = new Host()
+    established(t)
+    t.answersArp = false
+    for (let second = 0; second < 300; second += 10) {
+      write(t, 100)
+      advance(t, 10)
+      ackUpTo(t, second * 10 + 101)
+      advance(t, 9990)
+    }
+    assert.ok(t.take().every(frame => frame.segment !== undefined))
+    advance(t, 61_000)
+    assert.match(t.take()[0].line, /^ARP, Request who-has 10.0.0.1/, 'silence does')
+  },
+)

@@ -18,8 +18,8 @@ import { random } from './random.ts'
 import { sum } from './reference/checksum.ts'
 
 const OURS = 'fd77::2'
-const LOCAL = 1
-const ADDRESSES = [ipv4Address('10.0.0.2', 24), ipv6Address(OURS, 64)]
+const LOCAL = 0
+const ADDRESSES = [ipv6Address(OURS, 64), ipv4Address('10.0.0.2', 24)]
 
 interface Fields {
   remote: string
@@ -88,7 +88,7 @@ function randomFields(next: () => number): Fields {
 }
 
 test('headers of an IPv6 connection are those written by hand, written or patched', () => {
-  const t = new Host({ addresses: ADDRESSES })
+  const t = new Host({ ipVersion: 6, addresses: ADDRESSES })
   const c = established(t)
   const { frames, tcb: fields } = t.tcp
   const { view, bytes } = t.region
@@ -118,7 +118,7 @@ test('headers of an IPv6 connection are those written by hand, written or patche
 })
 
 test('a checksum that the device completes is the pseudo-header’s sum', () => {
-  const t = new Host({ addresses: ADDRESSES })
+  const t = new Host({ ipVersion: 6, addresses: ADDRESSES })
   const c = established(t)
   const payloadOff = t.tcp.frames.payloadOff(t.tcp.frames.alloc())
   const f = { ...randomFields(random(9)), timestamps: true }
@@ -129,7 +129,7 @@ test('a checksum that the device completes is the pseudo-header’s sum', () => 
 })
 
 test('an RST over IPv6 is the one written by hand, from the address that was spoken to', () => {
-  const t = new Host({ addresses: ADDRESSES })
+  const t = new Host({ ipVersion: 6, addresses: ADDRESSES })
   const next = random(7)
   for (let i = 0; i < 100; i++) {
     const f = { ...randomFields(next), timestamps: false, payload: new Uint8Array(0) }
@@ -143,10 +143,11 @@ test('an RST over IPv6 is the one written by hand, from the address that was spo
       sent.push(Buffer.from(t.region.bytes.slice(off, off + len)).toString('hex'))
       t.tcp.frames.complete(off)
     }
-    // Whoever finds IPv6's neighbours: this one is the peer.
-    t.tcp.arp.lookup = () => 0
-    t.tcp.arp.macHi[0] = t.link.srcHi
-    t.tcp.arp.macLo[0] = t.link.srcLo
+    // Whoever it is goes to the peer's hardware address.
+    t.tcp.ndp.lookup = () => 0
+    t.tcp.ndp.macHi[0] = t.link.srcHi
+    t.tcp.ndp.macLo[0] = t.link.srcLo
+    t.tcp.addresses.isOnLink6 = () => true
     sendBare(t.tcp, f.seq, f.ack, f.flags, f.window)
     assert.deepEqual(sent, [frame])
   }

@@ -35,6 +35,7 @@ import {
   writeSegment,
   wscaleOption,
 } from './kit/segment.ts'
+import { testIpv4 } from './kit/version.ts'
 
 /** A host whose SYN table has room for one, which is taken: every other SYN gets a cookie. */
 function full(options: HostOptions = {}): Host {
@@ -82,7 +83,7 @@ test('data, and a FIN, on the ACK that brings the cookie are taken, and answered
   assert.equal(t.state(), 'CLOSE-WAIT')
 })
 
-test('the MSS comes back rounded down', () => {
+testIpv4('the MSS comes back rounded down', () => {
   for (const [options, mss] of [
     [[], 536],
     [mssOption(100), 48],
@@ -236,7 +237,7 @@ test('without a free TCB neither SYN nor cookie is answered; the client tries ag
   assert.equal(t.state(), 'ESTABLISHED')
 })
 
-test('a cookie for an unknown neighbour is left out, and nothing waits for the address', () => {
+testIpv4('a cookie for an unknown neighbour is left out, and nothing waits for the address', () => {
   const t = full()
   send(t, { flags: SYN, src: other })
   t.poll()
@@ -279,20 +280,23 @@ test('a connection in TIME-WAIT can be reopened while the table is full', () => 
   assert.equal(t.tcp.stats.syncookiesRecv, 1)
 })
 
-test('one source may not fill the table: beyond its share it gets cookies, others get places', () => {
-  const t = new Host({ tcp: { backlog: 8, maxHalfOpenPerSource: 2 } })
-  for (let port = 1; port <= 4; port++) send(t, { flags: SYN, port })
-  assert.equal(t.take().length, 4)
-  assert.equal(t.tcp.halfOpen, 2)
-  assert.equal(t.tcp.stats.syncookiesSent, 2)
-  send(t, { flags: SYN, src: other })
-  assert.equal(t.tcp.halfOpen, 3)
-  send(t, { flags: ACK, seq: 1, ack: 1, port: 3 })
-  send(t, { flags: ACK, seq: 1, ack: 1, port: 1 })
-  assert.equal(t.state(3), 'ESTABLISHED', 'by its cookie')
-  send(t, { flags: SYN, port: 5 })
-  assert.equal(t.state(5), 'SYN-RECEIVED', 'a handshake that is over makes room')
-})
+testIpv4(
+  'one source may not fill the table: beyond its share it gets cookies, others get places',
+  () => {
+    const t = new Host({ tcp: { backlog: 8, maxHalfOpenPerSource: 2 } })
+    for (let port = 1; port <= 4; port++) send(t, { flags: SYN, port })
+    assert.equal(t.take().length, 4)
+    assert.equal(t.tcp.halfOpen, 2)
+    assert.equal(t.tcp.stats.syncookiesSent, 2)
+    send(t, { flags: SYN, src: other })
+    assert.equal(t.tcp.halfOpen, 3)
+    send(t, { flags: ACK, seq: 1, ack: 1, port: 3 })
+    send(t, { flags: ACK, seq: 1, ack: 1, port: 1 })
+    assert.equal(t.state(3), 'ESTABLISHED', 'by its cookie')
+    send(t, { flags: SYN, port: 5 })
+    assert.equal(t.state(5), 'SYN-RECEIVED', 'a handshake that is over makes room')
+  },
+)
 
 test('connections of one source are limited only if told so', () => {
   const t = new Host({ tcp: { maxPerSource: 2 } })
@@ -308,7 +312,7 @@ test('connections of one source are limited only if told so', () => {
   assert.equal(free.tcp.table.count, 20)
 })
 
-test('counters by source return to nothing, however connections end', () => {
+testIpv4('counters by source return to nothing, however connections end', () => {
   const t = new Host({ tcp: { maxPerSource: 50, maxHalfOpenPerSource: 50 } })
   const key = t.tcp.sourceKey(ipv4.parse('10.0.0.1'))
   for (let port = 1; port <= 12; port++) send(t, { flags: SYN, port })

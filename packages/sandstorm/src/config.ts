@@ -7,7 +7,7 @@ import { accessSync, constants, statSync } from 'node:fs'
 import { dirname, resolve } from 'node:path'
 import { parseFault, REGION_MAX_BYTES } from '@sandstorm/libnmio'
 import { ADDRESSES_MAX } from '@sandstorm/libtcpip'
-import { NotYetError, UserError } from './cli/errors.ts'
+import { ConfigError, NotYetError, UserError } from './cli/errors.ts'
 import {
   formatIpv4,
   type Ipv4Prefix,
@@ -17,6 +17,9 @@ import {
   usableRange,
 } from './cli/ipv4.ts'
 import { formatSize, parseSize } from './cli/size.ts'
+import { checkLink6, type Link6, type Link6Flags, NO_LINK6 } from './link6.ts'
+
+export { ConfigError }
 
 /** The smallest MTU: what every IPv4 host must be able to receive (RFC 791 §3.1); less is all headers. */
 export const MTU_MIN = 576
@@ -57,6 +60,8 @@ export interface ServeConfig {
   /** Further addresses of ours, and the router to everybody who is in none of their subnets; '': none. */
   readonly others: readonly OwnAddress[]
   readonly gateway: string
+  /** Its IPv6 addresses. */
+  readonly link6: Link6
   readonly port: number
   /** The kernel's stack, for `kernel` and for what `auto` falls back to. */
   readonly kernel: { readonly address: string; readonly port: number }
@@ -76,10 +81,9 @@ export interface ServeConfig {
 }
 
 /** The flags of `serve` as they were typed; what was not given is absent. */
-export interface ServeFlags {
+export interface ServeFlags extends Link6Flags {
   readonly root: string
   readonly device?: string
-  readonly address?: readonly string[]
   readonly hostAddress?: string
   readonly gateway?: string
   readonly port?: string
@@ -94,36 +98,23 @@ export interface ServeFlags {
   readonly workers?: string
 }
 
-/** A flag with a value that cannot be. */
-export class ConfigError extends UserError {
-  override readonly name: string = 'ConfigError'
-  readonly flag: string
-  readonly value: string
-  readonly expected: string
-
-  constructor(flag: string, value: string, why: string, expected: string) {
-    super(value === '' ? `${flag} ""` : `${flag} ${value}`, why, `Expected ${expected}`)
-    this.flag = flag
-    this.value = value
-    this.expected = expected
-  }
-}
-
 /** Checks everything, or throws the first ConfigError (NotYetError for what a later version brings). */
 export function checkConfig(raw: ServeFlags): ServeConfig {
   const device = checkDevice(raw.device ?? 'auto')
   if (device.kind === 'kernel') refuseStackFlags(raw)
   const port = raw.port === undefined ? undefined : checkNumber('--port', raw.port, 1, 65535)
   const addresses = raw.address ?? []
+  const mtu = checkNumber('--mtu', raw.mtu ?? '1500', MTU_MIN, MTU_MAX)
   return {
     root: checkFolder('DIR', raw.root),
     device,
     ...(device.kind === 'kernel'
       ? { address: '', prefixLen: 0, hostAddress: '', others: [], gateway: '' }
       : checkNetwork(addresses, raw)),
+    link6: device.kind === 'kernel' ? NO_LINK6 : checkLink6(raw, mtu),
     port: port ?? (device.kind === 'kernel' ? KERNEL_PORT : TAP_PORT),
     kernel: { address: checkKernelAddress(addresses[0]), port: port ?? KERNEL_PORT },
-    mtu: checkNumber('--mtu', raw.mtu ?? '1500', MTU_MIN, MTU_MAX),
+    mtu,
     memoryBytes: checkMemory(raw.memory ?? '1GiB'),
     transmit: checkChoice('--transmit', raw.transmit ?? 'auto', TRANSMITS),
     replicas:
@@ -164,6 +155,9 @@ function refuseStackFlags(raw: ServeFlags): void {
     ['--host-address', raw.hostAddress],
     ['--gateway', raw.gateway],
     ['a second --address', raw.address?.[1]],
+    ['--address6', raw.address6],
+    ['--host-address6', raw.hostAddress6],
+    ['--gateway6', raw.gateway6],
     ['--mtu', raw.mtu],
     ['--transmit', raw.transmit],
     ['--replicas', raw.replicas],

@@ -11,6 +11,7 @@ import {
   abort,
   Cubic,
   type IpAddress,
+  type NdpOptions,
   NewReno,
   Stack,
   state,
@@ -38,6 +39,9 @@ export interface ServerOptions {
   /** The way to clients on none of these subnets, for each version; default: none. */
   gateway?: IpAddress | undefined
   gateway6?: IpAddress | undefined
+  ndp?: Partial<NdpOptions> | undefined
+  /** Hears that somebody else has, or wants, this IPv6 address of ours; maybe often. */
+  onConflict?: ((address: IpAddress) => void) | undefined
   port: number
   /** Default: what suits the device. */
   transmit?: TransmitKind | undefined
@@ -84,6 +88,8 @@ export class Server {
       app: this.mount,
       congestion: options.cc === 'newreno' ? new NewReno() : new Cubic(),
       tcp: config,
+      ndp: options.ndp,
+      onConflict: options.onConflict,
       random: options.random,
       nowUs: options.nowUs,
     })

@@ -7,10 +7,15 @@ import { doctor, formatChecks } from '../src/cli/doctor.ts'
 const FULL = 'CapPrm:\t000001ffffffffff\nCapEff:\t000001ffffffffff\n'
 const NONE = 'CapEff:\t0000000000000000\n'
 const SAND0 = '/sys/class/net/sand0'
+const DISABLED6 = '/proc/sys/net/ipv6/conf/default/disable_ipv6'
 
 /** A Linux machine as root has it; `files` and `change` say what is different. */
 function makeMachine(change: Partial<Machine> = {}, files: Record<string, string> = {}): Machine {
-  const all: Record<string, string> = { '/proc/self/status': FULL, ...files }
+  const all: Record<string, string> = {
+    '/proc/self/status': FULL,
+    [DISABLED6]: '0\n',
+    ...files,
+  }
   return {
     node: 'v20.19.0',
     platform: 'linux',
@@ -137,4 +142,27 @@ test('on this machine every check has an answer, and each problem a command', as
     assert.ok(name !== '' && detail !== '')
     assert.equal(fix === '', state === 'ok', formatChecks([{ name, state, detail, fix }]).join(' '))
   }
+})
+
+describe('IPv6', () => {
+  const noteOf = async (machine: Machine): Promise<string> => {
+    const { lines, code } = await examine(machine)
+    assert.equal(code, 0)
+    const at = lines.findIndex(line => /^note +fd77::2\/64 /.test(line))
+    return at < 0 ? '' : lines.slice(at, at + 2).join(' ')
+  }
+  test('that is there needs no note', async () => {
+    assert.equal(await noteOf(makeMachine()), '')
+  })
+  test('that is disabled is one, with what enables it', async () => {
+    const disabled = await noteOf(makeMachine({}, { [DISABLED6]: '1\n' }))
+    assert.match(disabled, /IPv4 alone.*mend: sudo sysctl -w net\.ipv6/)
+    assert.match(await noteOf(makeMachine({}, { [DISABLED6]: '' })), /the kernel has no IPv6/)
+  })
+  test('whose default subnet is in use is one, but not if it is by the TAP', async () => {
+    const addressOn = (name: string): Machine =>
+      makeMachine({ addresses: () => [{ name, address: 'fd77::99' }] })
+    assert.match(await noteOf(addressOn('eth0')), /eth0 has fd77::99.*mend: sandstorm serve/)
+    assert.equal(await noteOf(addressOn('sand0')), '')
+  })
 })

@@ -29,6 +29,12 @@ test('the defaults are those of the contract', () => {
     hostAddress: '10.77.0.1',
     others: [],
     gateway: '',
+    link6: {
+      addresses: ['fd77::2/64'],
+      hostAddresses: ['fd77::1/64'],
+      gateway: '',
+      isDefault: true,
+    },
     port: 80,
     kernel: { address: '127.0.0.1', port: 8080 },
     mtu: 1500,
@@ -49,6 +55,9 @@ test('every flag arrives where it belongs', () => {
     address: ['192.168.50.7/28', '192.168.50.8/28', '10.0.0.9/32', '172.16.0.1'],
     gateway: '172.16.0.200',
     hostAddress: '192.168.50.9/28',
+    address6: ['2001:DB8:0::7/48', 'fe80::7'],
+    hostAddress6: ['2001:db8::9/48'],
+    gateway6: 'fe80::1',
     port: '8000',
     mtu: '9000',
     memory: '300M',
@@ -72,6 +81,12 @@ test('every flag arrives where it belongs', () => {
       { address: '172.16.0.1', prefixLen: 24 },
     ],
     gateway: '172.16.0.200',
+    link6: {
+      addresses: ['2001:db8::7/48', 'fe80::7/64'],
+      hostAddresses: ['2001:db8::9/48'],
+      gateway: 'fe80::1',
+      isDefault: false,
+    },
     port: 8000,
     kernel: { address: '192.168.50.7', port: 8000 },
     mtu: 9000,
@@ -98,6 +113,9 @@ describe('kernel', () => {
   })
   const stackFlags: Omit<ServeFlags, 'root'>[] = [
     { hostAddress: '10.0.0.1' },
+    { address6: ['fd77::2'] },
+    { hostAddress6: ['fd77::1'] },
+    { gateway6: 'fd77::1' },
     { mtu: '1500' },
     { transmit: 'copy' },
     { replicas: '1' },
@@ -110,6 +128,32 @@ describe('kernel', () => {
     test(`refuses ${Object.keys(flags)}, which would do nothing there`, () => {
       assert.throws(() => check({ device: 'kernel', ...flags }), UserError)
     })
+})
+
+describe('IPv6', () => {
+  const link6 = (flags: Omit<ServeFlags, 'root'>): string[][] => {
+    const { addresses, hostAddresses } = check(flags).link6
+    return [[...addresses], [...hostAddresses]]
+  }
+  test('is not there where the IPv4 address was chosen, or packets are too small', () => {
+    assert.deepEqual(link6({ address: ['192.168.50.7/24'] }), [[], []])
+    assert.deepEqual(link6({ mtu: '1279' }), [[], []])
+    assert.deepEqual(link6({ device: 'kernel' }), [[], []])
+    const both = { address: ['192.168.50.7/24'], address6: ['fd00::9'], mtu: '1280' }
+    assert.deepEqual(link6(both), [['fd00::9/64'], ['fd00::1/64']])
+  })
+  test('gives the host the first other address of each subnet, but no link-local one', () => {
+    assert.deepEqual(link6({ address6: ['fd00::1/64'] })[1], ['fd00::2/64'])
+    const several = ['fd00::1/64', 'fd00::2/64', 'fd00:0:0:1::ff/120', 'fe80::2']
+    assert.deepEqual(link6({ address6: several })[1], ['fd00::3/64', 'fd00:0:0:1::1/120'])
+    assert.deepEqual(link6({ address6: ['fd00::/127'] })[1], ['fd00::1/127'])
+    assert.deepEqual(link6({ hostAddress6: ['fd77::99'] })[1], ['fd77::99/64'])
+  })
+  test('takes at most 14 addresses', () => {
+    const many = Array.from({ length: 14 }, (_, i) => `fd00::${i + 1}`)
+    assert.equal(link6({ address6: many })[0].length, 14)
+    assert.throws(() => link6({ address6: [...many, 'fd00::99'] }), /fd00::99\/64: too many/)
+  })
 })
 
 describe('the host address', () => {
@@ -214,6 +258,25 @@ const BAD: [flags: Omit<ServeFlags, 'root'>, flag: string, value: string][] = [
   [{ gateway: '10.77.0.2' }, '--gateway', '10.77.0.2'],
   [{ gateway: '10.77.1.1' }, '--gateway', '10.77.1.1'],
   [{ gateway: '10.77.0.255' }, '--gateway', '10.77.0.255'],
+  [{ address6: ['10.77.0.2/24'] }, '--address6', '10.77.0.2/24'],
+  [{ address6: ['fd77::2/129'] }, '--address6', 'fd77::2/129'],
+  [{ address6: ['fd77::2/128'] }, '--address6', 'fd77::2/128'],
+  [{ address6: ['fd77::2/'] }, '--address6', 'fd77::2/'],
+  [{ address6: ['fd77::2%sand0'] }, '--address6', 'fd77::2%sand0'],
+  [{ address6: ['fd77::/64'] }, '--address6', 'fd77::/64'],
+  [{ address6: ['ff02::1'] }, '--address6', 'ff02::1'],
+  [{ address6: ['::1'] }, '--address6', '::1'],
+  [{ address6: ['::ffff:10.0.0.1'] }, '--address6', '::ffff:10.0.0.1'],
+  [{ address6: ['fd77::2', 'fd77:0::2/64'] }, '--address6', 'fd77::2/64'],
+  [{ hostAddress6: ['fd77::2'] }, '--host-address6', 'fd77::2'],
+  [{ hostAddress6: ['fd78::1'] }, '--host-address6', 'fd78::1'],
+  [{ hostAddress6: ['fd77::1/48'] }, '--host-address6', 'fd77::1/48'],
+  [{ hostAddress6: ['host'] }, '--host-address6', 'host'],
+  [{ gateway6: 'fd78::1' }, '--gateway6', 'fd78::1'],
+  [{ gateway6: 'fd77::2' }, '--gateway6', 'fd77::2'],
+  [{ gateway6: 'fd77::1/64' }, '--gateway6', 'fd77::1/64'],
+  [{ address6: ['fd77::2'], mtu: '1000' }, '--mtu', '1000'],
+  [{ gateway6: 'fd77::1', mtu: '1279' }, '--mtu', '1279'],
   [{ device: 'kernel', address: ['localhost'] }, '--address', 'localhost'],
 ]
 

@@ -32,9 +32,12 @@ test('a full frame leaves room for the headers, timestamps included', () => {
     [13_096, 65_480, 65_480],
   ]) {
     const options = { transmit: 'gather', offloads: true, mtu: 16_000 } as const
-    const sender = new Sender({ '/a': 100_000 }, [mss], 4, options)
+    const sender = new Sender({ '/a': 100_000 }, [mss], 8, options)
     assert.equal(sender.send({ ...ORDER, connection: 0 }), without)
     assert.equal(sender.send({ ...ORDER, connection: 2 }), withTimestamps)
+    // IPv6 headers take 20 bytes more.
+    assert.equal(sender.send({ ...ORDER, connection: 4 }), mss * Math.floor(65_461 / mss))
+    assert.equal(sender.send({ ...ORDER, connection: 6 }), mss * Math.floor(65_449 / mss))
     sender.check()
   }
 })

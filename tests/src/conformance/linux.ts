@@ -102,7 +102,7 @@ export class LinuxTarget implements Target {
     const name = `tap${n}`
     const self = `10.77.${n}.2`
     this.mtu = setup.mtu ?? 1500
-    this.#handle = openTap({ name, mtu: this.mtu, hostAddress: `${self}/24`, offloads: false })
+    this.#handle = openTap({ name, mtu: this.mtu, hostAddresses: [`${self}/24`], offloads: false })
     this.#region = new Region((FRAMES << FRAME_SHIFT) + tapRegionBytes(this.#handle) + 65536)
     this.#device = new TapDevice(this.#handle, this.#region, this.#region)
     this.#frames = new FramePool(this.#region, FRAMES, FRAME_SHIFT)

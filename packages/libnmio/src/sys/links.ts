@@ -18,7 +18,7 @@ import {
   u32Of,
   viewOf,
 } from './netlink.ts'
-import { familyOf, type Prefix } from './prefix.ts'
+import { familyOf, isIpv6Prefix, type Prefix } from './prefix.ts'
 
 /** linux/rtnetlink.h: message types. */
 const RTM_NEWLINK = 16
@@ -45,6 +45,8 @@ const IFLA_TUN_NUM_DISABLED_QUEUES = 9
 /** linux/if_addr.h: attributes of an address; IFA_LOCAL is ours, IFA_ADDRESS may be a peer's. */
 const IFA_ADDRESS = 1
 const IFA_LOCAL = 2
+/** linux/if_addr.h: use the IPv6 address at once, without asking whether somebody has it. */
+const IFA_F_NODAD = 0x02
 /** linux/rtnetlink.h: attributes of a route, and the table that `ip route` shows. */
 const RTA_DST = 1
 const RTA_OIF = 4
@@ -168,11 +170,15 @@ export function listRoutes(): Route[] {
   return found
 }
 
-/** Gives interface `index` the address; its subnet is then routed there while the interface is up. */
+/**
+ * Gives interface `index` the address; its subnet is then routed there while the interface is up. An
+ * IPv6 address can be used at once: whoever else is on the link is the caller's business.
+ */
 export function addAddress(index: number, prefix: Prefix): void {
   const fixed = new Uint8Array(IFADDRMSG_LEN)
   fixed[0] = familyOf(prefix)
   fixed[1] = prefix.len
+  fixed[2] = isIpv6Prefix(prefix) ? IFA_F_NODAD : 0
   viewOf(fixed).setUint32(4, index, true)
   const attrs = new Map([
     [IFA_LOCAL, prefix.bytes],

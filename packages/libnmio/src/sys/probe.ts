@@ -25,6 +25,21 @@ export function tunProblem(): string {
   }
 }
 
+/** '' if interface `name`, or a new one of that name, can have IPv6 addresses; else why not. */
+export function ipv6Problem(name: string): string {
+  const conf = '/proc/sys/net/ipv6/conf' // of this network namespace
+  for (const of of [name, 'default']) {
+    try {
+      const value = readFileSync(`${conf}/${of}/disable_ipv6`, 'latin1').trim()
+      const mend = `sudo sysctl -w net.ipv6.conf.${of}.disable_ipv6=0`
+      return value === '0' ? '' : `IPv6 is disabled on this host (${mend})`
+    } catch {
+      // There is no such interface yet; or this kernel has no IPv6 at all.
+    }
+  }
+  return "this host's kernel has no IPv6"
+}
+
 /** Does this process hold CAP_NET_ADMIN (proc(5): CapEff)? It is what making an interface takes. */
 export function hasNetAdmin(): boolean {
   try {

@@ -17,7 +17,7 @@ import {
   listLinks,
   setLink,
 } from '../sys/links.ts'
-import { isSameAddress, prefixText } from '../sys/prefix.ts'
+import { isIpv6Prefix, isSameAddress, type Prefix, prefixText } from '../sys/prefix.ts'
 import * as tun from '../sys/tun.ts'
 import { busy, closeTap, lockName, type TapHandle } from './handle.ts'
 import { checkAddresses, planTap, type TapOptions, type TapPlan } from './options.ts'
@@ -73,7 +73,7 @@ function create(fd: number, plan: TapPlan): void {
 /** The ways to get the right to a TAP, as commands. */
 function rightsHint(plan: TapPlan): string {
   const { name } = plan
-  const address = plan.host === undefined ? '' : ` && ${addressCommand(plan)}`
+  const address = plan.hosts.map(host => ` && ${addressCommand(plan, host)}`).join('')
   return (
     `run with sudo; or make the interface once for this user: ` +
     `sudo ip tuntap add dev ${name} mode tap user ${userName()}${address} && ${upCommand(plan)}; ` +
@@ -89,8 +89,8 @@ function userName(): string {
   }
 }
 
-const addressCommand = (plan: TapPlan): string =>
-  `sudo ip address add ${plan.host === undefined ? '' : prefixText(plan.host)} dev ${plan.name}`
+const addressCommand = (plan: TapPlan, host: Prefix): string =>
+  `sudo ip address add ${prefixText(host)} dev ${plan.name}${isIpv6Prefix(host) ? ' nodad' : ''}`
 const upCommand = (plan: TapPlan): string =>
   `sudo ip link set ${plan.name} up mtu ${plan.mtu ?? MTU_DEFAULT} txqueuelen ${TX_QUEUE_LEN}`
 
@@ -132,13 +132,12 @@ function attach(fd: number, plan: TapPlan, link: Link): void {
 function configure(plan: TapPlan, before: Link | undefined): number {
   const link = before ?? listLinks().find(link => link.name === plan.name)
   if (link === undefined) throw new SysError(`tap ${plan.name}`, ENODEV, 'it was deleted meanwhile')
-  const { host } = plan
-  if (host !== undefined) {
+  for (const host of plan.hosts) {
     const has = listAddresses().some(
       ({ index, prefix }) =>
         index === link.index && isSameAddress(prefix, host) && prefix.len === host.len,
     )
-    if (!has) withRight(plan, addressCommand(plan), () => addAddress(link.index, host))
+    if (!has) withRight(plan, addressCommand(plan, host), () => addAddress(link.index, host))
   }
   const mtu = plan.mtu ?? (before === undefined ? MTU_DEFAULT : link.mtu)
   if (link.txQueueLen < TX_QUEUE_LEN) growQueue(link)

@@ -5,9 +5,11 @@
  */
 import { randomBytes } from 'node:crypto'
 import { EADDRINUSE, EINVAL, SysError } from '../sys/errno.ts'
-import { type Link, type LinkAddress, listAddresses, listRoutes } from '../sys/links.ts'
+import { type Link, type LinkAddress, listAddresses, listRoutes, type Route } from '../sys/links.ts'
 import {
   addressText,
+  asOneAddress,
+  isLinkLocal,
   isSameAddress,
   overlaps,
   type Prefix,
@@ -21,10 +23,10 @@ export interface TapOptions {
   readonly name?: string
   /** Largest IP packet. Default: what a persistent TAP has, else 1500. */
   readonly mtu?: number
-  /** The kernel's address on the interface, with its subnet: `10.77.0.1/24`. Without it none is set. */
-  readonly hostAddress?: string | undefined
-  /** The address that our stack will answer on; only checked against what the machine has. */
-  readonly serverAddress?: string | undefined
+  /** The kernel's addresses on the interface, with their subnets: `10.77.0.1/24`, `fd77::1/64`. */
+  readonly hostAddresses?: readonly string[]
+  /** The addresses that our stack will answer on; only checked against what the machine has. */
+  readonly serverAddresses?: readonly string[]
   /** Several queues. Default: as a persistent TAP was made, else one. */
   readonly multiQueue?: boolean | undefined
   /** Leave checksums and segmentation to the kernel, both ways. */
@@ -37,8 +39,8 @@ export interface TapOptions {
 export interface TapPlan {
   readonly name: string
   readonly mtu: number | undefined
-  readonly host: Prefix | undefined
-  readonly server: Prefix | undefined
+  readonly hosts: readonly Prefix[]
+  readonly servers: readonly Prefix[]
   readonly multiQueue: boolean | undefined
   readonly offloads: boolean
   readonly mac: Uint8Array
@@ -52,10 +54,10 @@ function bad(what: string, hint: string): SysError {
   return new SysError(`tap: ${what}`, EINVAL, hint)
 }
 
-function readAddress(what: string, text: string | undefined): Prefix | undefined {
-  if (text === undefined) return undefined
+function readAddress(what: string, text: string): Prefix {
   const prefix = parsePrefix(text)
-  if (prefix === undefined) throw bad(`${what} ${text}`, 'give an IPv4 address as 10.77.0.1/24')
+  const hint = 'give an IPv4 address as 10.77.0.1/24, or an IPv6 address as fd77::1/64'
+  if (prefix === undefined) throw bad(`${what} ${text}`, hint)
   return prefix
 }
 
@@ -69,12 +71,14 @@ export function planTap(options: TapOptions): TapPlan {
   if (mtu !== undefined && !(Number.isInteger(mtu) && mtu >= MTU_MIN && mtu <= MTU_MAX)) {
     throw bad(`MTU ${mtu}`, `give ${MTU_MIN} to ${MTU_MAX}`)
   }
-  const host = readAddress('host address', options.hostAddress)
-  const server = readAddress('server address', options.serverAddress)
-  if (host !== undefined && server !== undefined && isSameAddress(host, server)) {
-    throw bad(`address ${addressText(host)}`, 'server and host need two different addresses')
+  const { hostAddresses = [], serverAddresses = [] } = options
+  const hosts = hostAddresses.map(text => readAddress('host address', text))
+  const servers = serverAddresses.map(text => readAddress('server address', text))
+  const shared = hosts.find(host => servers.some(server => isSameAddress(host, server)))
+  if (shared !== undefined) {
+    throw bad(`address ${addressText(shared)}`, 'server and host need two different addresses')
   }
-  return { name, mtu, host, server, multiQueue, offloads, mac: makeMac(options.macSeed) }
+  return { name, mtu, hosts, servers, multiQueue, offloads, mac: makeMac(options.macSeed) }
 }
 
 /** RFC 7042 §2.1: locally administered, unicast; 40 bits of seed or chance. */
@@ -98,9 +102,10 @@ export function checkAddresses(plan: TapPlan, links: Link[]): void {
   const nameOf = (index: number): string =>
     links.find(link => link.index === index)?.name ?? `interface ${index}`
   const addresses = listAddresses()
-  if (plan.server !== undefined) checkFree(plan.server, addresses, nameOf, '')
-  if (plan.host !== undefined) checkFree(plan.host, addresses, nameOf, plan.name)
-  checkRoutes(plan, nameOf)
+  for (const server of plan.servers) checkFree(server, addresses, nameOf, '')
+  for (const host of plan.hosts) checkFree(host, addresses, nameOf, plan.name)
+  const routes = listRoutes().filter(({ index }) => nameOf(index) !== plan.name)
+  for (const subnet of [...plan.hosts, ...plan.servers]) checkRoutes(plan, subnet, routes, nameOf)
 }
 
 /** No interface but `except` may have the address. */
@@ -118,17 +123,23 @@ function checkFree(
 }
 
 /**
- * A route as narrow as our subnet, or narrower and over the server, would take the packets away
- * from us. A wider one (a default route, a VPN's 10.0.0.0/8) yields to ours.
+ * A route as narrow as our subnet, or narrower and over a server in it, would take the packets away
+ * from us. A wider one (a default route, a VPN's 10.0.0.0/8) yields to ours. Link-local subnets are
+ * every link's own.
  */
-function checkRoutes(plan: TapPlan, nameOf: (index: number) => string): void {
-  const subnet = plan.host ?? plan.server
-  if (subnet === undefined) return
-  const server = plan.server === undefined ? undefined : { ...plan.server, len: 32 }
-  for (const { index, prefix } of listRoutes()) {
-    if (nameOf(index) === plan.name || prefix.len < subnet.len) continue
-    const taken = prefix.len === subnet.len ? subnet : (server ?? subnet)
-    if (!overlaps(prefix, taken)) continue
+function checkRoutes(
+  plan: TapPlan,
+  subnet: Prefix,
+  routes: readonly Route[],
+  nameOf: (index: number) => string,
+): void {
+  if (isLinkLocal(subnet)) return
+  const servers = plan.servers.filter(server => overlaps(server, subnet))
+  const inside = servers.length === 0 ? [subnet] : servers.map(asOneAddress)
+  for (const { index, prefix } of routes) {
+    if (prefix.len < subnet.len) continue
+    const taken = prefix.len === subnet.len ? [subnet] : inside
+    if (!taken.some(what => overlaps(prefix, what))) continue
     const hint = `${prefixText(prefix)} is routed to ${nameOf(index)}; choose another subnet`
     throw new SysError(`subnet ${prefixText(subnet)}`, EADDRINUSE, hint)
   }

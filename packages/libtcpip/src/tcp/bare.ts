@@ -56,7 +56,7 @@ function push(
   const tcpLen = tcpHeader.HEADER_LEN + optionsLen
   const addresses = addressSum(tcp, seg)
   writeIpHeader(tcp, off, key, tcpLen)
-  setDestination(tcp, off, neighbour)
+  setDestination(tcp, off, key, neighbour)
   if (key & KIND_IPV6) patchIpv6(tcp, off, 0, seg.remote0, seg.remote1, seg.remote2, seg.remote3)
   else patchIpv4(tcp, off, 0, seg.remote0, addresses, tcpLen)
   tcpHeader.setSrcPort(view, header, seg.ports & 0xffff)

@@ -9,12 +9,14 @@
  */
 import { ethernet } from '@sandstorm/libeth'
 import * as ipv4 from '../wire/ipv4.ts'
+import * as ipv6 from '../wire/ipv6.ts'
 import * as tcp from '../wire/tcp.ts'
 import { hasTimestampsAlone, tsValAlone } from '../wire/tcpOptions.ts'
 import { ge, gt } from './seq.ts'
 
 const IP = ethernet.HEADER_LEN
-const TCP = IP + ipv4.HEADER_LEN
+const IPV4_TCP = IP + ipv4.HEADER_LEN
+const IPV6_TCP = IP + ipv6.HEADER_LEN
 const NOT_PURE = 0
 
 /**
@@ -29,31 +31,67 @@ export function isSuperseded(
   next: number,
   nextLen: number,
 ): boolean {
-  const headerLen = pureAckLen(view, off, len)
+  if (len < IPV4_TCP || nextLen < IPV4_TCP) return false
+  const type = ethernet.type(view, off)
+  if (type !== ethernet.type(view, next)) return false
+  if (type === ethernet.TYPE_IPV4) {
+    const headerLen = pureAckLen4(view, off, len)
+    return (
+      headerLen !== NOT_PURE &&
+      headerLen === pureAckLen4(view, next, nextLen) &&
+      ipv4.src(view, off + IP) === ipv4.src(view, next + IP) &&
+      ipv4.dst(view, off + IP) === ipv4.dst(view, next + IP) &&
+      isOlder(view, off + IPV4_TCP, next + IPV4_TCP, headerLen)
+    )
+  }
+  const headerLen = pureAckLen6(view, off, len)
   return (
     headerLen !== NOT_PURE &&
-    headerLen === pureAckLen(view, next, nextLen) &&
-    ipv4.src(view, off + IP) === ipv4.src(view, next + IP) &&
-    ipv4.dst(view, off + IP) === ipv4.dst(view, next + IP) &&
-    tcp.srcPort(view, off + TCP) === tcp.srcPort(view, next + TCP) &&
-    tcp.dstPort(view, off + TCP) === tcp.dstPort(view, next + TCP) &&
-    tcp.seq(view, off + TCP) === tcp.seq(view, next + TCP) &&
-    tcp.window(view, off + TCP) === tcp.window(view, next + TCP) &&
-    gt(tcp.ack(view, next + TCP), tcp.ack(view, off + TCP)) &&
-    (headerLen === tcp.HEADER_LEN || ge(tsValAlone(view, next + TCP), tsValAlone(view, off + TCP)))
+    headerLen === pureAckLen6(view, next, nextLen) &&
+    ipv6.sameAddress(view, ipv6.srcOff(off + IP), ipv6.srcOff(next + IP)) &&
+    ipv6.sameAddress(view, ipv6.dstOff(off + IP), ipv6.dstOff(next + IP)) &&
+    isOlder(view, off + IPV6_TCP, next + IPV6_TCP, headerLen)
   )
 }
 
-/** The length of a pure ACK's TCP header; NOT_PURE with payload, other flags or other options. */
-function pureAckLen(view: DataView, off: number, len: number): number {
-  if (len < TCP + tcp.HEADER_LEN || tcp.flags(view, off + TCP) !== tcp.ACK) return NOT_PURE
-  const headerLen = tcp.headerLen(view, off + TCP)
+/** Says the pure ACK at `header` less than the one at `next`, as long and between the same hosts? */
+const isOlder = (view: DataView, header: number, next: number, headerLen: number): boolean =>
+  tcp.srcPort(view, header) === tcp.srcPort(view, next) &&
+  tcp.dstPort(view, header) === tcp.dstPort(view, next) &&
+  tcp.seq(view, header) === tcp.seq(view, next) &&
+  tcp.window(view, header) === tcp.window(view, next) &&
+  gt(tcp.ack(view, next), tcp.ack(view, header)) &&
+  (headerLen === tcp.HEADER_LEN || ge(tsValAlone(view, next), tsValAlone(view, header)))
+
+/**
+ * The length of a pure ACK's TCP header; NOT_PURE with payload, other flags or other options, or
+ * IP options.
+ */
+function pureAckLen4(view: DataView, off: number, len: number): number {
+  const headerLen = ackLen(view, off + IPV4_TCP, len - IPV4_TCP)
   const isPure =
-    len >= TCP + headerLen &&
+    headerLen !== NOT_PURE &&
     ipv4.totalLen(view, off + IP) === ipv4.HEADER_LEN + headerLen &&
     ipv4.headerLen(view, off + IP) === ipv4.HEADER_LEN &&
-    ipv4.protocol(view, off + IP) === ipv4.PROTO_TCP &&
-    ethernet.type(view, off) === ethernet.TYPE_IPV4 &&
-    (headerLen === tcp.HEADER_LEN || hasTimestampsAlone(view, off + TCP))
+    ipv4.protocol(view, off + IP) === ipv4.PROTO_TCP
   return isPure ? headerLen : NOT_PURE
+}
+
+/** Likewise, in a packet without extension headers; NOT_PURE if it is no IPv6. */
+function pureAckLen6(view: DataView, off: number, len: number): number {
+  const headerLen = ackLen(view, off + IPV6_TCP, len - IPV6_TCP)
+  const isPure =
+    headerLen !== NOT_PURE &&
+    ipv6.payloadLen(view, off + IP) === headerLen &&
+    ipv6.nextHeader(view, off + IP) === ipv6.PROTO_TCP &&
+    ethernet.type(view, off) === ethernet.TYPE_IPV6
+  return isPure ? headerLen : NOT_PURE
+}
+
+/** The length of the TCP header at `header` if it could be an ACK's, of `room` bytes at most. */
+function ackLen(view: DataView, header: number, room: number): number {
+  if (room < tcp.HEADER_LEN || tcp.flags(view, header) !== tcp.ACK) return NOT_PURE
+  const headerLen = tcp.headerLen(view, header)
+  if (headerLen > room) return NOT_PURE
+  return headerLen === tcp.HEADER_LEN || hasTimestampsAlone(view, header) ? headerLen : NOT_PURE
 }

@@ -70,8 +70,9 @@ import type { Segment, Tcp } from './tcp.ts'
 import { waitForNeighbour } from './unresolved.ts'
 import { receiveScale, scaleFor, WINDOW_MAX } from './window.ts'
 
-/** RFC 9293 §3.7.1: without an MSS option the peer takes 536 bytes. */
+/** RFC 9293 §3.7.1: without an MSS option the peer takes 536 bytes, over IPv6 1220. */
 const MSS_DEFAULT = 536
+const MSS_DEFAULT_IPV6 = 1220
 /** A smaller MSS would make us send mostly headers (CVE-2019-11479): it is taken for this. */
 const MSS_MIN = 48
 
@@ -197,15 +198,15 @@ function agreeOnTimestamps(tcp: Tcp, c: number): void {
 /** Payload of a full segment (RFC 9293 §3.7.1): an MSS leaves out that options take room (RFC 6691). */
 function sendMss(tcp: Tcp, c: number, offered: number): number {
   const ours = mssOf(tcp, c, pathMtu(tcp, c))
-  const theirs = offeredMss(offered)
+  const theirs = offeredMss(offered, tcp.tcb[c + FRAME_KEY])
   const options = tcp.tcb[c + FLAGS] & TIMESTAMPS ? ALIGNED_TIMESTAMPS_LEN : 0
   const mss = (theirs < ours ? theirs : ours) - options
   return mss < MSS_MIN ? MSS_MIN : mss
 }
 
-/** What the peer can receive, by its MSS option; 0 for none. */
-export function offeredMss(option: number): number {
-  if (option === 0) return MSS_DEFAULT
+/** What the peer can receive, by its MSS option (0 for none) and the kind of its headers. */
+export function offeredMss(option: number, kind: number): number {
+  if (option === 0) return kind & KIND_IPV6 ? MSS_DEFAULT_IPV6 : MSS_DEFAULT
   return option < MSS_MIN ? MSS_MIN : option
 }
 

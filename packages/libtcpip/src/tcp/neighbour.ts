@@ -1,11 +1,12 @@
 /**
  * The first hop of a connection and its hardware address: the only place that knows who finds it
- * out, ARP for IPv4. A TCB keeps the entry of the neighbour table and nothing else; the hop itself is
- * computed again (it costs two operations), and the entry counts only while it still holds that hop.
+ * out, ARP for IPv4 and neighbour discovery for IPv6. A TCB keeps the entry of the one's or the
+ * other's table and nothing else; the hop itself is computed again (it costs a few operations), and
+ * the entry counts only while it still holds that hop.
  */
-import { ethernet } from '@sandstorm/libeth'
+import { ethernet, NO_NEIGHBOUR } from '@sandstorm/libeth'
 import { NO_ROUTE } from '../addresses.ts'
-import { PATH, REMOTE } from './tcb.ts'
+import { FRAME_KEY, KIND_IPV6, PATH, REMOTE } from './tcb.ts'
 import type { Segment, Tcp } from './tcp.ts'
 
 /** The entry of a connection's first hop as noted in its TCB; it may be out of date. */
@@ -17,11 +18,14 @@ function setNeighbour(tcb: Int32Array, c: number, entry: number): void {
 
 /** Is there a way to whom `seg` came from? */
 export const hasRoute = (tcp: Tcp, seg: Segment): boolean =>
-  tcp.addresses.nextHop4(seg.remote0) !== NO_ROUTE
+  seg.kind & KIND_IPV6
+    ? tcp.addresses.nextHop6(seg.remote0, seg.remote1, seg.remote2, seg.remote3)
+    : tcp.addresses.nextHop4(seg.remote0) !== NO_ROUTE
 
 /** Is the first hop's hardware address known? If not, it has been asked for. */
 export function isReachable(tcp: Tcp, c: number): boolean {
   const tcb = tcp.tcb
+  if (tcb[c + FRAME_KEY] & KIND_IPV6) return isReachable6(tcp, c)
   const hop = tcp.addresses.nextHop4(tcb[c + REMOTE])
   if (tcp.arp.holds(neighbourOf(tcb, c), hop)) return true
   const entry = tcp.arp.lookup(hop, tcp.clockMs)
@@ -29,18 +33,50 @@ export function isReachable(tcp: Tcp, c: number): boolean {
   return entry >= 0
 }
 
-/** The peer has acknowledged something new, so its first hop lives (RFC 1122 §2.3.2.1). */
+function isReachable6(tcp: Tcp, c: number): boolean {
+  const { tcb, ndp } = tcp
+  const hop = nextHop6(tcp, c)
+  if (ndp.holds(neighbourOf(tcb, c), hop[0], hop[1], hop[2], hop[3])) return true
+  const entry = ndp.lookup(hop[0], hop[1], hop[2], hop[3], tcp.clockMs)
+  setNeighbour(tcb, c, entry)
+  return entry >= 0
+}
+
+/** Whoever has a connection has a route: addresses and gateways do not change. */
+function nextHop6(tcp: Tcp, c: number): Int32Array {
+  const { tcb, addresses } = tcp
+  const r = c + REMOTE
+  addresses.nextHop6(tcb[r], tcb[r + 1], tcb[r + 2], tcb[r + 3])
+  return addresses.hop6
+}
+
+/** The peer has acknowledged something new, so its first hop lives (RFC 1122 §2.3.2.1, RFC 4861 §7.3.1). */
 export function confirmNeighbour(tcp: Tcp, c: number): void {
-  const entry = neighbourOf(tcp.tcb, c)
-  const hop = tcp.addresses.nextHop4(tcp.tcb[c + REMOTE])
-  if (tcp.arp.holds(entry, hop)) tcp.arp.confirm(entry, tcp.clockMs)
+  const { tcb, arp, ndp } = tcp
+  const entry = neighbourOf(tcb, c)
+  if (tcb[c + FRAME_KEY] & KIND_IPV6) {
+    const hop = nextHop6(tcp, c)
+    if (ndp.holds(entry, hop[0], hop[1], hop[2], hop[3])) ndp.confirm(entry, tcp.clockMs)
+  } else {
+    const hop = tcp.addresses.nextHop4(tcb[c + REMOTE])
+    if (arp.holds(entry, hop)) arp.confirm(entry, tcp.clockMs)
+  }
 }
 
 /** The entry to answer `tcp.segment` through, negative if it must be asked for first. */
-export const neighbourOfSegment = (tcp: Tcp): number =>
-  tcp.arp.lookup(tcp.addresses.nextHop4(tcp.segment.remote0), tcp.clockMs)
+export function neighbourOfSegment(tcp: Tcp): number {
+  const { addresses, segment: seg } = tcp
+  if ((seg.kind & KIND_IPV6) === 0) {
+    return tcp.arp.lookup(addresses.nextHop4(seg.remote0), tcp.clockMs)
+  }
+  if (!hasRoute(tcp, seg)) return NO_NEIGHBOUR
+  const hop = addresses.hop6
+  return tcp.ndp.lookup(hop[0], hop[1], hop[2], hop[3], tcp.clockMs)
+}
 
-/** Writes the destination of the Ethernet header at `off`. */
-export function setDestination(tcp: Tcp, off: number, entry: number): void {
-  ethernet.setDst(tcp.frames.region.view, off, tcp.arp.macHi[entry], tcp.arp.macLo[entry])
+/** Writes the destination of the Ethernet header at `off`; `key`: the frame's (tcb.ts). */
+export function setDestination(tcp: Tcp, off: number, key: number, entry: number): void {
+  const view = tcp.frames.region.view
+  if (key & KIND_IPV6) ethernet.setDst(view, off, tcp.ndp.macHi[entry], tcp.ndp.macLo[entry])
+  else ethernet.setDst(view, off, tcp.arp.macHi[entry], tcp.arp.macLo[entry])
 }

@@ -200,7 +200,7 @@ function patchFields(
   const off = header - tcpOff(key)
   const tcpLen = headerLen + payloadLen
   const addresses = tcb[c + PATH] & 0xffff
-  setDestination(tcp, off, neighbourOf(tcb, c))
+  setDestination(tcp, off, key, neighbourOf(tcb, c))
   const r = c + REMOTE
   if (key & KIND_IPV6) patchIpv6(tcp, off, tos, tcb[r], tcb[r + 1], tcb[r + 2], tcb[r + 3])
   else patchIpv4(tcp, off, tos, tcb[r], addresses, tcpLen)

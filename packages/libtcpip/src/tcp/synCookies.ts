@@ -47,7 +47,7 @@ export function sendCookie(tcp: Tcp): number {
   const c = tcp.pool.alloc()
   if (c === NO_CONN) return tcp.drop(TCP_TABLE_FULL)
   options.parse(tcp.frames.region.view, seg.headerOff)
-  const mss = offeredMss(options.mss)
+  const mss = offeredMss(options.mss, seg.kind)
   if (!options.timestamps || !tcp.config.timestamps) {
     // No timestamp will bring these back, so they are not agreed on.
     options.windowScale = -1

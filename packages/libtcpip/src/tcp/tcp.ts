@@ -7,6 +7,7 @@ import { type Arp, ethernet } from '@sandstorm/libeth'
 import { assert, type Device, type FramePool } from '@sandstorm/libnmio'
 import type { Addresses } from '../addresses.ts'
 import { DROP_COUNT } from '../drops.ts'
+import type { Ndp } from '../ndp/ndp.ts'
 import { TcpOptions, WINDOW_SCALE_MAX } from '../wire/tcpOptions.ts'
 import type { Application } from './application.ts'
 import { BareLimit } from './bareLimit.ts'
@@ -32,8 +33,10 @@ import {
   FIN_QUEUED,
   FLAGS,
   FLIGHT,
+  FRAME_KEY,
   HALF_COUNTED,
   KEPT_ALIVE,
+  KIND_IPV6,
   LIST_NEXT,
   MSS,
   NEED_ACK,
@@ -71,7 +74,7 @@ export interface TcpConfig {
    */
   backlog: number
   /**
-   * Of these, one source's (an IPv4 address); its further SYNs are answered with cookies. That refuses
+   * Of these, one source's (an IPv4 address, or an IPv6 /64); its further SYNs are answered with cookies. That refuses
    * nobody, so many clients behind one address come to no harm. 0: as many as the backlog.
    */
   maxHalfOpenPerSource: number
@@ -173,6 +176,7 @@ export interface TcpPorts {
   readonly device: Device
   readonly frames: FramePool
   readonly arp: Arp
+  readonly ndp: Ndp
   readonly addresses: Addresses
 }
 
@@ -181,6 +185,7 @@ export class Tcp {
   readonly device: Device
   readonly frames: FramePool
   readonly arp: Arp
+  readonly ndp: Ndp
   readonly addresses: Addresses
   readonly app: Application
   readonly cc: CongestionControl
@@ -216,7 +221,7 @@ export class Tcp {
   /** The stack's clock at this batch, int32 and wrapping. */
   nowUs = 0
   nowMs = 0
-  /** Milliseconds that never wrap: for ARP, which is asked rarely. */
+  /** Milliseconds that never wrap: for ARP and neighbour discovery, which are asked rarely. */
   clockMs = 0
   halfOpen = 0
   /** The 4 µs clock of initial sequence numbers, int32 and wrapping. */
@@ -242,6 +247,7 @@ export class Tcp {
     this.device = ports.device
     this.frames = ports.frames
     this.arp = ports.arp
+    this.ndp = ports.ndp
     this.addresses = ports.addresses
     this.app = app
     this.cc = cc
@@ -444,22 +450,24 @@ export class Tcp {
   }
 
   /**
-   * An address's key for limits by source (sourceLimit.ts), by its first two words: of IPv6 a whole
-   * /64, since a host may have any address in it.
+   * An address's key for limits by source (sourceLimit.ts), by its first two words: of IPv6 (`kind`)
+   * a whole /64, since a host may have any address in it.
    */
-  sourceKey(w0: number, w1 = 0): number {
+  sourceKey(w0: number, w1 = 0, kind = 0): number {
     const key = sourceKey(w0, this.#sourceSecret)
-    return w1 === 0 ? key : sourceKey(key ^ w1, this.#sourceSecret)
+    return kind & KIND_IPV6 ? sourceKey(key ^ w1, this.#sourceSecret) : key
   }
 
   /** The key of a connection's source. */
   sourceKeyOf(c: number): number {
-    return this.sourceKey(this.tcb[c + REMOTE], this.tcb[c + REMOTE + 1])
+    const { tcb } = this
+    return this.sourceKey(tcb[c + REMOTE], tcb[c + REMOTE + 1], tcb[c + FRAME_KEY])
   }
 
   /** The key of the source of `segment`. */
   sourceKeyOfSegment(): number {
-    return this.sourceKey(this.segment.remote0, this.segment.remote1)
+    const { remote0, remote1, kind } = this.segment
+    return this.sourceKey(remote0, remote1, kind)
   }
 
   drop(reason: number): number {

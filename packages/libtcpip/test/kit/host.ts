@@ -10,11 +10,14 @@ import { arpPacket, ethernet } from '@sandstorm/libeth'
 import { FramePool, type MemoryPort, memoryLink, Region } from '@sandstorm/libnmio'
 import {
   type CongestionControl,
-  checksum,
   type IpAddress,
+  icmpv6,
   ipv4,
   ipv4Address,
+  ipv6,
+  ipv6Address,
   NewReno,
+  ndp,
   Stack,
   state,
   TCP_DEFAULTS,
@@ -23,10 +26,13 @@ import {
   tcb,
   tcp as wire,
 } from '../../src/index.ts'
+import { address as addressBytes, frame6, packet6 } from './packet6.ts'
 import { PatternApp, patternByte } from './patternApp.ts'
 import {
   ACK,
+  type Address,
   FIN,
+  isIpv6,
   type Link,
   mssOption,
   PSH,
@@ -36,14 +42,19 @@ import {
   type SentFrame,
   SYN,
   sackOption,
+  segmentIn,
+  segmentSum,
   timestampsIn,
   timestampsOption,
   writeSegment,
   wscaleOption,
 } from './segment.ts'
+import { ipVersion } from './version.ts'
 
 export const OUR_ADDR: number = ipv4.parse('10.0.0.2')
 export const PEER_ADDR: number = ipv4.parse('10.0.0.1')
+export const OUR_ADDR6 = 'fd77::2'
+export const PEER_ADDR6 = 'fd77::1'
 export const OUR_PORT = 80
 export const PEER_PORT = 40000
 const KIND_SACK = 5
@@ -52,10 +63,13 @@ const KIND_SACK = 5
 const KIT_CONFIG = { maxConnections: 64, timeWaitEntries: 64, delayedAckMs: 0 }
 
 export interface HostOptions {
+  /** Over which IP the scripts talk; over IPv6 MTUs are 20 bytes larger, so that segments are not. */
+  ipVersion?: 4 | 6
   tcp?: Partial<TcpConfig>
-  /** Ours; the first is OUR_ADDR, unless a test says otherwise. */
+  /** Ours; the first is OUR_ADDR or OUR_ADDR6, unless a test says otherwise. */
   addresses?: IpAddress[]
   gateway?: IpAddress
+  gateway6?: IpAddress
   mtu?: number
   ringSize?: number
   /** Frames of the stack's pool. */
@@ -87,8 +101,8 @@ export interface Script {
   tsEcr?: number
   port?: number
   dstPort?: number
-  src?: number
-  dst?: number
+  src?: Address
+  dst?: Address
   /** Changes the finished frame (then its checksums may be wrong). */
   spoil?: (view: DataView, off: number) => void
   /** False: the frame is only put in the ring; `poll` follows later. */
@@ -96,6 +110,7 @@ export interface Script {
 }
 
 export class Host {
+  readonly ipVersion: 4 | 6
   readonly region: Region
   readonly device: MemoryPort
   readonly wire: MemoryPort
@@ -116,13 +131,18 @@ export class Host {
   last!: RawSegment
   /** False: the peer takes nothing off the wire. */
   draining = true
-  /** The peer answers ARP, and its frames are not shown; false: they are, and nobody answers. */
+  /**
+   * The peer answers ARP and neighbour discovery, and those frames are not shown; false: they are,
+   * and nobody answers.
+   */
   answersArp: boolean
   readonly link: Link
   #arpWaits = false
 
   constructor(options: HostOptions = {}) {
-    const mtu = options.mtu ?? 1500
+    this.ipVersion = options.ipVersion ?? ipVersion()
+    const six = this.ipVersion === 6
+    const mtu = (options.mtu ?? 1500) + (six ? ipv6.HEADER_LEN - ipv4.HEADER_LEN : 0)
     const frameShift = mtu > 1700 ? 14 : 11
     const frames = options.frames ?? 512
     const config = { ...TCP_DEFAULTS, ...KIT_CONFIG, ...options.tcp }
@@ -140,8 +160,12 @@ export class Host {
     this.stack = new Stack({
       device: this.device,
       frames: pool,
-      addresses: options.addresses ?? [ipv4Address('10.0.0.2', 24)],
+      addresses: options.addresses ?? [
+        six ? ipv6Address(OUR_ADDR6, 64) : ipv4Address('10.0.0.2', 24),
+      ],
       gateway: options.gateway,
+      gateway6: options.gateway6,
+      ndp: { dadTransmits: 0 },
       app: this.app,
       congestion: options.congestion ?? new NewReno(),
       tcp: config,
@@ -161,12 +185,23 @@ export class Host {
       srcLo: ethernet.loOf(this.wire.mac),
     }
     this.answersArp = options.resolved !== false
+    if (six) this.#startIpv6()
     if (this.answersArp) sendArp(this, arpPacket.REQUEST)
+  }
+
+  /** Our addresses are used at once, and what tells of them is not shown. */
+  #startIpv6(): void {
+    this.stack.start()
+    this.poll()
+    this.take()
   }
 
   /** The handle of a connection, NO_CONN if there is none. */
   conn(port: number = PEER_PORT): number {
-    return this.tcp.table.find4(PEER_ADDR, 0, (port << 16) | OUR_PORT)
+    const ports = (port << 16) | OUR_PORT
+    if (this.ipVersion === 4) return this.tcp.table.find4(PEER_ADDR, 0, ports)
+    const [w0, w1, w2, w3] = ipv6.parse(PEER_ADDR6)
+    return this.tcp.table.find6(w0, w1, w2, w3, 0, ports)
   }
 
   state(port: number = PEER_PORT): string {
@@ -224,20 +259,28 @@ export class Host {
       }
       return
     }
+    if (isListenerReport(view, off)) return
+    if (this.answersArp && isNeighbourTalk(view, off)) {
+      const isQuestion = view.getUint8(off + ICMPV6) === icmpv6.NEIGHBOUR_SOLICITATION
+      if (isQuestion) {
+        sendArp(this, arpPacket.REPLY, false)
+        this.#arpWaits = true
+      }
+      return
+    }
     const frame = readFrame(view, off, len)
     this.sent.push(frame)
     if (frame.segment === undefined) return
     const seg = frame.segment
     this.last = seg
     const ip = off + ethernet.HEADER_LEN
-    assert.equal(ipv4.check(view, ip, len - ethernet.HEADER_LEN), 0, frame.line)
-    assert.equal(ipv4.totalLen(view, ip), len - ethernet.HEADER_LEN, `no padding: ${frame.line}`)
+    const check = isIpv6(view, off) ? ipv6.check : ipv4.check
+    assert.equal(check(view, ip, len - ethernet.HEADER_LEN), 0, frame.line)
     assert.equal(ethernet.dstLo(view, off), this.link.srcLo, `to the peer: ${frame.line}`)
-    const header = ip + ipv4.HEADER_LEN
-    const tcpLen = len - ethernet.HEADER_LEN - ipv4.HEADER_LEN
+    const [header, tcpLen] = segmentIn(view, off)
+    assert.equal(header + tcpLen, off + len, `no padding: ${frame.line}`)
     assert.equal(wire.check(view, header, tcpLen), 0, frame.line)
-    const pseudo = ipv4.pseudoSum(seg.src, seg.dst, ipv4.PROTO_TCP, tcpLen)
-    const sum = checksum.fold(pseudo + checksum.sum(view, header, tcpLen))
+    const sum = segmentSum(view, off, header, tcpLen)
     assert.equal(sum, 0xffff, `the checksum: ${frame.line}`)
     if (seg.flags & SYN) this.issOf.set(seg.dstPort, seg.seq)
     this.#checkTimestamps(seg, frame.line)
@@ -281,8 +324,8 @@ export function send(t: Host, script: Script): void {
     const port = script.port ?? PEER_PORT
     const data = script.data ?? 0
     const len = writeSegment(view, off, t.link, {
-      src: script.src ?? PEER_ADDR,
-      dst: script.dst ?? OUR_ADDR,
+      src: script.src ?? (t.ipVersion === 6 ? PEER_ADDR6 : PEER_ADDR),
+      dst: script.dst ?? (t.ipVersion === 6 ? OUR_ADDR6 : OUR_ADDR),
       srcPort: port,
       dstPort: script.dstPort ?? OUR_PORT,
       seq: (t.irs + (script.seq ?? 0)) | 0,
@@ -305,8 +348,46 @@ function optionsOf(t: Host, script: Script, port: number): readonly number[] {
   return timestampsOption(tsVal ?? t.peerMs, tsEcr ?? ours ?? 0)
 }
 
-/** An ARP request for our address, or a reply to us. */
+/** Where an ICMPv6 message lies in a frame without extension headers. */
+const ICMPV6: number = ethernet.HEADER_LEN + ipv6.HEADER_LEN
+
+/** The next header of an IPv6 frame; -1: it is none. */
+const nextHeaderIn = (view: DataView, off: number): number =>
+  isIpv6(view, off) ? ipv6.nextHeader(view, off + ethernet.HEADER_LEN) : -1
+
+/** Only reports have a hop-by-hop header; no script is about them. */
+const isListenerReport = (view: DataView, off: number): boolean =>
+  nextHeaderIn(view, off) === ipv6.PROTO_HOP_BY_HOP
+
+const isNeighbourTalk = (view: DataView, off: number): boolean =>
+  nextHeaderIn(view, off) === ipv6.PROTO_ICMPV6 && ndp.isNdp(view.getUint8(off + ICMPV6))
+
+/** A solicitation for our address, or an advertisement to us, from `peer`. */
+export function sendNdp(t: Host, operation: number, poll = true, peer: string = PEER_ADDR6): void {
+  const isQuestion = operation === arpPacket.REQUEST
+  const hex = (hi: number, lo: number): string =>
+    hi.toString(16).padStart(4, '0') + (lo >>> 0).toString(16).padStart(8, '0')
+  const ourMac = hex(t.link.dstHi, t.link.dstLo)
+  const peerMac = hex(t.link.srcHi, t.link.srcLo)
+  const payload = Buffer.concat([
+    Buffer.from(isQuestion ? '8700000000000000' : '8800000060000000', 'hex'),
+    addressBytes(isQuestion ? OUR_ADDR6 : peer),
+    Buffer.from(`${isQuestion ? '01' : '02'}01${peerMac}`, 'hex'),
+  ])
+  const packet = packet6({ src: peer, dst: OUR_ADDR6, hopLimit: 255, payload })
+  const frame = frame6(ourMac, peerMac, packet)
+  t.inject((_, off) => {
+    t.region.bytes.set(frame, off)
+    return frame.length
+  }, poll)
+}
+
+/** An ARP request for our address, or a reply to us; over IPv6 its like. */
 export function sendArp(t: Host, operation: number, poll = true): void {
+  if (t.ipVersion === 6) {
+    sendNdp(t, operation, poll)
+    return
+  }
   t.inject((view, off) => {
     const { link } = t
     ethernet.setDst(view, off, link.dstHi, link.dstLo)

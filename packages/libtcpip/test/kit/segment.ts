@@ -3,7 +3,7 @@
  * into an object. Nothing here knows a connection; numbers are absolute.
  */
 import { ethernet } from '@sandstorm/libeth'
-import { checksum, formatFrame, ipv4, pad, tcp } from '../../src/index.ts'
+import { checksum, formatFrame, ipv4, ipv6, pad, tcp } from '../../src/index.ts'
 
 export const FIN: number = tcp.FIN
 export const SYN: number = tcp.SYN
@@ -12,10 +12,13 @@ export const PSH: number = tcp.PSH
 export const ACK: number = tcp.ACK
 export const URG: number = tcp.URG
 
-/** One TCP segment in an Ethernet frame. */
+/** An IPv4 address as a number, an IPv6 address as text. */
+export type Address = number | string
+
+/** One TCP segment in an Ethernet frame, of IPv4 or IPv6 as its addresses are. */
 export interface RawSegment {
-  src: number
-  dst: number
+  src: Address
+  dst: Address
   srcPort: number
   dstPort: number
   seq: number
@@ -37,7 +40,8 @@ export interface Link {
 
 /** Writes the frame at `off`, checksums right, and returns its length. */
 export function writeSegment(view: DataView, off: number, link: Link, seg: RawSegment): number {
-  const header = off + ethernet.HEADER_LEN + ipv4.HEADER_LEN
+  const { src, dst } = seg
+  const header = off + ethernet.HEADER_LEN + ipHeaderLen(src)
   for (let i = 0; i < seg.options.length; i++) {
     view.setUint8(header + tcp.HEADER_LEN + i, seg.options[i])
   }
@@ -52,7 +56,11 @@ export function writeSegment(view: DataView, off: number, link: Link, seg: RawSe
   tcp.setFlags(view, header, seg.flags)
   tcp.setWindow(view, header, seg.win)
   tcp.setUrgent(view, header, 0)
-  writeIpv4(view, off, link, seg.src, seg.dst, ipv4.PROTO_TCP, len)
+  if (typeof src === 'number') {
+    writeIpv4(view, off, link, src, Number(dst), ipv4.PROTO_TCP, len)
+  } else {
+    writeIpv6(view, off, link, src, String(dst), len)
+  }
   setTcpChecksum(view, off)
   return header + len - off
 }
@@ -83,6 +91,35 @@ export function writeIpv4(
   setIpChecksum(view, off)
 }
 
+const ipHeaderLen = (address: Address): number =>
+  typeof address === 'number' ? ipv4.HEADER_LEN : ipv6.HEADER_LEN
+
+/** Ethernet and IPv6 headers in front of `len` bytes of TCP. */
+function writeIpv6(
+  view: DataView,
+  off: number,
+  link: Link,
+  src: string,
+  dst: string,
+  len: number,
+): void {
+  ethernet.setDst(view, off, link.dstHi, link.dstLo)
+  ethernet.setSrc(view, off, link.srcHi, link.srcLo)
+  ethernet.setType(view, off, ethernet.TYPE_IPV6)
+  const ip = off + ethernet.HEADER_LEN
+  ipv6.setClassAndFlow(view, ip, 0, 0x12345)
+  ipv6.setPayloadLen(view, ip, len)
+  ipv6.setNextHeader(view, ip, ipv6.PROTO_TCP)
+  ipv6.setHopLimit(view, ip, 63)
+  for (const [at, text] of [
+    [ipv6.srcOff(ip), src],
+    [ipv6.dstOff(ip), dst],
+  ] as const) {
+    const [w0, w1, w2, w3] = ipv6.parse(text)
+    ipv6.setAddress(view, at, w0, w1, w2, w3)
+  }
+}
+
 export function setIpChecksum(view: DataView, off: number): void {
   const ip = off + ethernet.HEADER_LEN
   ipv4.setChecksum(view, ip, 0)
@@ -90,17 +127,29 @@ export function setIpChecksum(view: DataView, off: number): void {
 }
 
 export function setTcpChecksum(view: DataView, off: number): void {
-  const ip = off + ethernet.HEADER_LEN
-  const header = ipv4.payloadOff(view, ip)
-  const len = ipv4.totalLen(view, ip) - ipv4.headerLen(view, ip)
+  const [header, len] = segmentIn(view, off)
   tcp.setChecksum(view, header, 0)
-  const pseudo = ipv4.pseudoSum(ipv4.src(view, ip), ipv4.dst(view, ip), ipv4.PROTO_TCP, len)
-  tcp.setChecksum(
-    view,
-    header,
-    checksum.finish(checksum.fold(pseudo + checksum.sum(view, header, len))),
-  )
+  tcp.setChecksum(view, header, checksum.finish(segmentSum(view, off, header, len)))
 }
+
+/** Where the TCP segment of a frame begins, and its length; the IPv6 packet has no extension headers. */
+export function segmentIn(view: DataView, off: number): [header: number, len: number] {
+  const ip = off + ethernet.HEADER_LEN
+  if (isIpv6(view, off)) return [ip + ipv6.HEADER_LEN, ipv6.payloadLen(view, ip)]
+  return [ipv4.payloadOff(view, ip), ipv4.totalLen(view, ip) - ipv4.headerLen(view, ip)]
+}
+
+/** The sum of pseudo-header and segment: 0xffff if its checksum is right. */
+export function segmentSum(view: DataView, off: number, header: number, len: number): number {
+  const ip = off + ethernet.HEADER_LEN
+  const pseudo = isIpv6(view, off)
+    ? ipv6.pseudoSum(view, ip, ipv6.PROTO_TCP, len)
+    : ipv4.pseudoSum(ipv4.src(view, ip), ipv4.dst(view, ip), ipv4.PROTO_TCP, len)
+  return checksum.fold(pseudo + checksum.sum(view, header, len))
+}
+
+export const isIpv6 = (view: DataView, off: number): boolean =>
+  ethernet.type(view, off) === ethernet.TYPE_IPV6
 
 /** A frame that the stack has sent. */
 export interface SentFrame {
@@ -118,15 +167,17 @@ export function readFrame(view: DataView, off: number, len: number): SentFrame {
   bytes.set(new Uint8Array(view.buffer, off, len))
   const line = formatFrame(view, off, len)
   const ip = off + ethernet.HEADER_LEN
-  const isTcp =
-    ethernet.type(view, off) === ethernet.TYPE_IPV4 && ipv4.protocol(view, ip) === ipv4.PROTO_TCP
+  const six = isIpv6(view, off)
+  const isTcp = six
+    ? ipv6.nextHeader(view, ip) === ipv6.PROTO_TCP
+    : ethernet.type(view, off) === ethernet.TYPE_IPV4 && ipv4.protocol(view, ip) === ipv4.PROTO_TCP
   if (!isTcp) return { line, bytes, segment: undefined }
-  const header = ipv4.payloadOff(view, ip)
+  const [header, tcpLen] = segmentIn(view, off)
   const body = header + tcp.headerLen(view, header)
-  const end = ip + ipv4.totalLen(view, ip)
+  const end = header + tcpLen
   const segment = {
-    src: ipv4.src(view, ip),
-    dst: ipv4.dst(view, ip),
+    src: six ? ipv6.formatAt(view, ipv6.srcOff(ip)) : ipv4.src(view, ip),
+    dst: six ? ipv6.formatAt(view, ipv6.dstOff(ip)) : ipv4.dst(view, ip),
     srcPort: tcp.srcPort(view, header),
     dstPort: tcp.dstPort(view, header),
     seq: tcp.seq(view, header),

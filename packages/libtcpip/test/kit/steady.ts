@@ -1,19 +1,20 @@
 /**
  * A process of its own for invariant 3 (nothing is allocated per packet): 16 established
  * connections, half of them with timestamps, ACKs in and data out, a million segments. Run with --trace-gc; what V8 prints between
- * `begin` and `end` is what the stack made. Prints the heap's growth as JSON.
+ * `begin` and `end` is what the stack made. Prints the heap's growth as JSON. Argument `6`: over IPv6.
  */
 import { ethernet } from '@sandstorm/libeth'
-import { ipv4, tcb, tcp } from '../../src/index.ts'
-import { established, Host, OUR_ADDR, PEER_ADDR } from './host.ts'
+import { ipv4, ipv6, tcb, tcp } from '../../src/index.ts'
+import { established, Host, OUR_ADDR, OUR_ADDR6, PEER_ADDR, PEER_ADDR6 } from './host.ts'
 import { ACK, setTcpChecksum, timestampsOption, writeSegment } from './segment.ts'
 
 const CONNECTIONS = 16
 const SEGMENTS = 1_000_000
 const WARM_UP = 200_000
-const HEADER = ethernet.HEADER_LEN + ipv4.HEADER_LEN
+const IPV6: boolean = process.argv[2] === '6'
+const HEADER: number = ethernet.HEADER_LEN + (IPV6 ? ipv6 : ipv4).HEADER_LEN
 
-const t = new Host({ ringSize: 512, frames: 1024 })
+const t = new Host({ ipVersion: IPV6 ? 6 : 4, ringSize: 512, frames: 1024 })
 t.app.recording = false
 t.app.doAcked = c => {
   const left = (t.tcp.tcb[c + tcb.SND_END] - t.tcp.tcb[c + tcb.SND_UNA]) | 0
@@ -37,8 +38,8 @@ for (let port = 1; port <= CONNECTIONS; port++) {
   frameOff[port] = t.peerFrames.payloadOff(t.peerFrames.alloc())
   next[port] = t.tcp.tcb[t.conn(port) + tcb.SND_NXT]
   frameLen[port] = writeSegment(view, frameOff[port], t.link, {
-    src: PEER_ADDR,
-    dst: OUR_ADDR,
+    src: IPV6 ? PEER_ADDR6 : PEER_ADDR,
+    dst: IPV6 ? OUR_ADDR6 : OUR_ADDR,
     srcPort: port,
     dstPort: 80,
     seq: (t.irs + 1) | 0,
@@ -67,7 +68,7 @@ function turn(): void {
   for (let n = t.wire.rx(); n > 0; n = t.wire.rx()) {
     for (let i = 0; i < n; i++) {
       const off = t.wire.rxOff[i]
-      if (ethernet.type(view, off) !== ethernet.TYPE_IPV4) continue
+      if (ethernet.type(view, off) !== (IPV6 ? ethernet.TYPE_IPV6 : ethernet.TYPE_IPV4)) continue
       const header = off + HEADER
       const dataLen = t.wire.rxLen[i] - HEADER - tcp.headerLen(view, header)
       const end = (tcp.seq(view, header) + dataLen) | 0

@@ -14,7 +14,9 @@ import {
   TAP_NAME,
   TAP_PREFIX_LEN,
 } from '../config.ts'
+import { TAP_ADDRESS6, TAP_PREFIX_LEN6 } from '../link6.ts'
 import { parseIpv4, usableRange } from './ipv4.ts'
+import { isInSubnet, parseIpv6, parseIpv6Prefix } from './ipv6.ts'
 
 export interface Check {
   readonly name: string
@@ -39,7 +41,7 @@ export interface Machine {
   readonly read: (path: string) => string
   /** '' if the file opens for reading and writing, else why not: ENOENT, EACCES, … */
   readonly openProblem: (path: string) => string
-  /** IPv4 addresses by interface. */
+  /** Addresses by interface. */
   readonly addresses: () => { name: string; address: string }[]
   /** '' if a program may listen there, else why not. */
   readonly listenProblem: (address: string, port: number) => Promise<string>
@@ -55,6 +57,7 @@ export function checksOf(machine: Machine, extra: readonly CheckFunction[] = [])
     () => checkRight(machine),
     () => checkTap(machine),
     () => checkAddresses(machine),
+    () => checkIpv6(machine),
     () => checkPort(machine),
   ]
 }
@@ -146,6 +149,29 @@ function checkAddresses(machine: Machine): Check {
   if (taken === undefined) return ok(name, 'no interface has an address in this subnet')
   const fix = 'sandstorm serve DIR --address 10.77.1.2/24 --host-address 10.77.1.1/24'
   return { name, state: 'note', detail: `${taken.name} has ${taken.address}`, fix }
+}
+
+/** Of the namespace that we are in; '' where the kernel has no IPv6. */
+const DISABLED6 = '/proc/sys/net/ipv6/conf/default/disable_ipv6'
+
+function checkIpv6(machine: Machine): Check {
+  const name = `${TAP_ADDRESS6}/${TAP_PREFIX_LEN6}`
+  const note = (detail: string, fix: string): Check => ({ name, state: 'note', detail, fix })
+  const disabled = machine.read(DISABLED6).trim()
+  if (disabled === '') return note('the kernel has no IPv6, so IPv4 alone is served', '')
+  if (disabled !== '0') {
+    const fix = 'sudo sysctl -w net.ipv6.conf.default.disable_ipv6=0'
+    return note('IPv6 is disabled on this host, so IPv4 alone is served', fix)
+  }
+  const subnet = parseIpv6Prefix(name)
+  const taken = machine.addresses().find(entry => {
+    const words = parseIpv6(entry.address)
+    if (words === undefined || subnet === undefined) return false
+    return entry.name !== TAP_NAME && isInSubnet(words, subnet)
+  })
+  if (taken === undefined) return ok(name, 'no interface has an address in this subnet')
+  const fix = 'sandstorm serve DIR --address6 fd77:0:0:1::2/64'
+  return note(`${taken.name} has ${taken.address}`, fix)
 }
 
 async function checkPort(machine: Machine): Promise<Check> {

@@ -18,6 +18,21 @@ export class UserError extends StartError {
   }
 }
 
+/** A flag with a value that cannot be. */
+export class ConfigError extends UserError {
+  override readonly name: string = 'ConfigError'
+  readonly flag: string
+  readonly value: string
+  readonly expected: string
+
+  constructor(flag: string, value: string, why: string, expected: string) {
+    super(value === '' ? `${flag} ""` : `${flag} ${value}`, why, `Expected ${expected}`)
+    this.flag = flag
+    this.value = value
+    this.expected = expected
+  }
+}
+
 /** A part of the command-line contract that a later version brings. */
 export class NotYetError extends UserError {
   override readonly name: string = 'NotYetError'

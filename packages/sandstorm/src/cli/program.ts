@@ -12,14 +12,7 @@ import { explain } from './explain.ts'
 import { serve } from './serve.ts'
 
 /** Flags of `serve` that a later version brings. */
-const LATER_FLAGS = [
-  '--address6 <ip/len>',
-  '--host-address6 <ip/len>',
-  '--gateway6 <ip>',
-  '--origin <url>',
-  '--config <file>',
-  '--admin <address:port>',
-]
+const LATER_FLAGS = ['--origin <url>', '--config <file>', '--admin <address:port>']
 
 const SERVE_EXAMPLES = `
 Examples:
@@ -27,6 +20,7 @@ Examples:
   sandstorm serve . --device kernel --port 3000      without privileges, on the kernel's stack
   sandstorm serve . --address 192.168.50.2/24        another subnet; the host gets 192.168.50.1
   sandstorm serve . --gateway 10.77.0.1              also for clients whose packets the host forwards
+  sandstorm serve . --address6 2001:db8::2/64        our IPv6 address; the host gets 2001:db8::1
   sandstorm serve . --trace                          a line for each frame
   sandstorm serve . --pcap out.pcapng                a capture for Wireshark or tshark
   sandstorm serve . --fault drop=0.02,delay=5ms,seed=7`
@@ -101,6 +95,9 @@ export function makeProgram(finish: (exitCode: number) => void): Command {
   return program
 }
 
+/** Of a flag that may be repeated. */
+const collect = (value: string, before: readonly string[] = []): string[] => [...before, value]
+
 function addServe(program: Command, finish: (exitCode: number) => void): void {
   const command = program
     .command('serve')
@@ -113,13 +110,24 @@ function addServe(program: Command, finish: (exitCode: number) => void): void {
     .option(
       '--address <ip/len>',
       'our address, /24 if no length is given; may be repeated (default: 10.77.0.2/24; kernel: 127.0.0.1)',
-      (value: string, before: string[] = []) => [...before, value],
+      collect,
     )
     .option(
       '--host-address <ip/len>',
       "the host's end of the TAP (default: the first other address of the subnet)",
     )
     .option('--gateway <ip>', 'the router to clients who are in no subnet of ours (default: none)')
+    .option(
+      '--address6 <ip/len>',
+      'our IPv6 address, /64 if no length is given; may be repeated (default: fd77::2/64, or none with --address)',
+      collect,
+    )
+    .option(
+      '--host-address6 <ip/len>',
+      "the host's end of the TAP (default: the first other address of each subnet)",
+      collect,
+    )
+    .option('--gateway6 <ip>', 'where IPv6 packets for others go (default: nowhere)')
     .option('--port <n>', 'TCP port (default: 80; kernel: 8080)')
     .option('--mtu <bytes>', 'largest IP packet, 576 to 9000 (default: 1500)')
     .option('--memory <size>', 'packet and content memory, like 512MiB (default: 1GiB)')

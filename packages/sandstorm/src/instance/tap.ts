@@ -5,12 +5,21 @@
  * becomes of the packet thread.
  */
 import { Worker } from 'node:worker_threads'
-import { closeTap, faultRegionBytes, openTap, type TapHandle, wakeTap } from '@sandstorm/libnmio'
+import {
+  closeTap,
+  faultRegionBytes,
+  ipv6Problem,
+  openTap,
+  persistentTaps,
+  type TapHandle,
+  wakeTap,
+} from '@sandstorm/libnmio'
 import type { ServeConfig } from '../config.ts'
 import { loadContent } from '../content/load.ts'
 import type { ContentShared } from '../content/table.ts'
 import type { Inquiry, Reply } from '../control/inquiry.ts'
 import { type Ask, Inspector } from '../control/inspector.ts'
+import { type Link6, NO_LINK6 } from '../link6.ts'
 import { StartError } from '../startError.ts'
 import type { Instance, Log } from './instance.ts'
 import { ASKED, DRAIN, STOP, type WorkerMessage, type WorkerSetup } from './workerSetup.ts'
@@ -27,12 +36,13 @@ interface Ending {
 
 /** Opens the TAP, loads the content and starts the thread. Throws errors that are one clear line. */
 export async function startTapInstance(config: ServeConfig, log: Log): Promise<Instance> {
+  const link6 = usableLink6(config, log)
   // The device first: loading takes time, and a second start should fail at once.
   const tap = openTap({
     name: config.device.name,
     mtu: config.mtu,
-    hostAddress: `${config.hostAddress}/${config.prefixLen}`,
-    serverAddress: `${config.address}/${config.prefixLen}`,
+    hostAddresses: [`${config.hostAddress}/${config.prefixLen}`, ...link6.hostAddresses],
+    serverAddresses: [`${config.address}/${config.prefixLen}`, ...link6.addresses],
     offloads: config.fault === '',
   })
   try {
@@ -41,11 +51,27 @@ export async function startTapInstance(config: ServeConfig, log: Log): Promise<I
       stackBytes: STACK_BYTES + (config.fault === '' ? 0 : faultRegionBytes(tap.mtu)),
       onWarning: line => log.warn(line),
     })
-    return await startWorker(config, tap, content, log)
+    return await startWorker({ ...config, link6 }, tap, content, log)
   } catch (error) {
     closeTap(tap)
     throw error
   }
+}
+
+/**
+ * What of the IPv6 link can be had: nothing on a host without IPv6. Of an interface that somebody
+ * else made the host's end is changed only if we are asked to.
+ */
+function usableLink6(config: ServeConfig, log: Log): Link6 {
+  const { link6, device } = config
+  if (link6.addresses.length === 0) return link6
+  const problem = ipv6Problem(device.name)
+  if (problem !== '') {
+    log.warn(`serving over IPv4 alone: ${problem}`)
+    return NO_LINK6
+  }
+  const isForeign = link6.isDefault && persistentTaps().some(({ name }) => name === device.name)
+  return isForeign ? { ...link6, hostAddresses: [] } : link6
 }
 
 async function startWorker(
@@ -77,6 +103,9 @@ async function startWorker(
   }
   const inspector = new Inspector(makeAsk(worker, done, () => tell(ASKED)))
   const url = `http://${config.address}:${config.port}/`
+  for (const address of config.link6.addresses) {
+    log.info(`also at http://[${address.replace(/\/.*/, '')}]:${config.port}/`)
+  }
   return { url, device: `tap:${tap.name}`, stop, done, inspector }
 }
 
@@ -108,13 +137,16 @@ function makeSetup(
   content: ContentShared,
   control: SharedArrayBuffer,
 ): WorkerSetup {
-  const { address, prefixLen, others, gateway, port, replicas, cc, pcap, trace, fault } = config
+  const { address, prefixLen, others, gateway, link6 } = config
+  const { port, replicas, cc, pcap, trace, fault } = config
   const transmit = config.transmit === 'auto' ? undefined : config.transmit
   return {
     tap,
     content,
     addresses: [{ address, prefixLen }, ...others],
     gateway,
+    addresses6: link6.addresses,
+    gateway6: link6.gateway,
     port,
     transmit,
     replicas,
@@ -137,6 +169,7 @@ const ready = (worker: Worker): Promise<void> =>
 function watch(worker: Worker, tap: TapHandle, log: Log): Promise<Ending> {
   let ending: Ending = { code: 1, message: 'the packet thread ended unexpectedly' }
   worker.on('message', (message: WorkerMessage) => {
+    if (message.kind === 'warning') log.warn(message.line)
     if (message.kind !== 'ended') return
     log.stats({ ...message.stats.inUse, ...message.stats })
     ending = message.down === '' ? { code: 0, message: '' } : { code: 1, message: message.down }

@@ -16,7 +16,7 @@ import {
   TapDevice,
   TraceDevice,
 } from '@sandstorm/libnmio'
-import { formatFrame, ipv4Address } from '@sandstorm/libtcpip'
+import { formatFrame, type IpAddress, ipv4Address, ipv6, ipv6Address } from '@sandstorm/libtcpip'
 import { attachContent } from '../content/table.ts'
 import { type Inquiry, reply } from '../control/inquiry.ts'
 import { Server } from '../server.ts'
@@ -55,8 +55,15 @@ function build(setup: WorkerSetup): Server {
   return new Server({
     device: wrap(tap, content.region, setup),
     content,
-    addresses: setup.addresses.map(({ address, prefixLen }) => ipv4Address(address, prefixLen)),
+    addresses: [
+      ...setup.addresses.map(({ address, prefixLen }) => ipv4Address(address, prefixLen)),
+      ...setup.addresses6.map(parsePrefix6),
+    ],
     gateway: setup.gateway === '' ? undefined : ipv4Address(setup.gateway),
+    gateway6: setup.gateway6 === '' ? undefined : ipv6Address(setup.gateway6),
+    // Nobody but the host is on a link that we have just made, and its addresses were looked at.
+    ndp: { dadTransmits: setup.tap.persistent ? 1 : 0 },
+    onConflict: warnOnce(),
     port: setup.port,
     transmit: setup.transmit,
     replicas: Math.max(1, setup.replicas),
@@ -64,6 +71,23 @@ function build(setup: WorkerSetup): Server {
     random: () => randomBytes(4).readInt32LE(),
     nowUs: nowUs(),
   })
+}
+
+/** `fd77::2/64` as the stack wants it. */
+function parsePrefix6(text: string): IpAddress {
+  const [address, prefixLen] = text.split('/')
+  return ipv6Address(address, Number(prefixLen))
+}
+
+/** Says of each address at most once that somebody else has it: whoever forges that may do so often. */
+function warnOnce(): (address: IpAddress) => void {
+  const told = new Set<IpAddress>()
+  return address => {
+    if (told.has(address)) return
+    told.add(address)
+    const text = ipv6.formatAddress(address.w0, address.w1, address.w2, address.w3)
+    tell({ kind: 'warning', line: `another host on the link has, or wants, our address ${text}` })
+  }
 }
 
 /** Polls until told to stop; returns why the device went down, '' if it did not. */
@@ -110,7 +134,7 @@ function drain(server: Server, control: Int32Array): void {
 const setup = workerData as WorkerSetup
 const server = build(setup)
 const tell = (message: WorkerMessage): void => parentPort?.postMessage(message)
-server.stack.arp.announce(server.stack.tcp.clockMs)
+server.stack.start()
 tell({ kind: 'ready' })
 const down = run(server, new Int32Array(setup.control))
 tell({ kind: 'ended', down, stats: server.stats() })

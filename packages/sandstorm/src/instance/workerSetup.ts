@@ -13,6 +13,9 @@ export interface WorkerSetup {
   readonly addresses: readonly OwnAddress[]
   /** '': none. */
   readonly gateway: string
+  /** Of IPv6: our addresses with their prefix lengths; the gateway, or ''. */
+  readonly addresses6: readonly string[]
+  readonly gateway6: string
   readonly port: number
   /** undefined: what suits the device. */
   readonly transmit: TransmitKind | undefined
@@ -41,4 +44,5 @@ export const ASKED = 4
 export type WorkerMessage =
   | { readonly kind: 'ready' }
   | { readonly kind: 'reply'; readonly reply: Reply }
+  | { readonly kind: 'warning'; readonly line: string }
   | { readonly kind: 'ended'; readonly down: string; readonly stats: ServerStats }

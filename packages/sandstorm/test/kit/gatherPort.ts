@@ -10,10 +10,19 @@ import {
   FramePool,
   OFFLOAD_NONE,
   offloadGsoSize,
+  offloadIpVersion,
   offloadL4Off,
   type Region,
 } from '@sandstorm/libnmio'
-import { buildFrame, FIN, naiveSum, PSH } from '../reference/frame.ts'
+import {
+  type Address,
+  addressAt,
+  buildFrame,
+  FIN,
+  naiveSum,
+  PSH,
+  pseudoHeader,
+} from '../reference/frame.ts'
 
 const SEGMENTS_MAX = 512
 const ETHERNET = 14
@@ -108,9 +117,16 @@ function cut(frame: Uint8Array, request: number): Uint8Array[] {
   const tcp = offloadL4Off(request)
   const payloadOff = tcp + (view.getUint8(tcp + 12) >> 4) * 4
   const tcpLen = frame.length - tcp
-  const pseudo = Uint8Array.from([...frame.subarray(26, 34), 0, 6, tcpLen >> 8, tcpLen & 0xff])
+  const six = view.getUint16(12) === 0x86dd
+  const version = six ? 6 : 4
+  if (offloadIpVersion(request) !== version) throw new Error('not its IP version')
+  const srcAddr: Address = six ? addressAt(frame, 22) : view.getInt32(26)
+  const dstAddr: Address = six ? addressAt(frame, 38) : view.getInt32(30)
+  const pseudo = Uint8Array.from(pseudoHeader(srcAddr, dstAddr, tcpLen))
   if (naiveSum(pseudo) !== view.getUint16(tcp + 16)) throw new Error('not the pseudo-header sum')
-  if (naiveSum(frame.subarray(14, 34)) !== 0xffff) throw new Error('bad IP checksum')
+  if (six) {
+    if (view.getUint16(18) !== tcpLen) throw new Error('not the payload length')
+  } else if (naiveSum(frame.subarray(14, 34)) !== 0xffff) throw new Error('bad IP checksum')
   const size = offloadGsoSize(request) || frame.length
   const segments: Uint8Array[] = []
   for (let at = payloadOff; at < frame.length; at += size) {
@@ -120,15 +136,15 @@ function cut(frame: Uint8Array, request: number): Uint8Array[] {
       buildFrame({
         dstMac: frame.subarray(0, 6),
         srcMac: frame.subarray(6, 12),
-        srcAddr: view.getInt32(26),
-        dstAddr: view.getInt32(30),
+        srcAddr,
+        dstAddr,
         srcPort: view.getUint16(tcp),
         dstPort: view.getUint16(tcp + 2),
         seq: (view.getInt32(tcp + 4) + at - payloadOff) | 0,
         ack: view.getInt32(tcp + 8),
         flags: isLast ? flags : flags & ~(FIN | PSH),
         window: view.getUint16(tcp + 14),
-        tos: frame[15],
+        tos: six ? (view.getUint16(14) >> 4) & 0xff : frame[15],
         options: frame.subarray(tcp + 20, payloadOff),
         payload: frame.subarray(at, Math.min(frame.length, at + size)),
       }),

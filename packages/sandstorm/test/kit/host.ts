@@ -1,19 +1,30 @@
 /**
- * The other end of the wire: a host with any number of addresses and raw TCP peers. It answers ARP,
- * takes every frame apart the slow way (reference/frame.ts: a wrong checksum, length or address is
+ * The other end of the wire: a host with any number of addresses and raw TCP peers. It answers ARP and
+ * neighbour discovery, takes every frame apart the slow way (reference/frame.ts: a wrong checksum, length or address is
  * an exception) and hands segments to their peers.
  */
 import { type Clock, type Device, FramePool, OFFLOAD_NONE } from '@sandstorm/libnmio'
-import { buildFrame, type FrameFields, parseFrame } from '../reference/frame.ts'
+import {
+  type Address,
+  buildFrame,
+  type FrameFields,
+  naiveSum,
+  parseFrame,
+} from '../reference/frame.ts'
 import { Peer, type PeerOptions } from './peer.ts'
 
 const HEADERS = 54
 const ETHERNET = 14
+const ICMPV6 = 58
+const HOP_BY_HOP = 0
+const NEIGHBOUR_SOLICITATION = 135
+const ADVERTISEMENT_LEN = 32
 
 export class Host {
   readonly device: Device
   readonly serverMac: Uint8Array
   readonly serverAddr: number
+  readonly serverAddr6: string
   readonly serverPort: number
   /** Every frame received, oldest first, while `recording`. */
   readonly recorded: Uint8Array[] = []
@@ -32,12 +43,14 @@ export class Host {
     clock: Clock,
     serverMac: Uint8Array,
     serverAddr: number,
+    serverAddr6: string,
     serverPort: number,
   ) {
     this.#clock = clock
     this.device = device
     this.serverMac = serverMac
     this.serverAddr = serverAddr
+    this.serverAddr6 = serverAddr6
     this.serverPort = serverPort
     this.#frames = new FramePool(device.region, 2048)
   }
@@ -74,8 +87,14 @@ export class Host {
   }
 
   send(fields: Omit<FrameFields, 'srcMac' | 'dstMac' | 'dstAddr'>): void {
-    const { serverAddr: dstAddr, serverMac: dstMac } = this
+    const { serverMac: dstMac } = this
+    const dstAddr = this.#serverAddrFor(fields.srcAddr)
     this.sendRaw(buildFrame({ ...fields, srcMac: this.device.mac, dstMac, dstAddr }))
+  }
+
+  /** The server's address of the same version. */
+  #serverAddrFor(address: Address): Address {
+    return typeof address === 'number' ? this.serverAddr : this.serverAddr6
   }
 
   sendRaw(frame: Uint8Array): void {
@@ -89,11 +108,16 @@ export class Host {
       this.#answerArp(frame)
       return
     }
+    if (frame[12] === 0x86 && (frame[20] === ICMPV6 || frame[20] === HOP_BY_HOP)) {
+      this.#answerSolicitation(frame)
+      return
+    }
     const fields = this.#parse(frame)
     if (fields === undefined) return
     if (Buffer.compare(fields.dstMac, this.device.mac) !== 0) throw new Error('not to our address')
     if (Buffer.compare(fields.srcMac, this.serverMac) !== 0) throw new Error('not from the server')
-    if (fields.srcAddr !== this.serverAddr) throw new Error('a segment from somebody else')
+    const from = this.#serverAddrFor(fields.srcAddr)
+    if (fields.srcAddr !== from) throw new Error('a segment from somebody else')
     this.#peers.get(`${fields.dstAddr}:${fields.dstPort}:${fields.srcPort}`)?.receive(fields)
   }
 
@@ -116,6 +140,25 @@ export class Host {
         ...[...arp.subarray(8, 14), ...mac, 0x08, 0x06, ...arp.subarray(0, 6), 0, 2],
         ...[...mac, ...arp.subarray(24, 28), ...arp.subarray(8, 18)],
       ]),
+    )
+  }
+
+  /** RFC 4861 §7.2.4: likewise. Everything else in ICMPv6 is let go. */
+  #answerSolicitation(frame: Uint8Array): void {
+    if (frame[20] !== ICMPV6 || frame[54] !== NEIGHBOUR_SOLICITATION) return
+    const { mac } = this.device
+    const asker = [...frame.subarray(22, 38)]
+    // From :: somebody asks whether the address is free: it is.
+    if (asker.every(byte => byte === 0)) return
+    const target = [...frame.subarray(62, 78)]
+    const message = [136, 0, 0, 0, 0x60, 0, 0, 0, ...target, 2, 1, ...mac]
+    const pseudo = [...target, ...asker, 0, 0, 0, ADVERTISEMENT_LEN, 0, 0, 0, ICMPV6]
+    const sum = ~naiveSum(Uint8Array.from([...pseudo, ...message]))
+    message[2] = (sum >> 8) & 0xff
+    message[3] = sum & 0xff
+    const header = [0x60, 0, 0, 0, 0, ADVERTISEMENT_LEN, ICMPV6, 255, ...target, ...asker]
+    this.sendRaw(
+      Uint8Array.from([...frame.subarray(6, 12), ...mac, 0x86, 0xdd, ...header, ...message]),
     )
   }
 

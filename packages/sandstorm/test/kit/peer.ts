@@ -5,6 +5,7 @@
  */
 import {
   ACK,
+  type Address,
   FIN,
   type FrameFields,
   PSH,
@@ -16,8 +17,8 @@ import {
 import type { Host } from './host.ts'
 
 export interface PeerOptions {
-  /** Our address, int32. */
-  addr: number
+  /** Our address: of IPv4 if it is a number. */
+  addr: Address
   port: number
   /** The server's port. */
   serverPort: number
@@ -41,7 +42,7 @@ export interface PeerOptions {
 const RTO_US = 250_000
 
 export class Peer {
-  readonly addr: number
+  readonly addr: Address
   readonly port: number
   readonly options: PeerOptions
   readonly host: Host

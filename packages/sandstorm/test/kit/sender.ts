@@ -18,8 +18,16 @@ import {
 import { BASE, DATE_SEC, LEN, WHAT, what } from '../../src/packetize/answers.ts'
 import { LADDER } from '../../src/packetize/layouts.ts'
 import { SegmentTransmitter } from '../../src/packetize/segmented.ts'
-import { ACK, buildFrame, ECT_0, FIN, PSH, timestampsOption } from '../reference/frame.ts'
-import { lcg, SERVER_ADDR, World, type WorldOptions } from './world.ts'
+import {
+  ACK,
+  type Address,
+  buildFrame,
+  ECT_0,
+  FIN,
+  PSH,
+  timestampsOption,
+} from '../reference/frame.ts'
+import { lcg, SERVER_ADDR, SERVER_ADDR6, World, type WorldOptions } from './world.ts'
 
 /** One thing to send: from byte `at` of an answer, on one of the connections. */
 export interface Order {
@@ -55,7 +63,7 @@ export class Sender {
 
   /**
    * `count` connections, spread over the given segment sizes and two local ports; every second pair
-   * of them has timestamps.
+   * of them has timestamps, every second four IPv6.
    */
   constructor(
     files: Record<string, Uint8Array | number>,
@@ -63,13 +71,13 @@ export class Sender {
     count: number,
     options: WorldOptions = {},
   ) {
-    this.world = new World(files, { mtu: MTU, ...options })
+    this.world = new World(files, { mtu: MTU, ipv6: true, ...options })
     const { server, host } = this.world
     const { tcp } = server.stack
     const random = lcg(7)
     tcp.listen(PORTS[1])
     for (let i = 0; i < count; i++) {
-      const addr = 0x0a000000 | (((random() & 0x3f) << 18) + 2 + i)
+      const addr = addressOf(i, random())
       const port = 1 + ((random() >>> 4) % 65535)
       const serverPort = PORTS[i & 1]
       const timestamps = (i & 2) > 0
@@ -77,9 +85,17 @@ export class Sender {
       const peer = host.peer({ addr, port, serverPort, mss, timestamps }).open()
       assert.ok(this.world.runUntil(() => peer.isOpen, 5000))
       peer.vanish()
-      this.#connections.push(tcp.table.find4(addr, 0, (port << 16) | serverPort))
+      this.#connections.push(this.#find(addr, (port << 16) | serverPort))
     }
     host.recording = true
+  }
+
+  /** The server's IPv4 address is its first, the IPv6 address its second. */
+  #find(addr: Address, ports: number): number {
+    const { table } = this.world.server.stack.tcp
+    if (typeof addr === 'number') return table.find4(addr, 0, ports)
+    const word = (i: number): number => Buffer.from(addr, 'hex').readInt32BE(4 * i)
+    return table.find6(word(0), word(1), word(2), word(3), 1, ports)
   }
 
   get count(): number {
@@ -181,13 +197,16 @@ export class Sender {
     const t = this.world.server.stack.tcp.tcb
     const isEnd = ((from + payload.length) | 0) === end
     const hasTimestamps = (t[c + tcb.FLAGS] & tcb.TIMESTAMPS) !== 0
+    const isIpv6 = (t[c + tcb.FRAME_KEY] & tcb.KIND_IPV6) !== 0
+    const words = Buffer.alloc(16)
+    for (let i = 0; i < 4; i++) words.writeInt32BE(t[c + tcb.REMOTE + i], 4 * i)
     const options = hasTimestamps ? timestampsOption(order.tsVal ?? 0, order.tsEcr ?? 0) : []
     this.#expected.push(
       buildFrame({
         dstMac: this.world.host.device.mac,
         srcMac: this.world.server.device.mac,
-        srcAddr: SERVER_ADDR,
-        dstAddr: t[c + tcb.REMOTE],
+        srcAddr: isIpv6 ? SERVER_ADDR6 : SERVER_ADDR,
+        dstAddr: isIpv6 ? words.toString('hex') : t[c + tcb.REMOTE],
         srcPort: t[c + tcb.PORTS] & 0xffff,
         dstPort: t[c + tcb.PORTS] >>> 16,
         seq: from,
@@ -201,3 +220,9 @@ export class Sender {
     )
   }
 }
+
+/** Of the i-th client: in 10/8, or in fd77::/64. */
+const addressOf = (i: number, random: number): Address =>
+  i & 4
+    ? `fd77${'0'.repeat(12)}${(random >>> 0).toString(16).padStart(8, '0')}${(2 + i).toString(16).padStart(8, '0')}`
+    : 0x0a000000 | (((random & 0x3f) << 18) + 2 + i)

@@ -10,7 +10,7 @@ import {
   type Region,
   VirtualClock,
 } from '@sandstorm/libnmio'
-import { ipv4Address } from '@sandstorm/libtcpip'
+import { ipv4Address, ipv6Address } from '@sandstorm/libtcpip'
 import { Server, type ServerOptions, type TransmitKind } from '../../src/server.ts'
 import { GatherPort } from './gatherPort.ts'
 import { Host } from './host.ts'
@@ -19,6 +19,8 @@ import { type Answer, parseAnswers } from './response.ts'
 import { makeSite, type Site } from './site.ts'
 
 export const SERVER_ADDR = 0x0a000001 // 10.0.0.1
+/** fd77::1 */
+export const SERVER_ADDR6 = 'fd770000000000000000000000000001'
 export const SERVER_PORT = 80
 
 export interface WorldOptions
@@ -27,6 +29,8 @@ export interface WorldOptions
   mtu?: number
   ringSize?: number
   faults?: FaultOptions
+  /** The server has an IPv6 address as well. */
+  ipv6?: boolean
   /** The server's device completes checksums and cuts super-frames; needs `gather`. */
   offloads?: boolean
   /** Leaves the server this much of the region. */
@@ -52,7 +56,7 @@ export class World {
     this.#startUs = this.clock.nowUs
     const { mtu = 1500, ringSize = 1024 } = options
     const [near, far] = memoryLink({ region: this.region, mtu, ringSize })
-    this.host = new Host(far, this.clock.read, near.mac, SERVER_ADDR, SERVER_PORT)
+    this.host = new Host(far, this.clock.read, near.mac, SERVER_ADDR, SERVER_ADDR6, SERVER_PORT)
     let device: Device = near
     if (options.transmit === 'gather') {
       device = new GatherPort(near, options.offloads ?? false)
@@ -72,7 +76,11 @@ export class World {
     this.server = new Server({
       device,
       content: this.site.content,
-      addresses: [ipv4Address('10.0.0.1', 8)],
+      addresses: [
+        ipv4Address('10.0.0.1', 8),
+        ...(options.ipv6 ? [ipv6Address('fd77::1', 64)] : []),
+      ],
+      ndp: { dadTransmits: 0 },
       port: SERVER_PORT,
       transmit: options.transmit,
       replicas: options.replicas,
@@ -82,6 +90,7 @@ export class World {
       random: lcg(),
       nowUs: this.clock.nowUs,
     })
+    if (options.ipv6) this.server.stack.start()
   }
 
   /** One poll on each side; true if a frame moved. */

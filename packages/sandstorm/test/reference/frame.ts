@@ -1,14 +1,17 @@
 /**
- * Frames the slow way: every byte written by hand from RFC 894, 791 and 9293, every checksum computed
+ * Frames the slow way: every byte written by hand from RFC 894, 791, 8200 and 9293, every checksum computed
  * over the bytes (RFC 1071). Nothing here uses the library, so it can stand against it.
  */
 
-/** What a TCP segment in a frame says. Addresses are int32; `options` a multiple of four bytes. */
+/** An IPv4 address as an int32, an IPv6 address as 32 hexadecimal digits. */
+export type Address = number | string
+
+/** What a TCP segment in a frame says; `options`: a multiple of four bytes. */
 export interface FrameFields {
   srcMac: Uint8Array
   dstMac: Uint8Array
-  srcAddr: number
-  dstAddr: number
+  srcAddr: Address
+  dstAddr: Address
   srcPort: number
   dstPort: number
   seq: number
@@ -31,7 +34,8 @@ export const ACK = 16
 export const ECT_0 = 2
 
 const IP = 14
-const TCP = 34
+const IPV4_LEN = 20
+const IPV6_LEN = 40
 
 /** The one's complement sum of big-endian words, an odd last byte padded with zero; 16 bits. */
 export function naiveSum(bytes: Uint8Array): number {
@@ -60,21 +64,47 @@ export function tsValOf(options: Uint8Array): number | undefined {
   return undefined
 }
 
+const addressBytes = (address: Address): number[] =>
+  typeof address === 'number' ? be(address, 4) : [...Buffer.from(address, 'hex')]
+
+/** RFC 9293 §3.1, RFC 8200 §8.1. */
+export const pseudoHeader = (srcAddr: Address, dstAddr: Address, tcpLen: number): number[] => [
+  ...[...addressBytes(srcAddr), ...addressBytes(dstAddr)],
+  ...(typeof srcAddr === 'number' ? [0, 6, ...be(tcpLen, 2)] : [...be(tcpLen, 4), 0, 0, 0, 6]),
+]
+
 /** The TCP checksum field of `segment` (its own field must be zero). */
-function tcpChecksum(srcAddr: number, dstAddr: number, segment: Uint8Array): number {
-  const pseudo = [...be(srcAddr, 4), ...be(dstAddr, 4), 0, 6, ...be(segment.length, 2)]
+function tcpChecksum(srcAddr: Address, dstAddr: Address, segment: Uint8Array): number {
+  const pseudo = pseudoHeader(srcAddr, dstAddr, segment.length)
   return ~naiveSum(Uint8Array.from([...pseudo, ...segment])) & 0xffff
 }
 
-/** The whole frame: no IP options, DF, TTL 64, ID 0. */
-export function buildFrame(f: FrameFields): Uint8Array {
-  const tcpLen = 20 + f.options.length + f.payload.length
+/** No options, DF, TTL 64, ID 0. */
+function ipv4Header(f: FrameFields, tcpLen: number): Uint8Array {
   const ip = Uint8Array.from([
     ...[0x45, f.tos ?? 0, ...be(20 + tcpLen, 2), 0, 0, 0x40, 0, 64, 6, 0, 0],
-    ...be(f.srcAddr, 4),
-    ...be(f.dstAddr, 4),
+    ...addressBytes(f.srcAddr),
+    ...addressBytes(f.dstAddr),
   ])
   ip.set(be(~naiveSum(ip) & 0xffff, 2), 10)
+  return ip
+}
+
+/** No extension headers, no flow label, hop limit 64. */
+function ipv6Header(f: FrameFields, tcpLen: number): Uint8Array {
+  const tos = f.tos ?? 0
+  return Uint8Array.from([
+    ...[0x60 | (tos >> 4), (tos & 15) << 4, 0, 0, ...be(tcpLen, 2), 6, 64],
+    ...addressBytes(f.srcAddr),
+    ...addressBytes(f.dstAddr),
+  ])
+}
+
+/** The whole frame, of IPv4 or IPv6 as its addresses are. */
+export function buildFrame(f: FrameFields): Uint8Array {
+  const tcpLen = 20 + f.options.length + f.payload.length
+  const four = typeof f.srcAddr === 'number'
+  const ip = four ? ipv4Header(f, tcpLen) : ipv6Header(f, tcpLen)
   const dataOff = (5 + f.options.length / 4) << 4
   const tcp = Uint8Array.from([
     ...[...be(f.srcPort, 2), ...be(f.dstPort, 2), ...be(f.seq, 4), ...be(f.ack, 4)],
@@ -83,22 +113,42 @@ export function buildFrame(f: FrameFields): Uint8Array {
     ...f.payload,
   ])
   tcp.set(be(tcpChecksum(f.srcAddr, f.dstAddr, tcp), 2), 16)
-  return Uint8Array.from([...f.dstMac, ...f.srcMac, 0x08, 0x00, ...ip, ...tcp])
+  const type = four ? [0x08, 0x00] : [0x86, 0xdd]
+  return Uint8Array.from([...f.dstMac, ...f.srcMac, ...type, ...ip, ...tcp])
 }
 
 const u16 = (b: Uint8Array, i: number): number => (b[i] << 8) | b[i + 1]
 const i32 = (b: Uint8Array, i: number): number => (u16(b, i) << 16) | u16(b, i + 2)
 
+/** The IPv6 address at `off`. */
+export const addressAt = (frame: Uint8Array, off: number): string =>
+  Buffer.from(frame.subarray(off, off + 16)).toString('hex')
+
+type Wrong = (what: string) => Error
+
+function checkIpv4(frame: Uint8Array, wrong: Wrong): void {
+  if (u16(frame, 12) !== 0x0800) throw wrong('not an IP frame')
+  if (frame[IP] !== 0x45 || frame[IP + 9] !== 6) throw wrong('not TCP in plain IPv4')
+  if (u16(frame, IP + 2) !== frame.length - IP) throw wrong('IP total length is not the frame')
+  if (naiveSum(frame.subarray(IP, IP + IPV4_LEN)) !== 0xffff) throw wrong('bad IP checksum')
+}
+
+function checkIpv6(frame: Uint8Array, wrong: Wrong): void {
+  if (frame[IP] >> 4 !== 6 || frame[IP + 6] !== 6) throw wrong('not TCP in plain IPv6')
+  if (u16(frame, IP + 4) !== frame.length - IP - IPV6_LEN) throw wrong('not the payload length')
+}
+
 /** Takes a frame with a TCP segment apart; throws a sentence if anything in it is wrong. */
 export function parseFrame(frame: Uint8Array): FrameFields {
   const wrong = (what: string): Error => new Error(`${what}: ${Buffer.from(frame).toString('hex')}`)
-  if (frame.length < 54 || u16(frame, 12) !== 0x0800) throw wrong('not an IPv4 frame')
-  if (frame[IP] !== 0x45 || frame[IP + 9] !== 6) throw wrong('not TCP in plain IPv4')
-  if (u16(frame, IP + 2) !== frame.length - IP) throw wrong('IP total length is not the frame')
-  if (naiveSum(frame.subarray(IP, TCP)) !== 0xffff) throw wrong('bad IP checksum')
-  const srcAddr = i32(frame, IP + 12)
-  const dstAddr = i32(frame, IP + 16)
-  const segment = frame.slice(TCP)
+  const six = u16(frame, 12) === 0x86dd
+  const tcpOff = IP + (six ? IPV6_LEN : IPV4_LEN)
+  if (frame.length < tcpOff + 20) throw wrong('too short')
+  if (six) checkIpv6(frame, wrong)
+  else checkIpv4(frame, wrong)
+  const srcAddr = six ? addressAt(frame, IP + 8) : i32(frame, IP + 12)
+  const dstAddr = six ? addressAt(frame, IP + 24) : i32(frame, IP + 16)
+  const segment = frame.slice(tcpOff)
   const found = u16(segment, 16)
   segment[16] = 0
   segment[17] = 0

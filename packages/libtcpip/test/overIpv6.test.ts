@@ -1,0 +1,31 @@
+/**
+ * The scripts of a Host once more, over IPv6: what TCP does must not depend on the headers below it.
+ * Tests that speak of addresses themselves stay with IPv4 (`testIpv4`); what IPv6 has instead is in
+ * tcp6.test.ts.
+ */
+import { talkIpv6 } from './kit/version.ts'
+
+const SCRIPTS = [
+  'acceptability',
+  'closedPort',
+  'closing',
+  'coalesce',
+  'delayedAck',
+  'fastRetransmit',
+  'fuzz',
+  'handshake',
+  'keepAlive',
+  'limits',
+  'outOfOrder',
+  'retransmission',
+  'rfc5961',
+  'ring',
+  'sackBlocks',
+  'timeWait',
+  'timestamps',
+  'windowScale',
+  'zeroWindow',
+]
+
+talkIpv6()
+for (const name of SCRIPTS) await import(`./${name}.test.js`)
