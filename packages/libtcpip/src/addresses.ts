@@ -129,29 +129,40 @@ export class Addresses {
 
   isOnLink6(w0: number, w1: number, w2: number, w3: number): boolean {
     if (ipv6.isLinkLocal(w0)) return true
-    for (let i = 0; i < this.#count6; i++) {
-      const at = this.#local6[i] * 4
-      const mask = i * 4
-      const differ =
-        ((this.#words[at] ^ w0) & this.#mask6[mask]) |
-        ((this.#words[at + 1] ^ w1) & this.#mask6[mask + 1]) |
-        ((this.#words[at + 2] ^ w2) & this.#mask6[mask + 2]) |
-        ((this.#words[at + 3] ^ w3) & this.#mask6[mask + 3])
-      if (differ === 0) return true
-    }
+    for (let i = 0; i < this.#count6; i++) if (this.#isInSubnet6(i, w0, w1, w2, w3)) return true
     return false
   }
 
+  /** Is an address in the subnet of our `i`-th of IPv6? */
+  #isInSubnet6(i: number, w0: number, w1: number, w2: number, w3: number): boolean {
+    const at = this.#local6[i] * 4
+    const mask = i * 4
+    const differ =
+      ((this.#words[at] ^ w0) & this.#mask6[mask]) |
+      ((this.#words[at + 1] ^ w1) & this.#mask6[mask + 1]) |
+      ((this.#words[at + 2] ^ w2) & this.#mask6[mask + 2]) |
+      ((this.#words[at + 3] ^ w3) & this.#mask6[mask + 3])
+    return differ === 0
+  }
+
   /**
-   * Which of our addresses speaks to `remote` when the application does not say (RFC 1122 §3.3.4.3): of
-   * IPv4 the first on the same subnet, else the first of its version; NOT_LOCAL if there is none.
+   * Which of our addresses speaks to `remote` when the application does not say (RFC 1122 §3.3.4.3,
+   * RFC 6724 §5): the first on the same subnet, else the first of its version; NOT_LOCAL if there is
+   * none.
    */
   localFor(remote: IpAddress): number {
-    if (remote.version === 6) return this.#count6 > 0 ? this.#local6[0] : NOT_LOCAL
+    if (remote.version === 6) return this.#localFor6(remote)
     for (let i = 0; i < this.#count4; i++) {
       if (((this.#address4[i] ^ remote.w0) & this.#mask4[i]) === 0) return this.#local4[i]
     }
     return this.#count4 > 0 ? this.#local4[0] : NOT_LOCAL
+  }
+
+  #localFor6({ w0, w1, w2, w3 }: IpAddress): number {
+    for (let i = 0; i < this.#count6; i++) {
+      if (this.#isInSubnet6(i, w0, w1, w2, w3)) return this.#local6[i]
+    }
+    return this.#count6 > 0 ? this.#local6[0] : NOT_LOCAL
   }
 
   /** The first hop towards an address: itself on our link, else the gateway, or NO_ROUTE. */

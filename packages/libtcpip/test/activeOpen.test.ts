@@ -3,7 +3,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { arpPacket } from '@sandstorm/libeth'
-import { abort, connect, drops, ipv4, ipv4Address, tcb, tcp } from '../src/index.ts'
+import { abort, connect, drops, ipv4, ipv4Address, ipv6Address, tcb, tcp } from '../src/index.ts'
 import {
   advance,
   expectEmpty,
@@ -578,33 +578,45 @@ test('mutated segments towards a connection in SYN-SENT neither throw nor leak',
 })
 let host: Host
 
-test('two stacks of ours: each sends the other its stream, loses nothing, and closes', () => {
-  const pair = new Pair((_region, config) => new PatternApp(config.maxConnections))
-  pair.appA.tcp = pair.a.tcp
-  pair.appB.tcp = pair.b.tcp
-  pair.b.tcp.listen(7)
-  const sizes = { a: 300_000, b: 170_001 }
-  pair.appA.doOpen = c => {
-    pair.a.tcp.commit(c, sizes.a)
-    pair.a.tcp.close(c)
-  }
-  pair.appB.doOpen = c => pair.b.tcp.commit(c, sizes.b)
-  pair.appB.doFin = c => {
-    pair.b.tcp.close(c)
-  }
-  assert.ok(connect(pair.a.tcp, 0, ipv4Address('10.0.0.2'), 7) >= 0)
-  pair.advance(2000)
-  assert.equal(pair.appA.received.length, sizes.b)
-  assert.equal(pair.appB.received.length, sizes.a)
-  for (const { received } of [pair.appA, pair.appB]) {
-    assert.ok(received.every((byte, i) => byte === patternByte(i)))
-  }
-  assert.equal(pair.a.tcp.stats.retransSegs + pair.b.tcp.stats.retransSegs, 0)
-  assert.equal(pair.appA.events.at(-1), 'closed')
-  assert.equal(pair.appB.events.at(-1), 'closed')
-  pair.advance(60_000)
-  pair.expectEmpty()
-})
+for (const ipVersion of [4, 6] as const) {
+  test(`two stacks of ours: each sends the other its stream, loses nothing, and closes (IPv${ipVersion})`, () => {
+    const pair = new Pair((_region, config) => new PatternApp(config.maxConnections), {
+      ipVersion,
+    })
+    if (ipVersion === 6) pair.advance(1500)
+    pair.appA.tcp = pair.a.tcp
+    pair.appB.tcp = pair.b.tcp
+    pair.b.tcp.listen(7)
+    const sizes = { a: 300_000, b: 170_001 }
+    pair.appA.doOpen = c => {
+      pair.a.tcp.commit(c, sizes.a)
+      pair.a.tcp.close(c)
+    }
+    pair.appB.doOpen = c => pair.b.tcp.commit(c, sizes.b)
+    pair.appB.doFin = c => {
+      pair.b.tcp.close(c)
+    }
+    assert.ok(
+      connect(
+        pair.a.tcp,
+        0,
+        ipVersion === 6 ? ipv6Address('fd77::2') : ipv4Address('10.0.0.2'),
+        7,
+      ) >= 0,
+    )
+    pair.advance(2000)
+    assert.equal(pair.appA.received.length, sizes.b)
+    assert.equal(pair.appB.received.length, sizes.a)
+    for (const { received } of [pair.appA, pair.appB]) {
+      assert.ok(received.every((byte, i) => byte === patternByte(i)))
+    }
+    assert.equal(pair.a.tcp.stats.retransSegs + pair.b.tcp.stats.retransSegs, 0)
+    assert.equal(pair.appA.events.at(-1), 'closed')
+    assert.equal(pair.appB.events.at(-1), 'closed')
+    pair.advance(60_000)
+    pair.expectEmpty()
+  })
+}
 
 test('two stacks of ours connect to each other at the same time: one connection', () => {
   const pair = new Pair((_region, config) => new PatternApp(config.maxConnections))

@@ -136,3 +136,20 @@ test('what cannot be is refused at the start', () => {
   assert.throws(() => ipv4Address('10.77.0.2', 33), /0 to 32/)
   assert.throws(() => ipv6Address('fd77::2', 129), /0 to 128/)
 })
+
+test('to an IPv6 peer speaks the address of its subnet, else the first', () => {
+  const addresses = new Addresses([
+    ipv4Address('10.0.0.2', 24),
+    ipv6Address('fd00::2', 64),
+    ipv6Address('fd00:0:0:1::2', 64),
+    ipv6Address('fe80::2', 64),
+  ])
+  for (const [remote, local] of [
+    ['fd00::9', 1],
+    ['fd00:0:0:1::9', 2],
+    ['fe80::9', 3],
+    ['2001:db8::1', 1],
+  ] as const) {
+    assert.equal(addresses.localFor(ipv6Address(remote)), local, remote)
+  }
+})

@@ -5,7 +5,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { ethernet } from '@sandstorm/libeth'
-import { ipv4, tcb, tcp as wire } from '../src/index.ts'
+import { ipv4, ipv6, tcb, tcp as wire } from '../src/index.ts'
 import { NO_FLIGHT } from '../src/tcp/flight.ts'
 import {
   advance,
@@ -19,7 +19,7 @@ import {
   synOptions,
   write,
 } from './kit/host.ts'
-import { ACK, RST, type SentFrame, SYN, setIpChecksum } from './kit/segment.ts'
+import { ACK, isIpv6, RST, type SentFrame, SYN, segmentIn, setIpChecksum } from './kit/segment.ts'
 
 const { ECE, CWR } = wire
 const MSS = 1000
@@ -29,16 +29,25 @@ const SETUP = SYN | ECE | CWR
 const marked = (codepoint: number, script: Script): Script => ({
   ...script,
   spoil: (view, off) => {
-    ipv4.setTos(view, off + ethernet.HEADER_LEN, codepoint)
-    setIpChecksum(view, off)
+    const ip = off + ethernet.HEADER_LEN
+    if (isIpv6(view, off)) ipv6.setClassAndFlow(view, ip, codepoint, 0)
+    else ipv4.setTos(view, ip, codepoint)
+    if (!isIpv6(view, off)) setIpChecksum(view, off)
   },
 })
+
+/** All of the byte that IPv4 calls the type of service. */
+function trafficClass(bytes: Uint8Array): number {
+  const view = new DataView(bytes.buffer)
+  const ip = ethernet.HEADER_LEN
+  return isIpv6(view, 0) ? ipv6.trafficClass(view, ip) : ipv4.tos(view, ip)
+}
 
 /** `ect0 CWR . 1:1001 ack 1`: the IP header's codepoint and the two flags, where they are set. */
 function show(t: Host, frame: SentFrame): string {
   const flags = frame.segment?.flags ?? 0
   const words = [
-    ['', 'ect1', 'ect0', 'ce'][frame.bytes[ethernet.HEADER_LEN + 1]],
+    ['', 'ect1', 'ect0', 'ce'][trafficClass(frame.bytes)],
     flags & ECE ? 'ECE' : '',
     flags & CWR ? 'CWR' : '',
     brief(t, frame),
@@ -98,7 +107,7 @@ test('an offer of accurate ECN (AE, CWR, ECE) is answered as an offer of ECN (RF
     flags: SETUP,
     spoil: (view, off) => {
       // The AE bit is the last of the data offset's byte; the checksum's word holds it, too.
-      const header = off + ethernet.HEADER_LEN + ipv4.HEADER_LEN
+      const [header] = segmentIn(view, off)
       view.setUint8(header + 12, view.getUint8(header + 12) | AE)
       const sum = (~wire.checksum(view, header) & 0xffff) + (AE << 8)
       wire.setChecksum(view, header, ~((sum & 0xffff) + (sum >>> 16)))

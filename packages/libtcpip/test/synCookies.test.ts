@@ -403,63 +403,66 @@ for (const [where, routed] of [
   ['behind a router', true],
   ['on our own link, where nobody answers ARP for them', false],
 ] as const) {
-  test(`100,000 SYNs from hosts that do not exist, ${where}: clients get in, nothing grows`, () => {
-    const config = { maxConnections: 1024, backlog: 256, maxHalfOpenPerSource: 0 }
-    const t = new Host({ tcp: config, frames: 1024, ringSize: 512 })
-    const transfer = established(t, { port: 1, timestamps: true })
-    if (routed) {
-      t.stack.arp.lookup = () => 0
-      t.stack.arp.holds = entry => entry >= 0
-      t.stack.arp.macHi.fill(t.link.srcHi)
-      t.stack.arp.macLo.fill(t.link.srcLo)
-    }
-    acceptAnyChecksum(t)
-    const flood = new Flood(t)
-    let acked = 1
-    for (let round = 0; round < 100; round++) {
-      flood.send(16)
-      t.take()
-      // A transfer that was under way goes on.
-      write(t, 1000, 1)
-      acked += 1000
-      send(t, { flags: ACK, seq: 1, ack: acked, port: 1 })
-      assert.equal(t.field(tcb.SND_UNA, 1), (t.iss(1) + acked) | 0, `round ${round}`)
-      // A new client gets in with its first SYN, and its request is answered.
-      const port = 100 + round
-      t.app.doData = (c, len) => {
-        t.tcp.commit(c, 50)
-        t.tcp.close(c)
-        return len
+  testIpv4(
+    `100,000 SYNs from hosts that do not exist, ${where}: clients get in, nothing grows`,
+    () => {
+      const config = { maxConnections: 1024, backlog: 256, maxHalfOpenPerSource: 0 }
+      const t = new Host({ tcp: config, frames: 1024, ringSize: 512 })
+      const transfer = established(t, { port: 1, timestamps: true })
+      if (routed) {
+        t.stack.arp.lookup = () => 0
+        t.stack.arp.holds = entry => entry >= 0
+        t.stack.arp.macHi.fill(t.link.srcHi)
+        t.stack.arp.macLo.fill(t.link.srcLo)
       }
-      const timestamps = round % 2 === 0
-      established(t, { port, timestamps })
-      flood.send(1)
-      send(t, { flags: ACK, seq: 1, ack: 1, data: 20, port })
-      const answer = t.take().find(frame => frame.segment?.dstPort === port)
-      assert.equal(answer && brief(t, answer), 'FP. 1:51 ack 21', `round ${round}`)
-      send(t, { flags: ACK | FIN, seq: 21, ack: 52, port })
-      // Memory: at most the backlog, the transfer and this client; a timer each.
-      assert.ok(t.tcp.halfOpen <= 256)
-      assert.ok(t.tcp.pool.usedCount <= 256 + 2, `${t.tcp.pool.usedCount} TCBs`)
-      assert.ok(t.tcp.timers.count <= t.tcp.pool.usedCount)
-      assert.ok(t.stack.frames.inFlightCount <= 512)
-    }
-    assert.ok(flood.sent >= 100_000)
-    assert.equal(t.tcp.stats.syncookiesRecv, 100)
-    if (routed) assert.ok(t.tcp.stats.syncookiesSent > 90_000, `${t.tcp.stats.syncookiesSent}`)
-    // The flood is over: after a minute nothing is left of it.
-    send(t, { flags: RST, seq: 1, port: 1 })
-    assert.equal(t.tcp.tcb[transfer + tcb.STATE], 0)
-    t.draining = false
-    for (let ms = 0; ms < 130_000; ms += 50) {
-      t.nowUs += 50_000
-      t.stack.poll(t.nowUs)
-      while (t.wire.rx() > 0);
-    }
-    t.draining = true
-    expectEmpty(t)
-    assert.equal(t.tcp.timeWait.count, 0)
-  })
+      acceptAnyChecksum(t)
+      const flood = new Flood(t)
+      let acked = 1
+      for (let round = 0; round < 100; round++) {
+        flood.send(16)
+        t.take()
+        // A transfer that was under way goes on.
+        write(t, 1000, 1)
+        acked += 1000
+        send(t, { flags: ACK, seq: 1, ack: acked, port: 1 })
+        assert.equal(t.field(tcb.SND_UNA, 1), (t.iss(1) + acked) | 0, `round ${round}`)
+        // A new client gets in with its first SYN, and its request is answered.
+        const port = 100 + round
+        t.app.doData = (c, len) => {
+          t.tcp.commit(c, 50)
+          t.tcp.close(c)
+          return len
+        }
+        const timestamps = round % 2 === 0
+        established(t, { port, timestamps })
+        flood.send(1)
+        send(t, { flags: ACK, seq: 1, ack: 1, data: 20, port })
+        const answer = t.take().find(frame => frame.segment?.dstPort === port)
+        assert.equal(answer && brief(t, answer), 'FP. 1:51 ack 21', `round ${round}`)
+        send(t, { flags: ACK | FIN, seq: 21, ack: 52, port })
+        // Memory: at most the backlog, the transfer and this client; a timer each.
+        assert.ok(t.tcp.halfOpen <= 256)
+        assert.ok(t.tcp.pool.usedCount <= 256 + 2, `${t.tcp.pool.usedCount} TCBs`)
+        assert.ok(t.tcp.timers.count <= t.tcp.pool.usedCount)
+        assert.ok(t.stack.frames.inFlightCount <= 512)
+      }
+      assert.ok(flood.sent >= 100_000)
+      assert.equal(t.tcp.stats.syncookiesRecv, 100)
+      if (routed) assert.ok(t.tcp.stats.syncookiesSent > 90_000, `${t.tcp.stats.syncookiesSent}`)
+      // The flood is over: after a minute nothing is left of it.
+      send(t, { flags: RST, seq: 1, port: 1 })
+      assert.equal(t.tcp.tcb[transfer + tcb.STATE], 0)
+      t.draining = false
+      for (let ms = 0; ms < 130_000; ms += 50) {
+        t.nowUs += 50_000
+        t.stack.poll(t.nowUs)
+        while (t.wire.rx() > 0);
+      }
+      t.draining = true
+      expectEmpty(t)
+      assert.equal(t.tcp.timeWait.count, 0)
+    },
+  )
 }
 
 test('a transfer over a connection made by a cookie is like any other, to its end', () => {

@@ -16,6 +16,7 @@ import {
   ipv4Address,
   ipv6,
   ipv6Address,
+  type NdpOptions,
   NewReno,
   ndp,
   Stack,
@@ -70,6 +71,8 @@ export interface HostOptions {
   addresses?: IpAddress[]
   gateway?: IpAddress
   gateway6?: IpAddress
+  ndp?: Partial<NdpOptions>
+  onConflict?: (address: IpAddress) => void
   mtu?: number
   ringSize?: number
   /** Frames of the stack's pool. */
@@ -165,7 +168,8 @@ export class Host {
       ],
       gateway: options.gateway,
       gateway6: options.gateway6,
-      ndp: { dadTransmits: 0 },
+      ndp: { dadTransmits: 0, ...options.ndp },
+      onConflict: options.onConflict,
       app: this.app,
       congestion: options.congestion ?? new NewReno(),
       tcp: config,

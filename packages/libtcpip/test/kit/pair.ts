@@ -1,5 +1,6 @@
 /**
- * Two stacks of ours, back to back on a link in memory, with a virtual clock: 10.0.0.1 and 10.0.0.2.
+ * Two stacks of ours, back to back on a link in memory, with a virtual clock: 10.0.0.1 and 10.0.0.2,
+ * or fd77::1 and fd77::2, which are theirs after a second.
  * Nobody looks at the frames between them, unless `wrap` does.
  */
 import assert from 'node:assert/strict'
@@ -7,6 +8,7 @@ import { type Clock, type Device, FramePool, memoryLink, Region } from '@sandsto
 import {
   type Application,
   ipv4Address,
+  ipv6Address,
   NewReno,
   Stack,
   TCP_DEFAULTS,
@@ -15,6 +17,7 @@ import {
 import { Random } from './random.ts'
 
 export interface PairOptions {
+  ipVersion?: 4 | 6
   tcp?: Partial<TcpConfig>
   mtu?: number
   ringSize?: number
@@ -45,11 +48,12 @@ export class Pair<App extends Application> {
     this.appA = makeApp(this.region, config)
     this.appB = makeApp(this.region, config)
     const random = new Random(seed)
-    const make = (device: Device, app: App, text: string): Stack =>
+    const six = options.ipVersion === 6
+    const make = (device: Device, app: App, host: number): Stack =>
       new Stack({
         device,
         frames: new FramePool(this.region, frames, frameShift),
-        addresses: [ipv4Address(text, 24)],
+        addresses: [six ? ipv6Address(`fd77::${host}`, 64) : ipv4Address(`10.0.0.${host}`, 24)],
         app,
         congestion: new NewReno(),
         tcp: config,
@@ -59,9 +63,10 @@ export class Pair<App extends Application> {
     this.a = make(
       wrap(ports[0], () => this.nowUs),
       this.appA,
-      '10.0.0.1',
+      1,
     )
-    this.b = make(ports[1], this.appB, '10.0.0.2')
+    this.b = make(ports[1], this.appB, 2)
+    if (six) for (const stack of [this.a, this.b]) stack.start()
   }
 
   /** Both stacks in turn, until neither has anything for the other; `stepUs` goes by in between. */
