@@ -19,6 +19,7 @@ export const SITE: string = `${ROOT}examples/site`
 /** Where the server answers by default on every device but `kernel`. */
 export const TAP_ADDRESS = '10.77.0.2'
 export const HOST_ADDRESS = '10.77.0.1'
+export const TAP_ADDRESS6 = 'fd77::2'
 
 const BIN = `${ROOT}packages/sandstorm/bin/sandstorm.js`
 const READY = /^listening on (http:\/\/[^\s/]+)\/ \(device (.+)\)$/m

@@ -16,7 +16,7 @@ export interface Finding {
 }
 
 /** What the server speaks; the bodies (XML, PNG …) are random bytes, whatever a file's name says. */
-const OURS = ['Ethernet', 'ARP', 'IPv4', 'ICMP', 'TCP', 'HTTP']
+const OURS = ['Ethernet', 'ARP', 'IPv4', 'ICMP', 'IPv6', 'ICMPv6', 'TCP', 'HTTP']
 
 /**
  * What a well-behaved server cannot prevent, by who sent the frame that tshark pins it on. A client
@@ -37,7 +37,9 @@ const ALLOWED: readonly (readonly [Finding['source'], RegExp])[] = [
 
 /** Everything that tshark remarks on in the protocols that the server speaks. */
 export async function expertFindings(pcap: string, serverAddress: string): Promise<Finding[]> {
-  const server = `(ip.src == ${serverAddress} || arp.src.proto_ipv4 == ${serverAddress})`
+  const server = serverAddress.includes(':')
+    ? `(ipv6.src == ${serverAddress})`
+    : `(ip.src == ${serverAddress} || arp.src.proto_ipv4 == ${serverAddress})`
   const findings = [
     ...(await findingsOf(pcap, 'server', server)),
     ...(await findingsOf(pcap, 'client', `!${server}`)),
@@ -53,9 +55,16 @@ export function causedByServer(findings: readonly Finding[]): Finding[] {
   )
 }
 
-/** How many frames of a capture a display filter selects; also shows that tshark can open it. */
-export async function countFrames(pcap: string, filter: string): Promise<number> {
-  const argv = ['-r', pcap, '-Y', filter, '-T', 'fields', '-e', 'frame.number']
+/**
+ * How many frames of a capture a display filter selects; also shows that tshark can open it.
+ * `options`: more of tshark's.
+ */
+export async function countFrames(
+  pcap: string,
+  filter: string,
+  ...options: string[]
+): Promise<number> {
+  const argv = [...options, '-r', pcap, '-Y', filter, '-T', 'fields', '-e', 'frame.number']
   return (await tshark(argv)).split('\n').filter(Boolean).length
 }
 

@@ -1,5 +1,5 @@
 /**
- * Linux clients of every kind: with and without SACK, timestamps, window scaling and ECN, with small
+ * Linux clients of every kind: over IPv4 and IPv6, with and without SACK, timestamps, window scaling and ECN, with small
  * and large MTUs and receive buffers, with each congestion control, over a good link and over one
  * that loses and reorders. Each fetches 22 KB and 20 MB and gets the right bytes.
  *
@@ -12,17 +12,21 @@ import { curlTree } from '../kit/curlTree.ts'
 import { Namespace } from '../kit/namespace.ts'
 import { allCombinations, type Combination, pairwise } from '../kit/pairwise.ts'
 import { needs } from '../kit/privileges.ts'
-import { HOST_ADDRESS, Server } from '../kit/server.ts'
+import { HOST_ADDRESS, Server, TAP_ADDRESS6 } from '../kit/server.ts'
 import { makeTree, type Tree } from '../kit/tree.ts'
 
 const KB = 1024
 const AVAILABLE = '/proc/sys/net/ipv4/tcp_available_congestion_control'
 const TAP = 'sand0'
 
+/** Every link with IPv6 takes packets of this size (RFC 8200 §5). */
+const IPV6_MTU_MIN = 1280
+
 /** What needs a server of its own comes first. */
 const FACTORS = {
   mtu: [576, 1280, 1500, 9000],
   fault: ['', 'drop=0.002,reorder=0.002,seed=1'],
+  ip: [4, 6],
   sack: [1, 0],
   timestamps: [1, 0],
   windowScaling: [1, 0],
@@ -51,12 +55,18 @@ function become(namespace: Namespace, client: Client): void {
   // By route, since a namespace may not choose every algorithm as its default.
   const route = ['10.77.0.0/24', 'dev', TAP, 'src', HOST_ADDRESS, 'congctl', control]
   namespace.ip('route', 'replace', ...route)
+  if (client.mtu < IPV6_MTU_MIN) return
+  namespace.ip('-6', 'route', 'replace', 'fd77::/64', 'dev', TAP, 'congctl', control)
 }
 
-function nameOf({ sack, timestamps, windowScaling, ecn, buffer, control }: Client): string {
+/** Where there is no IPv6, IPv4 is asked for all the same. */
+const urlFor = ({ ip, mtu }: Client, server: Server): string =>
+  ip === 6 && mtu >= IPV6_MTU_MIN ? `http://[${TAP_ADDRESS6}]` : server.url
+
+function nameOf({ ip, sack, timestamps, windowScaling, ecn, buffer, control }: Client): string {
   const has = Object.entries({ sack, timestamps, windowScaling, ecn })
   const on = has.filter(([, value]) => value === 1).map(([name]) => name)
-  return `${control}, ${buffer / KB} KB, ${on.join(', ') || 'no option'}`
+  return `IPv${ip}, ${control}, ${buffer / KB} KB, ${on.join(', ') || 'no option'}`
 }
 
 describe('Linux clients', { ...needs('root', 'tun', 'ip', 'curl'), timeout: 3_600_000 }, () => {
@@ -103,7 +113,10 @@ describe('Linux clients', { ...needs('root', 'tun', 'ip', 'curl'), timeout: 3_60
             become(namespace, client)
             const sizes = [22 * KB, 20 * KB * KB]
             const files = sizes.map(bytes => tree.files.find(file => file.bytes === bytes)!)
-            const fetched = await curlTree(server.url, files, { namespace, limitMs: 120_000 })
+            const fetched = await curlTree(urlFor(client, server), files, {
+              namespace,
+              limitMs: 120_000,
+            })
             assert.deepEqual(fetched.wrong, [])
           })
         }
