@@ -103,9 +103,6 @@ async function startWorker(
   }
   const inspector = new Inspector(makeAsk(worker, done, () => tell(ASKED)))
   const url = `http://${config.address}:${config.port}/`
-  for (const address of config.link6.addresses) {
-    log.info(`also at http://[${address.replace(/\/.*/, '')}]:${config.port}/`)
-  }
   return { url, device: `tap:${tap.name}`, stop, done, inspector }
 }
 
