@@ -37,7 +37,6 @@ export async function serve(config: ServeConfig, parts: ServeParts = PARTS): Pro
       stats: printStats,
     })
     parts.print(`listening on ${withPort(instance.url)} (device ${instance.device})`)
-    for (const url of instance.alsoAt ?? []) parts.print(`also at ${withPort(url)}`)
     const ended = await Promise.race([instance.done, signals.first])
     if (ended === 'signal') {
       await instance.stop()

@@ -14,8 +14,6 @@ export interface Instance {
   readonly url: string
   /** For people: `tap:sand0`. */
   readonly device: string
-  /** Further addresses that it answers on, such as IPv6. */
-  readonly alsoAt?: readonly string[]
   /** Ends it cleanly; idempotent. */
   stop(): Promise<void>
   /** Settles when it is over, by `stop` or by itself; `code` is for the process. */

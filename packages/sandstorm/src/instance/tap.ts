@@ -103,10 +103,7 @@ async function startWorker(
   }
   const inspector = new Inspector(makeAsk(worker, done, () => tell(ASKED)))
   const url = `http://${config.address}:${config.port}/`
-  const alsoAt = config.link6.addresses.map(
-    address => `http://[${address.replace(/\/.*/, '')}]:${config.port}/`,
-  )
-  return { url, alsoAt, device: `tap:${tap.name}`, stop, done, inspector }
+  return { url, device: `tap:${tap.name}`, stop, done, inspector }
 }
 
 /** Asks the packet thread; the Inspector sees to it that one inquiry at a time is under way. */
