@@ -4,10 +4,12 @@
  */
 import assert from 'node:assert/strict'
 import { FramePool, type MemoryPort, memoryLink, Region } from '@sandstorm/libnmio'
-import { Cubic, ipv4Address, Stack } from '@sandstorm/libtcpip'
+import { Cubic, ipv4Address, ipv6Address, Stack } from '@sandstorm/libtcpip'
 import { OurApp } from './ourApp.ts'
 import { type AppConnection, type End, OPEN_PORT, type Setup, type Target } from './target.ts'
 
+/** Our address is announced twice, two seconds apart. */
+const START_UP_US = 4_000_000
 const FRAME_SHIFT = 11
 const OUR_FRAMES = 1024
 const PEER_FRAMES = 512
@@ -43,7 +45,10 @@ export class OurTarget implements Target {
     this.stack = new Stack({
       device,
       frames: pool,
-      addresses: [2, ...(setup.more ?? [])].map(host => ipv4Address(`10.77.0.${host}`, 24)),
+      addresses: [
+        ...[2, ...(setup.more ?? [])].map(host => ipv4Address(`10.77.0.${host}`, 24)),
+        ipv6Address(this.self.ipv6, 64),
+      ],
       app: this.#app,
       congestion: new Cubic(),
       tcp: {
@@ -61,6 +66,16 @@ export class OurTarget implements Target {
     this.#app.tcp = this.stack.tcp
     this.#app.run = () => this.#run()
     this.stack.tcp.listen(OPEN_PORT)
+    this.#startUp()
+  }
+
+  /** Announcements and duplicate address detection, which no case is about, are over. */
+  #startUp(): void {
+    this.stack.start()
+    for (const until = this.#nowUs + START_UP_US; this.#nowUs < until; this.#nowUs += 100_000) {
+      this.stack.poll(this.#nowUs)
+      while (this.#wire.rx() > 0);
+    }
   }
 
   nowMs(): number {
