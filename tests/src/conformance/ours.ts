@@ -4,7 +4,7 @@
  */
 import assert from 'node:assert/strict'
 import { FramePool, type MemoryPort, memoryLink, Region } from '@sandstorm/libnmio'
-import { Cubic, ipv4Address, Stack } from '@sandstorm/libtcpip'
+import { Cubic, ipv4Address, ipv6Address, Stack } from '@sandstorm/libtcpip'
 import { OurApp } from './ourApp.ts'
 import { type AppConnection, type End, OPEN_PORT, type Setup, type Target } from './target.ts'
 
@@ -43,7 +43,10 @@ export class OurTarget implements Target {
     this.stack = new Stack({
       device,
       frames: pool,
-      addresses: [2, ...(setup.more ?? [])].map(host => ipv4Address(`10.77.0.${host}`, 24)),
+      addresses: [
+        ...[2, ...(setup.more ?? [])].map(host => ipv4Address(`10.77.0.${host}`, 24)),
+        ...(setup.ipv6 ? [ipv6Address('fd77::2', 64)] : []),
+      ],
       app: this.#app,
       congestion: new Cubic(),
       tcp: {
@@ -61,6 +64,17 @@ export class OurTarget implements Target {
     this.#app.tcp = this.stack.tcp
     this.#app.run = () => this.#run()
     this.stack.tcp.listen(OPEN_PORT)
+    if (setup.ipv6) this.#startIpv6()
+  }
+
+  /** Its addresses can be used after a second; what it says meanwhile belongs to no case. */
+  #startIpv6(): void {
+    this.stack.start()
+    for (let step = 0; step < 15; step++) {
+      this.#run()
+      this.#nowUs += 100_000
+    }
+    this.#inbox.length = 0
   }
 
   nowMs(): number {
