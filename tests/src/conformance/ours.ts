@@ -8,8 +8,6 @@ import { Cubic, ipv4Address, ipv6Address, Stack } from '@sandstorm/libtcpip'
 import { OurApp } from './ourApp.ts'
 import { type AppConnection, type End, OPEN_PORT, type Setup, type Target } from './target.ts'
 
-/** Our address is announced twice, two seconds apart. */
-const START_UP_US = 4_000_000
 const FRAME_SHIFT = 11
 const OUR_FRAMES = 1024
 const PEER_FRAMES = 512
@@ -47,7 +45,7 @@ export class OurTarget implements Target {
       frames: pool,
       addresses: [
         ...[2, ...(setup.more ?? [])].map(host => ipv4Address(`10.77.0.${host}`, 24)),
-        ipv6Address(this.self.ipv6, 64),
+        ...(setup.ipv6 ? [ipv6Address('fd77::2', 64)] : []),
       ],
       app: this.#app,
       congestion: new Cubic(),
@@ -66,16 +64,17 @@ export class OurTarget implements Target {
     this.#app.tcp = this.stack.tcp
     this.#app.run = () => this.#run()
     this.stack.tcp.listen(OPEN_PORT)
-    this.#startUp()
+    if (setup.ipv6) this.#startIpv6()
   }
 
-  /** Announcements and duplicate address detection, which no case is about, are over. */
-  #startUp(): void {
+  /** Its addresses can be used after a second; what it says meanwhile belongs to no case. */
+  #startIpv6(): void {
     this.stack.start()
-    for (const until = this.#nowUs + START_UP_US; this.#nowUs < until; this.#nowUs += 100_000) {
-      this.stack.poll(this.#nowUs)
-      while (this.#wire.rx() > 0);
+    for (let step = 0; step < 15; step++) {
+      this.#run()
+      this.#nowUs += 100_000
     }
+    this.#inbox.length = 0
   }
 
   nowMs(): number {

@@ -143,7 +143,7 @@ export class Host {
   #arpWaits = false
 
   constructor(options: HostOptions = {}) {
-    this.ipVersion = options.ipVersion ?? ipVersion()
+    this.ipVersion = options.ipVersion ?? ipVersion
     const six = this.ipVersion === 6
     const mtu = (options.mtu ?? 1500) + (six ? ipv6.HEADER_LEN - ipv4.HEADER_LEN : 0)
     const frameShift = mtu > 1700 ? 14 : 11
