@@ -1,10 +1,11 @@
 /**
  * ICMP (RFC 792): echo requests are answered with the same data (RFC 1122 §3.2.2.6), errors about our
- * TCP segments taken apart for TCP, everything else is counted. An answer is a copy of the request in a frame of ours, its checksum corrected for
- * the changed type; no room for it means no answer, as with any lost packet.
+ * TCP segments taken apart for TCP, everything else is counted. An answer is a copy of the request in
+ * a frame of ours, its checksum corrected for the changed type; no room for it means no answer, as
+ * with any lost packet.
  */
 import { ethernet, OK } from '@sandstorm/libeth'
-import { NO_FRAME, OFFLOAD_NONE, PAYLOAD_OFF } from '@sandstorm/libnmio'
+import { NO_FRAME, PAYLOAD_OFF } from '@sandstorm/libnmio'
 import {
   ICMP_NOT_ABOUT_US,
   ICMP_REDIRECT,
@@ -13,9 +14,10 @@ import {
   NO_FRAME_LEFT,
   NO_TX_SPACE,
 } from './drops.ts'
+import { pushReply } from './icmpReply.ts'
 import type { IpHost } from './ipHost.ts'
 import { onIcmpError } from './tcp/icmpErrors.ts'
-import { sum, update16 } from './wire/checksum.ts'
+import { update16 } from './wire/checksum.ts'
 import * as icmp from './wire/icmp.ts'
 import * as ipv4 from './wire/ipv4.ts'
 import * as tcp from './wire/tcp.ts'
@@ -93,25 +95,6 @@ function answerEcho(host: IpHost, frameOff: number, off: number, len: number): n
     reply,
     update16(icmp.checksum(view, off), icmp.ECHO_REQUEST << 8, icmp.ECHO_REPLY << 8),
   )
-  const ip = reply - ipv4.HEADER_LEN
-  const request = frameOff + ethernet.HEADER_LEN
-  ipv4.setHeaderLen(view, ip, ipv4.HEADER_LEN)
-  ipv4.setTos(view, ip, ipv4.tos(view, request))
-  ipv4.setTotalLen(view, ip, ipv4.HEADER_LEN + len)
-  ipv4.setId(view, ip, 0)
-  ipv4.setFragment(view, ip, ipv4.DONT_FRAGMENT)
-  ipv4.setTtl(view, ip, host.tcp.config.ttl)
-  ipv4.setProtocol(view, ip, ipv4.PROTO_ICMP)
-  ipv4.setSrc(view, ip, ipv4.dst(view, request))
-  ipv4.setDst(view, ip, ipv4.src(view, request))
-  ipv4.setChecksum(view, ip, 0)
-  ipv4.setChecksum(view, ip, ~sum(view, ip, ipv4.HEADER_LEN))
-  // The answer goes back the way the request came (RFC 1122 §3.2.2.6).
-  const eth = ip - ethernet.HEADER_LEN
-  ethernet.setDst(view, eth, ethernet.srcHi(view, frameOff), ethernet.srcLo(view, frameOff))
-  ethernet.setSrc(view, eth, host.tcp.macHi, host.tcp.macLo)
-  ethernet.setType(view, eth, ethernet.TYPE_IPV4)
-  host.frames.sent(frame)
-  host.device.push(eth, ethernet.HEADER_LEN + ipv4.HEADER_LEN + len, OFFLOAD_NONE)
+  pushReply(host, frameOff, frame, len, ipv4.tos(view, frameOff + ethernet.HEADER_LEN))
   return OK
 }

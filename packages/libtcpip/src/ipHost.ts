@@ -2,6 +2,7 @@
 import type { Device, FramePool } from '@sandstorm/libnmio'
 import type { Addresses } from './addresses.ts'
 import type { IcmpError } from './icmpError.ts'
+import type { TokenBucket } from './rateLimit.ts'
 import type { Tcp } from './tcp/tcp.ts'
 
 export interface IpHost {
@@ -11,6 +12,8 @@ export interface IpHost {
   readonly addresses: Addresses
   /** Filled anew for each error about a segment of ours. */
   readonly icmpError: IcmpError
+  /** How many ICMP errors may leave (RFC 1812 §4.3.2.8). */
+  readonly errorLimit: TokenBucket
   /** Counts a drop and returns its reason. */
   drop(reason: number): number
 }

@@ -7,9 +7,11 @@ import { ethernet, OK } from '@sandstorm/libeth'
 import { NOT_LOCAL } from './addresses.ts'
 import { IP_BAD_SOURCE, IP_BROADCAST, IP_NOT_OURS, IP_PROTOCOL, IP_TRUNCATED } from './drops.ts'
 import { icmpInput } from './icmpInput.ts'
+import { answerUnreachable } from './icmpUnreachable.ts'
 import type { IpHost } from './ipHost.ts'
 import { input as tcpInput } from './tcp/input.ts'
 import type { Segment } from './tcp/tcp.ts'
+import * as icmp from './wire/icmp.ts'
 import * as ipv4 from './wire/ipv4.ts'
 
 /** Takes the Ethernet frame at `off`, `len` bytes long, that holds an IPv4 packet. */
@@ -37,6 +39,8 @@ export function ipv4Input(host: IpHost, off: number, len: number, rxFlags: numbe
     return tcpInput(host.tcp, pseudo, ip + headerLen, payloadLen, rxFlags)
   }
   if (protocol === ipv4.PROTO_ICMP) return icmpInput(host, off, ip + headerLen, payloadLen)
+  const isUdp = protocol === ipv4.PROTO_UDP
+  answerUnreachable(host, off, isUdp ? icmp.PORT_UNREACHABLE : icmp.PROTOCOL_UNREACHABLE)
   return host.drop(IP_PROTOCOL)
 }
 

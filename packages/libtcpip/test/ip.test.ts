@@ -42,7 +42,6 @@ const SPOILED: [string, Spoil, number][] = [
     (v, o) => ethernet.setDst(v, o, 0xffff, -1),
     drops.IP_BROADCAST,
   ],
-  ['UDP', protocol(ipv4.PROTO_UDP), drops.IP_PROTOCOL],
   ['a flipped bit in the TCP header', (v, o) => v.setUint8(o + TCP + 15, 1), drops.TCP_CHECKSUM],
   ['TCP header length 16', tcpByte(12, 0x40), drops.TCP_HEADER_LEN],
   ['TCP header length beyond it', tcpByte(12, 0x60), drops.TCP_HEADER_LEN],
@@ -95,6 +94,43 @@ for (const [name, spoil, reason] of SPOILED) {
     expectEmpty(t)
   })
 }
+
+for (const [name, number, code] of [
+  ['UDP', ipv4.PROTO_UDP, icmp.PORT_UNREACHABLE],
+  ['a protocol that nobody speaks', 222, icmp.PROTOCOL_UNREACHABLE],
+] as const) {
+  test(`${name}: destination unreachable, code ${code}, with the packet quoted`, () => {
+    const t = new Host()
+    let request: number[] = []
+    send(t, {
+      flags: SYN,
+      data: 100,
+      spoil: (v, o) => {
+        protocol(number)(v, o)
+        request = Array.from({ length: ipv4.totalLen(v, o + IP) }, (_, i) => v.getUint8(o + IP + i))
+      },
+    })
+    const [{ bytes }] = t.take()
+    const view = new DataView(bytes.buffer, bytes.byteOffset)
+    assert.equal(ipv4.protocol(view, IP), ipv4.PROTO_ICMP)
+    assert.equal(icmp.check(view, TCP, bytes.length - TCP), 0)
+    assert.deepEqual([icmp.type(view, TCP), icmp.code(view, TCP)], [3, code])
+    assert.deepEqual([...bytes.subarray(TCP + icmp.HEADER_LEN)], request)
+    assert.equal(t.tcp.drops[drops.IP_PROTOCOL], 1)
+  })
+}
+
+test('a flood of UDP is answered within a limit, and a long packet is quoted in 576 bytes', () => {
+  const t = new Host()
+  for (let i = 0; i < 500; i++) {
+    send(t, { flags: SYN, data: 1400, spoil: protocol(ipv4.PROTO_UDP) })
+  }
+  const sent = t.take()
+  assert.ok(sent.length > 0 && sent.length < 200, `${sent.length} answers`)
+  assert.equal(sent[0].bytes.length, IP + 576)
+  assert.equal(t.tcp.drops[drops.IP_PROTOCOL], 500)
+  expectEmpty(t)
+})
 
 test('a frame for another station is not ours', () => {
   const t = new Host()
