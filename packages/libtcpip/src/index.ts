@@ -21,6 +21,7 @@ export { Streams, type StreamsOptions, streamsRegionBytes } from './stream/strea
 // The stack: what an application is built on.
 export { abort } from './tcp/abort.ts'
 export { type Application, BUSY } from './tcp/application.ts'
+export { TCP_DEFAULTS, type TcpConfig } from './tcp/config.ts'
 export { type CongestionControl, initialWindow, SSTHRESH_NONE } from './tcp/congestion.ts'
 export { connect } from './tcp/connect.ts'
 export { Cubic } from './tcp/cubic.ts'
@@ -37,11 +38,12 @@ export {
   SUM_BY_DEVICE,
   writeHeaders,
 } from './tcp/segment.ts'
+export { Segment } from './tcp/segmentVariables.ts'
 export * as seq from './tcp/seq.ts'
 export * as state from './tcp/state.ts'
 export type { TcpStats } from './tcp/stats.ts'
 export * as tcb from './tcp/tcb.ts'
-export { Segment, TCP_DEFAULTS, Tcp, type TcpConfig, type TcpPorts } from './tcp/tcp.ts'
+export { Tcp, type TcpPorts } from './tcp/tcp.ts'
 export * as checksum from './wire/checksum.ts'
 export { formatFrame } from './wire/format.ts'
 export * as icmp from './wire/icmp.ts'

@@ -10,7 +10,7 @@ import { icmpInput } from './icmpInput.ts'
 import { answerUnreachable } from './icmpUnreachable.ts'
 import type { IpHost } from './ipHost.ts'
 import { input as tcpInput } from './tcp/input.ts'
-import type { Segment } from './tcp/tcp.ts'
+import type { Segment } from './tcp/segmentVariables.ts'
 import * as icmp from './wire/icmp.ts'
 import * as ipv4 from './wire/ipv4.ts'
 

@@ -20,6 +20,7 @@ import { ipv4Address, ipv6Address, NOT_LOCAL } from '../addresses.ts'
 import type { Stack } from '../stack.ts'
 import { abort } from '../tcp/abort.ts'
 import { type Application, BUSY } from '../tcp/application.ts'
+import type { TcpConfig } from '../tcp/config.ts'
 import { connect } from '../tcp/connect.ts'
 import { tcpOff } from '../tcp/ipHeader.ts'
 import { dataFlags, headersLen, SUM_BY_DEVICE, writeHeaders } from '../tcp/segment.ts'
@@ -35,7 +36,7 @@ import {
   SND_END,
   SND_UNA,
 } from '../tcp/tcb.ts'
-import type { Tcp, TcpConfig } from '../tcp/tcp.ts'
+import type { Tcp } from '../tcp/tcp.ts'
 import { sum } from '../wire/checksum.ts'
 import { Rings } from './rings.ts'
 import { Stream, type StreamHandler } from './stream.ts'

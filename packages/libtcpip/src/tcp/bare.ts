@@ -9,8 +9,9 @@ import * as tcpHeader from '../wire/tcp.ts'
 import { ALIGNED_TIMESTAMPS_LEN, writeTimestamps } from '../wire/tcpOptions.ts'
 import { patchIpv4, patchIpv6, sum32, tcpOff, writeIpHeader } from './ipHeader.ts'
 import { neighbourOfSegment, setDestination } from './neighbour.ts'
+import type { Segment } from './segmentVariables.ts'
 import { frameKey, KIND_IPV6 } from './tcb.ts'
-import type { Segment, Tcp } from './tcp.ts'
+import type { Tcp } from './tcp.ts'
 
 /** Pushes a segment without options. */
 export function sendBare(tcp: Tcp, seq: number, ack: number, flags: number, window: number): void {

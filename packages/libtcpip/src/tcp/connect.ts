@@ -22,6 +22,7 @@ import { takePayload } from './receive.ts'
 import { RTO_INITIAL_US } from './rtt.ts'
 import { startTimer } from './rtxTimer.ts'
 import { initScales } from './segment.ts'
+import type { Segment } from './segmentVariables.ts'
 import * as state from './state.ts'
 import {
   ACK_SENT,
@@ -53,7 +54,7 @@ import {
   TS_OFFSET,
   WINDOW_SCALE,
 } from './tcb.ts'
-import type { Segment, Tcp } from './tcp.ts'
+import type { Tcp } from './tcp.ts'
 import { NOT_WAITING } from './timeWait.ts'
 import { reset } from './unknown.ts'
 import { scaleFor } from './window.ts'

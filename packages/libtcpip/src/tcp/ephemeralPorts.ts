@@ -4,7 +4,7 @@
  * destination a port comes back only after all others.
  */
 import { SipHash } from '../siphash.ts'
-import type { Segment } from './tcp.ts'
+import type { Segment } from './segmentVariables.ts'
 
 /** The whole range that RFC 6056 §3.2 asks for; ports that we listen on are left out by the caller. */
 const FIRST = 1024

@@ -5,8 +5,8 @@
  * §7.1).
  */
 import { SipHash } from '../siphash.ts'
+import type { Segment } from './segmentVariables.ts'
 import { KIND_IPV6 } from './tcb.ts'
-import type { Segment } from './tcp.ts'
 
 export class IsnGenerator {
   readonly #hash: SipHash

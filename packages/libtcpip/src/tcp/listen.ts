@@ -24,6 +24,7 @@ import { RTO_AFTER_SYN_LOSS_US, RTO_INITIAL_US, sampleRtt } from './rtt.ts'
 import { startTimer, stopTimer } from './rtxTimer.ts'
 import { initPath, initScales, timestamp, writeSynAck } from './segment.ts'
 import { pathMtu } from './segmentSize.ts'
+import type { Segment } from './segmentVariables.ts'
 import { le } from './seq.ts'
 import * as state from './state.ts'
 import {
@@ -66,7 +67,7 @@ import {
   TS_RECENT,
   WINDOW_SCALE,
 } from './tcb.ts'
-import type { Segment, Tcp } from './tcp.ts'
+import type { Tcp } from './tcp.ts'
 import { waitForNeighbour } from './unresolved.ts'
 import { receiveScale, scaleFor, WINDOW_MAX } from './window.ts'
 

@@ -6,8 +6,9 @@
  */
 import { ethernet, NO_NEIGHBOUR } from '@sandstorm/libeth'
 import { NO_ROUTE } from '../addresses.ts'
+import type { Segment } from './segmentVariables.ts'
 import { FRAME_KEY, KIND_IPV6, PATH, REMOTE } from './tcb.ts'
-import type { Segment, Tcp } from './tcp.ts'
+import type { Tcp } from './tcp.ts'
 
 /** The entry of a connection's first hop as noted in its TCB; it may be out of date. */
 export const neighbourOf = (tcb: Int32Array, c: number): number => tcb[c + PATH] >> 16

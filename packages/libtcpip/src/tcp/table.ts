@@ -7,8 +7,8 @@
  * The hash is keyed: a peer who does not know the keys cannot aim at one slot.
  */
 import { assert } from '@sandstorm/libnmio'
+import type { Segment } from './segmentVariables.ts'
 import { FRAME_KEY, KIND_IPV6, localOf, NO_CONN, PORTS, REMOTE, TCB_STRIDE } from './tcb.ts'
-import type { Segment } from './tcp.ts'
 
 /** Index + 1 of the TCB in a slot; 0: the slot is empty. */
 const INDEX_MASK = 0xffffff

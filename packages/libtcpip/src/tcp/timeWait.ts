@@ -5,8 +5,8 @@
  * a burst of short connections costs bounded memory (and never a refused client).
  */
 import { assert } from '@sandstorm/libnmio'
+import type { Segment } from './segmentVariables.ts'
 import * as tcb from './tcb.ts'
-import type { Segment } from './tcp.ts'
 
 // What an entry has of its connection; the same fields of tcb.ts
 const REMOTE = 0 // … 3
