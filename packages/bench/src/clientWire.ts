@@ -8,6 +8,7 @@
 import { ethernet } from '@sandstorm/libeth'
 import { assert, type Device, FramePool, NO_FRAME, OFFLOAD_NONE } from '@sandstorm/libnmio'
 import { checksum, ipv4, tcp } from '@sandstorm/libtcpip'
+import { writeIpv4 } from './ipv4Header.ts'
 
 export const TCP_OFF: number = ethernet.HEADER_LEN + ipv4.HEADER_LEN
 const ARP_LEN = 28
@@ -88,17 +89,7 @@ export class ClientWire {
     const header = off + TCP_OFF
     const tcpLen = tcp.HEADER_LEN + optionsLen + len
     this.#writeEthernet(off, ethernet.TYPE_IPV4)
-    ipv4.setHeaderLen(view, ip, ipv4.HEADER_LEN)
-    ipv4.setTos(view, ip, 0)
-    ipv4.setTotalLen(view, ip, ipv4.HEADER_LEN + tcpLen)
-    ipv4.setId(view, ip, 0)
-    ipv4.setFragment(view, ip, ipv4.DONT_FRAGMENT)
-    ipv4.setTtl(view, ip, 64)
-    ipv4.setProtocol(view, ip, ipv4.PROTO_TCP)
-    ipv4.setChecksum(view, ip, 0)
-    ipv4.setSrc(view, ip, this.address)
-    ipv4.setDst(view, ip, serverAddress)
-    ipv4.setChecksum(view, ip, checksum.finish(checksum.sum(view, ip, ipv4.HEADER_LEN)))
+    writeIpv4(view, ip, this.address, serverAddress, tcpLen)
     tcp.setSrcPort(view, header, this.port)
     tcp.setDstPort(view, header, serverPort)
     tcp.setSeq(view, header, this.seq)

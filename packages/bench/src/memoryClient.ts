@@ -10,6 +10,7 @@
 import { ethernet } from '@sandstorm/libeth'
 import { type Device, FramePool, OFFLOAD_NONE } from '@sandstorm/libnmio'
 import { checksum, ipv4, tcp } from '@sandstorm/libtcpip'
+import { writeIpv4 } from './ipv4Header.ts'
 
 const TCP_OFF = ethernet.HEADER_LEN + ipv4.HEADER_LEN
 const HEADERS_LEN = TCP_OFF + tcp.HEADER_LEN
@@ -174,17 +175,7 @@ export class MemoryClient {
     const header = off + TCP_OFF
     const tcpLen = tcp.HEADER_LEN + bytes.length
     this.#writeEthernet(off, ethernet.TYPE_IPV4)
-    ipv4.setHeaderLen(view, ip, ipv4.HEADER_LEN)
-    ipv4.setTos(view, ip, 0)
-    ipv4.setTotalLen(view, ip, ipv4.HEADER_LEN + tcpLen)
-    ipv4.setId(view, ip, 0)
-    ipv4.setFragment(view, ip, ipv4.DONT_FRAGMENT)
-    ipv4.setTtl(view, ip, 64)
-    ipv4.setProtocol(view, ip, ipv4.PROTO_TCP)
-    ipv4.setChecksum(view, ip, 0)
-    ipv4.setSrc(view, ip, ADDRESS)
-    ipv4.setDst(view, ip, serverAddress)
-    ipv4.setChecksum(view, ip, checksum.finish(checksum.sum(view, ip, ipv4.HEADER_LEN)))
+    writeIpv4(view, ip, ADDRESS, serverAddress, tcpLen)
     tcp.setSrcPort(view, header, this.#port[i])
     tcp.setDstPort(view, header, serverPort)
     tcp.setSeq(view, header, this.#seq[i])

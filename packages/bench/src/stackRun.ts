@@ -30,6 +30,7 @@ import {
   tcp as tcpHeader,
   writeHeaders,
 } from '@sandstorm/libtcpip'
+import { writeIpv4 } from './ipv4Header.ts'
 
 export const CONNECTIONS = 64
 const OUR_ADDRESS = 0x0a000001
@@ -281,17 +282,7 @@ export class StackRun {
     const header = off + TCP_OFF
     const tcpLen = tcpHeader.HEADER_LEN + options.length
     this.#writeEthernet(off, ethernet.TYPE_IPV4)
-    ipv4.setHeaderLen(view, ip, ipv4.HEADER_LEN)
-    ipv4.setTos(view, ip, 0)
-    ipv4.setTotalLen(view, ip, ipv4.HEADER_LEN + tcpLen)
-    ipv4.setId(view, ip, 0)
-    ipv4.setFragment(view, ip, ipv4.DONT_FRAGMENT)
-    ipv4.setTtl(view, ip, 64)
-    ipv4.setProtocol(view, ip, ipv4.PROTO_TCP)
-    ipv4.setChecksum(view, ip, 0)
-    ipv4.setSrc(view, ip, PEER_ADDRESS)
-    ipv4.setDst(view, ip, OUR_ADDRESS)
-    ipv4.setChecksum(view, ip, checksum.finish(checksum.sum(view, ip, ipv4.HEADER_LEN)))
+    writeIpv4(view, ip, PEER_ADDRESS, OUR_ADDRESS, tcpLen)
     tcpHeader.setSrcPort(view, header, FIRST_PORT + i)
     tcpHeader.setDstPort(view, header, PORT)
     tcpHeader.setSeq(view, header, seq)

@@ -1,7 +1,7 @@
 /**
- * The stack: one device, one thread (paper §2: no locks, nothing shared). `poll` is the
- * whole cycle of paper §2.1: take a batch of frames, let each do its work to the end, run what is
- * due, flush once, take back what the device has sent. It never waits; `idleUs` says how long the
+ * The stack: one device, one thread (paper §2: no locks, nothing shared). `poll` is the whole cycle
+ * of paper §2.1: take a batch of frames, let each do its work to the end, run what is due, flush
+ * once, take back what the device has sent. It never waits; `idleUs` says how long the
  * caller may, and the same frames, clock and random numbers give the same frames out.
  */
 import { Arp, ETH_NOT_OURS, ETH_TYPE, ethernet, OK } from '@sandstorm/libeth'
@@ -166,7 +166,7 @@ export class Stack implements IpHost, Ipv6Host {
     return onIcmpError(this.tcp, error)
   }
 
-  /** Microseconds from the last `poll` until the next has something to do without a frame; -1: nothing is planned. */
+  /** Microseconds from the last `poll` until there is work without a frame; -1: none is planned. */
   idleUs(): number {
     const ms = earlier(idleMs(this.tcp), earlier(this.#arpDueMs, this.#ndpDueMs))
     return ms < 0 ? -1 : ms * 1000

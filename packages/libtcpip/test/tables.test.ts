@@ -338,3 +338,41 @@ function expectEntry(entries: Int32Array, e: number, who: Key, seq: number): voi
   assert.equal(entries[e + TW_TS_RECENT], 2 * seq)
   assert.equal(entries[e + TW_TS_OFFSET], -2 * seq)
 }
+
+test('every bit of FLAGS has one meaning', () => {
+  const names = [
+    'FIN_QUEUED',
+    'RTX_ARMED',
+    'PERSIST',
+    'APP_ARMED',
+    'WAITS_FOR_FLIGHT',
+    'IN_RECOVERY',
+    'NEED_ACK',
+    'NEED_OUTPUT',
+    'ON_LIST',
+    'PASSIVE',
+    'SYN_RESENT',
+    'ON_WHEEL',
+    'OPENED',
+    'IN_RTO',
+    'TLP',
+    'REORDER',
+    'TIMESTAMPS',
+    'SACK',
+    'ECN',
+    'SEND_ECE',
+    'SEND_CWR',
+    'ACK_DELAYED',
+    'KEPT_ALIVE',
+    'IN_CWR',
+    'ANSWERED',
+    'HALF_COUNTED',
+    'OPEN_COUNTED',
+    'UNRESOLVED',
+    'TLP_PROBED',
+    'TLP_RESENT',
+  ] as const
+  const bits = names.map(name => fields[name])
+  for (const bit of bits) assert.equal(bit & (bit - 1), 0, `${bit} is one bit`)
+  assert.equal(new Set(bits).size, names.length)
+})

@@ -64,7 +64,7 @@ export const NO_RECORD = -1
 /** UNDO_BYTES: nothing was saved, or there is no way back. */
 export const NO_UNDO = -1
 
-/** Records of one flight. A burst that follows the last one closely joins its record, so few are needed. */
+/** Of one flight: few are needed, since a burst that follows the last one closely joins its record. */
 const RECORDS_MAX = 256
 
 export class Flights {
@@ -249,7 +249,7 @@ export class Flights {
     }
   }
 
-  /** Forgets what was selectively acknowledged: the receiver may (RFC 2018 §8), or records ran out. */
+  /** Forgets what was selectively acknowledged, as the receiver may (RFC 2018 §8). */
   clearSacked(f: number): void {
     const { flights, records } = this
     flights[f + SACKED] = 0
@@ -289,9 +289,12 @@ export class Flights {
     const before = this.#beforeLost
     records[r + AT] = this.stamp(f, nowUs)
     records[r + BITS] = (records[r + BITS] & ~IS_LOST) | IS_RESENT
-    const isNext = before !== NO_RECORD && flights[f + SENT_LAST] === before
-    if (!isNext || records[before + BITS] !== records[r + BITS]) flights[f + SENT_LAST] = r
-    else if (((nowUs - records[before + AT]) | 0) < closeUs) this.joinNext(f, before)
+    const isNext =
+      before !== NO_RECORD &&
+      flights[f + SENT_LAST] === before &&
+      records[before + BITS] === records[r + BITS] &&
+      ((nowUs - records[before + AT]) | 0) < closeUs
+    if (isNext) this.joinNext(f, before)
     else flights[f + SENT_LAST] = r
   }
 

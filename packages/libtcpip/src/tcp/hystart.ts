@@ -5,9 +5,10 @@
  * begins, without the losses of a window twice too large. A round is as long as it takes to
  * acknowledge what was sent when it began.
  *
- * Every acknowledged byte counts, however many one ACK covers (decisions.md); §4.3 asks for eight segments
- * at most of a sender that does not pace. Only the initial slow start runs it (§4.3); a later one ends at the SSTHRESH that was found. So
- * its five words are the ones in which the algorithm in charge keeps its own state afterwards.
+ * Every acknowledged byte counts, however many one ACK covers (decisions.md); §4.3 asks for eight
+ * segments at most of a sender that does not pace. Only the initial slow start runs it; a later one
+ * ends at the SSTHRESH that was found. So its five words are the ones in which the algorithm in
+ * charge keeps its own state afterwards.
  */
 import { CWND_MAX, SSTHRESH_NONE } from './congestion.ts'
 import { gt } from './seq.ts'

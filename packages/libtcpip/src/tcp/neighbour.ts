@@ -51,7 +51,7 @@ function nextHop6(tcp: Tcp, c: number): Int32Array {
   return addresses.hop6
 }
 
-/** The peer has acknowledged something new, so its first hop lives (RFC 1122 §2.3.2.1, RFC 4861 §7.3.1). */
+/** The peer has acknowledged something new: its first hop lives (RFC 1122 §2.3.2.1, RFC 4861 §7.3.1). */
 export function confirmNeighbour(tcp: Tcp, c: number): void {
   const { tcb, arp, ndp } = tcp
   const entry = neighbourOf(tcb, c)

@@ -71,7 +71,7 @@ function restartAfterIdle(tcp: Tcp, c: number): void {
   }
 }
 
-/** Sends what the application frames in one go, if there is room for any; false when it is time to stop. */
+/** Sends what the application frames in one go, if there is room for it; false: it is time to stop. */
 function sendNext(tcp: Tcp, c: number): boolean {
   const tcb = tcp.tcb
   if (!hasUnsent(tcp, c)) return false
@@ -110,7 +110,7 @@ function sendNew(tcp: Tcp, c: number, f: number): number {
   return sent
 }
 
-/** F-RTO: new data, though much seems lost; if there is none or no window for it, the lost after all. */
+/** F-RTO: new data, though much seems lost; if there is none, or no window, the lost after all. */
 function sendInDoubt(tcp: Tcp, c: number, f: number): number {
   const { flights } = tcp.flights
   const sent = hasNew(tcp.tcb, c) ? sendNew(tcp, c, f) : 0
@@ -141,7 +141,7 @@ function sendLost(tcp: Tcp, c: number, f: number): number {
   // A piece at the end, such as a probe's byte, goes out with the rest of its segment.
   const isShortTail = r === flights[f + LAST] && ((records[r + END] - seq) | 0) < tcb[c + MSS]
   const reach = isShortTail && open > 0 ? (seq + open) | 0 : records[r + END]
-  const left = (min(isShortTail ? reach : records[r + END], tcb[c + SND_END]) - seq) | 0
+  const left = (min(reach, tcb[c + SND_END]) - seq) | 0
   const room = tcb[c + CWND] - pipe(tcp, c)
   const most = left < tcb[c + MSS] ? left : tcb[c + MSS]
   if (room <= 0 || room < most) return 0

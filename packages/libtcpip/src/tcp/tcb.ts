@@ -1,6 +1,6 @@
 /**
  * Transmission control blocks (RFC 9293 §3.3.1): fixed strides in one Int32Array, so that a
- * connection lies in three cache lines and costs no object. A connection's handle `c` is the index
+ * connection lies in four cache lines and costs no object. A connection's handle `c` is the index
  * of its first field: `tcb[c + SND_UNA]`. Handles come from a pool of fixed size and are reused.
  *
  * There is no send buffer in here: the bytes between SND_UNA and SND_END are the application's
@@ -111,17 +111,17 @@ export const SACK: number = 1 << 18 // both sides know selective acknowledgement
 export const ECN: number = 1 << 19 // both sides know ECN (RFC 3168)
 export const SEND_ECE: number = 1 << 20 // congestion was experienced and the peer has not reacted yet
 export const SEND_CWR: number = 1 << 21 // we have reacted, and the next new data says so
-export const TLP_PROBED: number = 1 << 29 // a tail loss probe is under way
-export const TLP_RESENT: number = 1 << 30 // it was a retransmission
 export const ACK_DELAYED: number = 1 << 22 // an ACK is owed, by ACK_AT
-export const ANSWERED: number = 1 << 25 // the application has sent something: an ACK may wait for more
 export const KEPT_ALIVE: number = 1 << 23 // keep-alives are on: while RTX_ARMED is not, RTX_AT is theirs
 export const IN_CWR: number = 1 << 24 // the window is being reduced for an echo of congestion (RFC 3168)
-/** The window is on its way to SSTHRESH (prr.ts). */
-export const REDUCING: number = IN_RECOVERY | IN_CWR
+export const ANSWERED: number = 1 << 25 // the application has sent something: an ACK may wait for more
 export const HALF_COUNTED: number = 1 << 26 // in Tcp.halfOpenBySource
 export const OPEN_COUNTED: number = 1 << 27 // in Tcp.openBySource
 export const UNRESOLVED: number = 1 << 28 // waits for its first hop's address (unresolved.ts)
+export const TLP_PROBED: number = 1 << 29 // a tail loss probe is under way
+export const TLP_RESENT: number = 1 << 30 // it was a retransmission
+/** The window is on its way to SSTHRESH (prr.ts). */
+export const REDUCING: number = IN_RECOVERY | IN_CWR
 
 export class TcbPool {
   readonly tcb: Int32Array

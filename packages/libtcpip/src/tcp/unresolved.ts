@@ -2,8 +2,9 @@
  * Connections whose first hop has no known hardware address yet. They are not on the work list: a
  * flood of SYNs from addresses that nobody has would make every batch look at all of them. The
  * newest are remembered here and looked at when an address becomes known, so that a client's first
- * SYN-ACK leaves as soon as ARP (or neighbour discovery) answers; the older ones are left to their retransmission timers, as
- * if the link had lost their frame (RFC 1122 §2.3.2.2 asks for the latest packet only).
+ * SYN-ACK leaves as soon as ARP (or neighbour discovery) answers; the older ones are left to their
+ * retransmission timers, as if the link had lost their frame (RFC 1122 §2.3.2.2 asks for the latest
+ * packet only).
  *
  * An entry is a hint and owns nothing: the TCB may be free or have another owner by then, and what
  * is in it says whether anybody still waits.

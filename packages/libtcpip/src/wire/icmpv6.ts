@@ -12,13 +12,23 @@
 import { OK } from '@sandstorm/libeth'
 import { ICMP6_CHECKSUM, ICMP6_TRUNCATED } from '../drops.ts'
 import { add, finish, sum } from './checksum.ts'
+import { setChecksum } from './icmp.ts'
 import * as ipv6 from './ipv6.ts'
 
-const TYPE = 0
-const CODE = 1
-const CHECKSUM = 2
-const ID = 4
-const SEQUENCE = 6
+/** Type, code, checksum and an echo's two numbers lie where ICMP has them (RFC 4443 §2.1, §4.1). */
+export {
+  checksum,
+  code,
+  id,
+  sequence,
+  setChecksum,
+  setCode,
+  setId,
+  setSequence,
+  setType,
+  type,
+} from './icmp.ts'
+
 const INFO = 4
 /** Bytes in front of an echo's or an error's data; no message here is shorter. */
 export const HEADER_LEN = 8
@@ -44,23 +54,9 @@ export const BAD_FIELD = 0
 export const UNKNOWN_NEXT_HEADER = 1
 export const UNKNOWN_OPTION = 2
 
-export const type = (view: DataView, off: number): number => view.getUint8(off + TYPE)
-export const code = (view: DataView, off: number): number => view.getUint8(off + CODE)
-export const checksum = (view: DataView, off: number): number => view.getUint16(off + CHECKSUM)
-export const id = (view: DataView, off: number): number => view.getUint16(off + ID)
-export const sequence = (view: DataView, off: number): number => view.getUint16(off + SEQUENCE)
 /** An error's second word: the MTU of a packet too big, the pointer of a parameter problem. */
 export const info = (view: DataView, off: number): number => view.getUint32(off + INFO)
 
-export const setType = (view: DataView, off: number, v: number): void =>
-  view.setUint8(off + TYPE, v)
-export const setCode = (view: DataView, off: number, v: number): void =>
-  view.setUint8(off + CODE, v)
-export const setChecksum = (view: DataView, off: number, v: number): void =>
-  view.setUint16(off + CHECKSUM, v)
-export const setId = (view: DataView, off: number, v: number): void => view.setUint16(off + ID, v)
-export const setSequence = (view: DataView, off: number, v: number): void =>
-  view.setUint16(off + SEQUENCE, v)
 export const setInfo = (view: DataView, off: number, v: number): void =>
   view.setUint32(off + INFO, v)
 

@@ -50,7 +50,6 @@ export const PROTO_UDP = 17
 
 /** The last two bits of `tos` (RFC 3168 §5): ECN-capable transport or not, congestion experienced. */
 export const ECN_MASK = 3
-export const NOT_ECT = 0
 export const ECT_1 = 1
 export const ECT_0 = 2
 export const CE = 3
