@@ -19,7 +19,7 @@ import {
   synOptions,
   write,
 } from './kit/host.ts'
-import { ACK, isIpv6, RST, type SentFrame, SYN, segmentIn, setIpChecksum } from './kit/segment.ts'
+import { ACK, isIpv6, RST, type SentFrame, SYN, segmentOff, setIpChecksum } from './kit/segment.ts'
 
 const { ECE, CWR } = wire
 const MSS = 1000
@@ -107,7 +107,7 @@ test('an offer of accurate ECN (AE, CWR, ECE) is answered as an offer of ECN (RF
     flags: SETUP,
     spoil: (view, off) => {
       // The AE bit is the last of the data offset's byte; the checksum's word holds it, too.
-      const [header] = segmentIn(view, off)
+      const header = segmentOff(view, off)
       view.setUint8(header + 12, view.getUint8(header + 12) | AE)
       const sum = (~wire.checksum(view, header) & 0xffff) + (AE << 8)
       wire.setChecksum(view, header, ~((sum & 0xffff) + (sum >>> 16)))

@@ -43,7 +43,8 @@ import {
   type SentFrame,
   SYN,
   sackOption,
-  segmentIn,
+  segmentLen,
+  segmentOff,
   segmentSum,
   timestampsIn,
   timestampsOption,
@@ -281,7 +282,8 @@ export class Host {
     const check = isIpv6(view, off) ? ipv6.check : ipv4.check
     assert.equal(check(view, ip, len - ethernet.HEADER_LEN), 0, frame.line)
     assert.equal(ethernet.dstLo(view, off), this.link.srcLo, `to the peer: ${frame.line}`)
-    const [header, tcpLen] = segmentIn(view, off)
+    const header = segmentOff(view, off)
+    const tcpLen = segmentLen(view, off)
     assert.equal(header + tcpLen, off + len, `no padding: ${frame.line}`)
     assert.equal(wire.check(view, header, tcpLen), 0, frame.line)
     const sum = segmentSum(view, off, header, tcpLen)

@@ -127,16 +127,23 @@ export function setIpChecksum(view: DataView, off: number): void {
 }
 
 export function setTcpChecksum(view: DataView, off: number): void {
-  const [header, len] = segmentIn(view, off)
+  const header = segmentOff(view, off)
+  const len = segmentLen(view, off)
   tcp.setChecksum(view, header, 0)
   tcp.setChecksum(view, header, checksum.finish(segmentSum(view, off, header, len)))
 }
 
-/** Where the TCP segment of a frame begins, and its length; the IPv6 packet has no extension headers. */
-export function segmentIn(view: DataView, off: number): [header: number, len: number] {
+/** Where the TCP segment of a frame begins; the IPv6 packet has no extension headers. */
+export function segmentOff(view: DataView, off: number): number {
   const ip = off + ethernet.HEADER_LEN
-  if (isIpv6(view, off)) return [ip + ipv6.HEADER_LEN, ipv6.payloadLen(view, ip)]
-  return [ipv4.payloadOff(view, ip), ipv4.totalLen(view, ip) - ipv4.headerLen(view, ip)]
+  return isIpv6(view, off) ? ip + ipv6.HEADER_LEN : ipv4.payloadOff(view, ip)
+}
+
+/** Bytes of the TCP segment of a frame. */
+export function segmentLen(view: DataView, off: number): number {
+  const ip = off + ethernet.HEADER_LEN
+  if (isIpv6(view, off)) return ipv6.payloadLen(view, ip)
+  return ipv4.totalLen(view, ip) - ipv4.headerLen(view, ip)
 }
 
 /** The sum of pseudo-header and segment: 0xffff if its checksum is right. */
@@ -172,7 +179,8 @@ export function readFrame(view: DataView, off: number, len: number): SentFrame {
     ? ipv6.nextHeader(view, ip) === ipv6.PROTO_TCP
     : ethernet.type(view, off) === ethernet.TYPE_IPV4 && ipv4.protocol(view, ip) === ipv4.PROTO_TCP
   if (!isTcp) return { line, bytes, segment: undefined }
-  const [header, tcpLen] = segmentIn(view, off)
+  const header = segmentOff(view, off)
+  const tcpLen = segmentLen(view, off)
   const body = header + tcp.headerLen(view, header)
   const end = header + tcpLen
   const segment = {
