@@ -4,16 +4,7 @@
  * rounds of at least a fifth of `--seconds`; the median round counts.
  */
 import { assert, FramePool, memoryLink, Region } from '@sandstorm/libnmio'
-import {
-  Cubic,
-  checksum,
-  patchHeaders,
-  SipHash,
-  type Tcp,
-  tcb,
-  tcp as tcpHeader,
-  writeHeaders,
-} from '@sandstorm/libtcpip'
+import { Cubic, checksum, SipHash, type Tcp, tcb } from '@sandstorm/libtcpip'
 import { HttpMachine } from 'sandstorm'
 import { oneObject, Pair } from './memoryRun.ts'
 import type { Options } from './options.ts'
@@ -35,8 +26,9 @@ const CASES: Readonly<Record<string, () => Run | Promise<Run>>> = {
     const hash = new SipHash(Int32Array.of(1, 2, 3, 4))
     return ops => repeat(ops, i => hash.hash(i, 2, 3, 4))
   },
-  'patch/full': async () => headers(await openConnection(), patchHeaders),
-  'write/full': async () => headers(await openConnection(), writeHeaders),
+  'headers/begin': async () => beginHeaders(await openConnection()),
+  'headers/patch': async () => headers(await openConnection(), 'patch'),
+  'headers/write': async () => headers(await openConnection(), 'write'),
   'table/lookup/10': async () => lookUp(await tableOf(10)),
   'table/lookup/10k': async () => lookUp(await tableOf(10_000)),
   'table/lookup/1M': async () => lookUp(await tableOf(1_000_000)),
@@ -117,10 +109,19 @@ async function openConnection(): Promise<{ tcp: Tcp; c: number }> {
   return { tcp, c }
 }
 
-function headers({ tcp, c }: { tcp: Tcp; c: number }, write: typeof patchHeaders): Run {
+function beginHeaders({ tcp, c }: { tcp: Tcp; c: number }): Run {
+  return ops =>
+    repeat(ops, i => {
+      tcp.headers.begin(c, i)
+      return tcp.headers.len
+    })
+}
+
+function headers({ tcp, c }: { tcp: Tcp; c: number }, write: 'patch' | 'write'): Run {
   // As many frames as 64 clients have under way: the headers do not all lie in the first cache.
   const offs = Int32Array.from({ length: 1024 }, () => tcp.frames.payloadOff(tcp.frames.alloc()))
-  return ops => repeat(ops, i => write(tcp, c, offs[i & 1023], i, 1428, tcpHeader.ACK, 0x1234))
+  tcp.headers.begin(c, 0)
+  return ops => repeat(ops, i => tcp.headers[write](offs[i & 1023], i, 1428, 0x1234))
 }
 
 /** A table with `count` connections, and their addresses and ports in another order. */

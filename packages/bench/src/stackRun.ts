@@ -20,7 +20,6 @@ import {
   BUSY,
   type CongestionControl,
   checksum,
-  dataFlags,
   ipv4,
   ipv4Address,
   Stack,
@@ -28,7 +27,6 @@ import {
   TcpOptions,
   tcb,
   tcp as tcpHeader,
-  writeHeaders,
 } from '@sandstorm/libtcpip'
 import { writeIpv4 } from './ipv4Header.ts'
 
@@ -119,8 +117,8 @@ class ZeroApp implements Application {
     const frame = tcp.frames.alloc()
     if (frame === NO_FRAME) return BUSY
     const payloadOff = tcp.frames.payloadOff(frame)
-    const flags = dataFlags(tcp, c, (seq + len) | 0)
-    const off = writeHeaders(tcp, c, payloadOff, seq, len, flags, 0)
+    tcp.headers.begin(c, seq)
+    const off = tcp.headers.write(payloadOff, seq, len, 0)
     tcp.frames.sent(frame)
     tcp.device.push(off, payloadOff + len - off, OFFLOAD_NONE)
     return len

@@ -27,17 +27,10 @@ export { connect } from './tcp/connect.ts'
 export { Cubic } from './tcp/cubic.ts'
 export * as ending from './tcp/ending.ts'
 export * as flight from './tcp/flight.ts'
+export { HEADERS_LEN, Headers, headersLen, SUM_BY_DEVICE } from './tcp/headers.ts'
 export { tcpOff } from './tcp/ipHeader.ts'
 export { NewReno } from './tcp/newreno.ts'
 export { output } from './tcp/output.ts'
-export {
-  dataFlags,
-  HEADERS_LEN,
-  headersLen,
-  patchHeaders,
-  SUM_BY_DEVICE,
-  writeHeaders,
-} from './tcp/segment.ts'
 export { Segment } from './tcp/segmentVariables.ts'
 export * as seq from './tcp/seq.ts'
 export * as state from './tcp/state.ts'

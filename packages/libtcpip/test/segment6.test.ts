@@ -6,13 +6,12 @@ import {
   ipv4Address,
   ipv6,
   ipv6Address,
-  patchHeaders,
+  SUM_BY_DEVICE,
   tcb,
   tcp as wire,
-  writeHeaders,
 } from '../src/index.ts'
 import { sendBare } from '../src/tcp/bare.ts'
-import { initPath, SUM_BY_DEVICE } from '../src/tcp/segment.ts'
+import { initPath } from '../src/tcp/segment.ts'
 import { established, Host } from './kit/host.ts'
 import { random } from './random.ts'
 import { sum } from './reference/checksum.ts'
@@ -90,7 +89,7 @@ function randomFields(next: () => number): Fields {
 test('headers of an IPv6 connection are those written by hand, written or patched', () => {
   const t = new Host({ ipVersion: 6, addresses: ADDRESSES })
   const c = established(t)
-  const { frames, tcb: fields } = t.tcp
+  const { frames, headers, tcb: fields } = t.tcp
   const { view, bytes } = t.region
   const payloadOff = frames.payloadOff(frames.alloc())
   const next = random(6)
@@ -108,10 +107,18 @@ test('headers of an IPv6 connection are those written by hand, written or patche
     const before = { ...f, seq: ~f.seq, ack: ~f.ack, flags: 0xff, remote: '2600::1' }
     setFields(t, c, { ...before, ports: f.ports ^ 0x7fff0000 })
     const writeOnly = i % 2 === 0
-    if (!writeOnly) writeHeaders(t.tcp, c, payloadOff, 1, f.payload.length, 0xff, 0)
+    if (!writeOnly) {
+      headers.begin(c, 1)
+      headers.writeControl(payloadOff, 1, f.payload.length, 0xff, 0)
+    }
     setFields(t, c, f)
-    const write = writeOnly ? writeHeaders : patchHeaders
-    const off = write(t.tcp, c, payloadOff, f.seq, f.payload.length, f.flags, payloadSum)
+    // PSH is for the segment that ends where all data ends.
+    const end = f.seq + f.payload.length
+    fields[c + tcb.SND_END] = f.flags & wire.PSH ? end : end + 1
+    headers.begin(c, f.seq)
+    const off = writeOnly
+      ? headers.write(payloadOff, f.seq, f.payload.length, payloadSum)
+      : headers.patch(payloadOff, f.seq, f.payload.length, payloadSum)
     assert.equal(off, payloadOff - len)
     assert.deepEqual([...bytes.subarray(off, payloadOff + f.payload.length)], frame)
   }
@@ -123,7 +130,8 @@ test('a checksum that the device completes is the pseudo-header’s sum', () => 
   const payloadOff = t.tcp.frames.payloadOff(t.tcp.frames.alloc())
   const f = { ...randomFields(random(9)), timestamps: true }
   setFields(t, c, f)
-  const off = writeHeaders(t.tcp, c, payloadOff, 1, 1000, wire.ACK, SUM_BY_DEVICE)
+  t.tcp.headers.begin(c, 1)
+  const off = t.tcp.headers.write(payloadOff, 1, 1000, SUM_BY_DEVICE)
   const pseudo = [...words(OURS), ...words(f.remote), ...be(1032, 4), 0, 0, 0, 6]
   assert.equal(wire.checksum(t.region.view, off + 54), sumOf(pseudo))
 })

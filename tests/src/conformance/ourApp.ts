@@ -9,12 +9,9 @@ import {
   abort,
   BUSY,
   checksum,
-  dataFlags,
-  headersLen,
   seq as seqs,
   type Tcp,
   tcb,
-  writeHeaders,
 } from '@sandstorm/libtcpip'
 import { type AppConnection, patternByte } from './target.ts'
 
@@ -149,10 +146,11 @@ export class OurApp implements Application {
     const from = this.#of(c).offset(seq)
     for (let i = 0; i < len; i++) bytes[payloadOff + i] = patternByte(from + i)
     const sum = checksum.sum(view, payloadOff, len)
-    const off = writeHeaders(tcp, c, payloadOff, seq, len, dataFlags(tcp, c, (seq + len) | 0), sum)
+    tcp.headers.begin(c, seq)
+    const off = tcp.headers.write(payloadOff, seq, len, sum)
     tcp.stats.outSegs++
     tcp.frames.sent(frame)
-    tcp.device.push(off, headersLen(tcp.tcb, c) + len, OFFLOAD_NONE)
+    tcp.device.push(off, tcp.headers.len + len, OFFLOAD_NONE)
     return len
   }
 }

@@ -22,8 +22,8 @@ import { abort } from '../tcp/abort.ts'
 import { type Application, BUSY } from '../tcp/application.ts'
 import type { TcpConfig } from '../tcp/config.ts'
 import { connect } from '../tcp/connect.ts'
+import { headersLen, SUM_BY_DEVICE } from '../tcp/headers.ts'
 import { tcpOff } from '../tcp/ipHeader.ts'
-import { dataFlags, headersLen, SUM_BY_DEVICE, writeHeaders } from '../tcp/segment.ts'
 import {
   FIN_QUEUED,
   FLAGS,
@@ -168,15 +168,15 @@ export class Streams implements Application {
   }
 
   transmitExactly(c: number, seq: number, len: number): number {
-    const { tcb, frames, device, stats } = this.#tcp
+    const { tcb, frames, headers, device, stats } = this.#tcp
     const frame = frames.alloc()
     if (frame === NO_FRAME) return BUSY
     const payloadOff = frames.payloadOff(frame)
     this.sendRings.get(indexOf(c), this.#of(c).positionOf(seq), payloadOff, len)
     const isSummed = !device.caps.txChecksum
     const payloadSum = isSummed ? sum(frames.region.view, payloadOff, len) : SUM_BY_DEVICE
-    const flags = dataFlags(this.#tcp, c, (seq + len) | 0)
-    const off = writeHeaders(this.#tcp, c, payloadOff, seq, len, flags, payloadSum)
+    headers.begin(c, seq)
+    const off = headers.write(payloadOff, seq, len, payloadSum)
     const key = tcb[c + FRAME_KEY]
     const gsoSize = len > tcb[c + MSS] ? tcb[c + MSS] : 0
     const request = offload(key & KIND_IPV6 ? 6 : 4, tcpOff(key), gsoSize)

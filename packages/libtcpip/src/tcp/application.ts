@@ -29,7 +29,7 @@ export interface Application {
   onClosed(c: number, why: number): void
   /**
    * Pushes frames with stream bytes from `seq` on, whole segments only, at most `room` bytes and no
-   * more than the ring takes; their headers come from `writeHeaders`. Returns the payload bytes in
+   * more than the ring takes; their headers come from `tcp.headers`. Returns the payload bytes in
    * them; 0 if no whole segment fits in `room`; BUSY if there is no frame to be had now. Needs
    * txSpace() > 0. TCP asks again for what is left.
    */

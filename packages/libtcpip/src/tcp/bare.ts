@@ -7,7 +7,7 @@ import { fold, sum } from '../wire/checksum.ts'
 import * as ipv4 from '../wire/ipv4.ts'
 import * as tcpHeader from '../wire/tcp.ts'
 import { ALIGNED_TIMESTAMPS_LEN, writeTimestamps } from '../wire/tcpOptions.ts'
-import { patchIpv4, patchIpv6, sum32, tcpOff, writeIpHeader } from './ipHeader.ts'
+import { ipv4HeaderSum, patchIpv4, patchIpv6, sum32, tcpOff, writeIpHeader } from './ipHeader.ts'
 import { neighbourOfSegment, setDestination } from './neighbour.ts'
 import type { Segment } from './segmentVariables.ts'
 import { frameKey, KIND_IPV6 } from './tcb.ts'
@@ -58,8 +58,8 @@ function push(
   const addresses = addressSum(tcp, seg)
   writeIpHeader(tcp, off, key, tcpLen)
   setDestination(tcp, off, key, neighbour)
-  if (key & KIND_IPV6) patchIpv6(tcp, off, 0, seg.remote0, seg.remote1, seg.remote2, seg.remote3)
-  else patchIpv4(tcp, off, 0, seg.remote0, addresses, tcpLen)
+  if (key & KIND_IPV6) patchIpv6(view, off, seg.remote0, seg.remote1, seg.remote2, seg.remote3)
+  else patchIpv4(view, off, seg.remote0, ipv4HeaderSum(tcp, key) + addresses + tcpLen)
   tcpHeader.setSrcPort(view, header, seg.ports & 0xffff)
   tcpHeader.setDstPort(view, header, seg.ports >>> 16)
   tcpHeader.setSeq(view, header, seq)

@@ -72,14 +72,17 @@ export const echoFlag = (tcb: Int32Array, c: number): number =>
   tcb[c + FLAGS] & SEND_ECE ? ECE : 0
 
 /**
- * What a data segment that leaves now says, on a connection with ECN: TCP flags in the low byte, the
- * IP header's codepoint in the one above. CWR is said once.
+ * What data segments that leave now, from `seq` on, say on a connection with ECN: TCP flags in the low
+ * byte, the IP header's codepoint in the one above. CWR is for the first of them, and said once.
  */
-export function ecnMarks(tcp: Tcp, c: number, seq: number): number {
-  const tcb = tcp.tcb
+export function ecnMarks(tcb: Int32Array, c: number, seq: number): number {
   const flags = tcb[c + FLAGS]
   const echo = echoFlag(tcb, c)
   if (flags & PERSIST || lt(seq, tcb[c + SND_NXT])) return echo
-  tcb[c + FLAGS] = flags & ~SEND_CWR
   return echo | (flags & SEND_CWR ? CWR : 0) | (ipv4.ECT_0 << 8)
+}
+
+/** CWR is on its way. */
+export function noteReductionSent(tcb: Int32Array, c: number): void {
+  tcb[c + FLAGS] &= ~SEND_CWR
 }

@@ -1,7 +1,7 @@
 /**
  * Ethernet and IP headers in front of a TCP segment: IPv4 (RFC 791) or IPv6 (RFC 8200 §3), as the
  * frame key says (tcb.ts). `writeIpHeader` writes what the key and a length determine; the
- * destination, the ECN bits, and with IPv4 the checksum, are written with each send.
+ * destination, and with IPv4 the checksum, are written with each send (headers.ts).
  */
 import { ethernet } from '@sandstorm/libeth'
 import { fold } from '../wire/checksum.ts'
@@ -18,13 +18,17 @@ const VERSION_IHL_TOS = 0x4500
 /** Atomic datagrams: DF set, never fragmented, so the ID means nothing and is 0 (RFC 6864 §4.1). */
 const DONT_FRAGMENT = 0x4000
 
+/** A header key is a frame key (tcb.ts) with the ECN bits of the IP header from this bit on. */
+export const ECN_SHIFT = 18
+const ecnOf = (key: number): number => (key >> ECN_SHIFT) & ipv4.ECN_MASK
+
 /** Where the TCP header begins in a frame. */
 export const tcpOff = (key: number): number => (key & KIND_IPV6 ? IPV6_TCP_OFF : IPV4_TCP_OFF)
 
 /** What an address, or a part of one, adds to a checksum. */
 export const sum32 = (n: number): number => (n >>> 16) + (n & 0xffff)
 
-/** Writes the constant fields of the frame at `off`; `tcpLen`: TCP header and payload. */
+/** Writes the constant fields of the frame at `off` for a header key; `tcpLen`: TCP header and payload. */
 export function writeIpHeader(tcp: Tcp, off: number, key: number, tcpLen: number): void {
   ethernet.setSrc(tcp.frames.region.view, off, tcp.macHi, tcp.macLo)
   if (key & KIND_IPV6) writeIpv6(tcp, off, key, tcpLen)
@@ -36,6 +40,7 @@ function writeIpv4(tcp: Tcp, off: number, key: number, tcpLen: number): void {
   const ip = off + IP_OFF
   ethernet.setType(view, off, ethernet.TYPE_IPV4)
   ipv4.setHeaderLen(view, ip, ipv4.HEADER_LEN)
+  ipv4.setTos(view, ip, ecnOf(key))
   ipv4.setTotalLen(view, ip, ipv4.HEADER_LEN + tcpLen)
   ipv4.setId(view, ip, 0)
   ipv4.setFragment(view, ip, DONT_FRAGMENT)
@@ -50,6 +55,7 @@ function writeIpv6(tcp: Tcp, off: number, key: number, tcpLen: number): void {
   const local = localOf(key)
   const ip = off + IP_OFF
   ethernet.setType(view, off, ethernet.TYPE_IPV6)
+  ipv6.setClassAndFlow(view, ip, ecnOf(key), 0)
   ipv6.setPayloadLen(view, ip, tcpLen)
   ipv6.setNextHeader(view, ip, ipv6.PROTO_TCP)
   ipv6.setHopLimit(view, ip, tcp.config.ttl)
@@ -63,35 +69,29 @@ function writeIpv6(tcp: Tcp, off: number, key: number, tcpLen: number): void {
   )
 }
 
-/** Writes what differs between two IPv4 frames. `tos`: all of that byte; `addresses`: the sum of both. */
-export function patchIpv4(
-  tcp: Tcp,
-  off: number,
-  tos: number,
-  dst: number,
-  addresses: number,
-  tcpLen: number,
-): void {
-  const view = tcp.frames.region.view
-  const ip = off + IP_OFF
-  const ttlProtocol = (tcp.config.ttl << 8) + ipv4.PROTO_TCP
-  const fields = VERSION_IHL_TOS + tos + ipv4.HEADER_LEN + tcpLen + DONT_FRAGMENT + ttlProtocol
-  ipv4.setTos(view, ip, tos)
-  ipv4.setChecksum(view, ip, ~fold(addresses + fields))
-  ipv4.setDst(view, ip, dst)
+/** What a header's constant fields add to an IPv4 checksum; addresses and the length behind it are left out. */
+export const ipv4HeaderSum = (tcp: Tcp, key: number): number =>
+  VERSION_IHL_TOS +
+  ecnOf(key) +
+  ipv4.HEADER_LEN +
+  DONT_FRAGMENT +
+  (tcp.config.ttl << 8) +
+  ipv4.PROTO_TCP
+
+/** Writes what differs between two IPv4 frames. `sum`: that of all fields of the header. */
+export function patchIpv4(view: DataView, off: number, dst: number, sum: number): void {
+  ipv4.setChecksum(view, off + IP_OFF, ~fold(sum))
+  ipv4.setDst(view, off + IP_OFF, dst)
 }
 
 /** Likewise for IPv6, which has no checksum. */
 export function patchIpv6(
-  tcp: Tcp,
+  view: DataView,
   off: number,
-  tos: number,
   w0: number,
   w1: number,
   w2: number,
   w3: number,
 ): void {
-  const { view } = tcp.frames.region
-  ipv6.setClassAndFlow(view, off + IP_OFF, tos, 0)
   ipv6.setDst(view, off + IP_OFF, w0, w1, w2, w3)
 }

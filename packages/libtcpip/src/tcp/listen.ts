@@ -18,11 +18,12 @@ import {
   writeWindowScale,
 } from '../wire/tcpOptions.ts'
 import { agreeOnEcn } from './ecn.ts'
+import { timestamp } from './headers.ts'
 import { tcpOff } from './ipHeader.ts'
 import { hasRoute, isReachable } from './neighbour.ts'
 import { RTO_AFTER_SYN_LOSS_US, RTO_INITIAL_US, sampleRtt } from './rtt.ts'
 import { startTimer, stopTimer } from './rtxTimer.ts'
-import { initPath, initScales, timestamp, writeSynAck } from './segment.ts'
+import { initPath, initScales, writeSynAck } from './segment.ts'
 import { pathMtu } from './segmentSize.ts'
 import type { Segment } from './segmentVariables.ts'
 import { le } from './seq.ts'

@@ -10,10 +10,11 @@ import { ACK, FIN } from '../wire/tcp.ts'
 import { BUSY } from './application.ts'
 import { END, FRTO, LAST, LOST, NO_FLIGHT, PRR_OUT, SEQ } from './flight.ts'
 import { waitForFlight } from './flightQueue.ts'
+import { dataFlags } from './headers.ts'
 import { isReachable } from './neighbour.ts'
 import { hasNew, hasUnsent, pipe } from './pipe.ts'
 import { armTimer, stopTimer } from './rtxTimer.ts'
-import { dataFlags, sendControl } from './segment.ts'
+import { sendControl } from './segment.ts'
 import { tryLargerSegments } from './segmentSize.ts'
 import { gt, lt, min } from './seq.ts'
 import * as state from './state.ts'
@@ -190,5 +191,5 @@ export function advance(tcp: Tcp, c: number, seq: number, bytes: number): void {
 
 /** A FIN rides on the last byte. */
 function endOf(tcp: Tcp, c: number, end: number): number {
-  return end === tcp.tcb[c + SND_END] && dataFlags(tcp, c, end) & FIN ? (end + 1) | 0 : end
+  return dataFlags(tcp.tcb, c, end) & FIN ? (end + 1) | 0 : end
 }

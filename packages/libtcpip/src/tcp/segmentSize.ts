@@ -8,7 +8,7 @@
  */
 import { ethernet } from '@sandstorm/libeth'
 import { DUP_ACKS, END, FIRST, NEXT, NO_RECORD, SACKED, SEQ } from './flight.ts'
-import { headersLen } from './segment.ts'
+import { headersLen } from './headers.ts'
 import {
   FLAGS,
   FLIGHT,

@@ -17,9 +17,9 @@ import {
   windowScaleOf,
 } from './cookie.ts'
 import { agreeOnEcn } from './ecn.ts'
+import { timestamp } from './headers.ts'
 import { admit, enter, offeredMss, prepare, pushSynAck } from './listen.ts'
 import { isReachable } from './neighbour.ts'
-import { timestamp } from './segment.ts'
 import {
   ECN,
   FLAGS,

@@ -18,6 +18,7 @@ import { ABORTED, FINISHED } from './ending.ts'
 import { EphemeralPorts } from './ephemeralPorts.ts'
 import { Flights, NO_FLIGHT } from './flight.ts'
 import { FlightQueue } from './flightQueue.ts'
+import { Headers } from './headers.ts'
 import { IsnGenerator } from './isn.ts'
 import { PathMtuCache } from './pathMtuCache.ts'
 import { Reassembly } from './reassembly.ts'
@@ -92,6 +93,8 @@ export class Tcp {
   readonly timers: TimerWheel
   readonly timeWait: TimeWait
   readonly flights: Flights
+  /** Of the segments that are being sent. */
+  readonly headers: Headers
   /** What the ACK being processed delivered (scoreboard.ts). */
   readonly delivery: Delivery = new Delivery()
   readonly reassembly: Reassembly
@@ -151,6 +154,7 @@ export class Tcp {
     this.config = config
     this.macHi = ethernet.hiOf(ports.device.mac)
     this.macLo = ethernet.loOf(ports.device.mac)
+    this.headers = new Headers(this)
     this.setTime(nowUs)
     this.pool = new TcbPool(config.maxConnections)
     this.tcb = this.pool.tcb

@@ -2,8 +2,8 @@
  * The receive window that we advertise (RFC 9293 §3.8.6.2.2, RFC 7323 §2). Its right edge never moves
  * back (SHLD-14) and moves on only by a useful step, so that no silly windows are offered.
  *
- * Whoever asks for the window sends an ACK of RCV.NXT with it: no other is due then, and it is noted
- * as Last.ACK.sent (RFC 7323 §4.3).
+ * Whoever sends a window sends an ACK of RCV.NXT with it: no other is due then, and it is noted as
+ * Last.ACK.sent (RFC 7323 §4.3).
  */
 import { max } from './seq.ts'
 import {
@@ -33,20 +33,23 @@ export function scaleFor(bytes: number): number {
 export const receiveScale = (tcb: Int32Array, c: number): number =>
   (tcb[c + SCALES] >>> RECEIVE_SCALE_SHIFT) & 0xff
 
-/** The window field of a segment. */
-export function advertise(tcp: Tcp, c: number): number {
+/** The window field of a segment that leaves now; `noteAdvertised` when it does. */
+export function windowToAdvertise(tcp: Tcp, c: number): number {
   const tcb = tcp.tcb
+  const open = (tcb[c + RCV_ADV] - tcb[c + RCV_NXT]) | 0
+  const space = tcb[c + RCV_SPACE]
+  const window = space - open >= tcp.windowStep(c) ? space : open
+  // Rounded up: rounded down, the edge would move back with every odd byte that arrives.
+  const scale = receiveScale(tcb, c)
+  return (window + (1 << scale) - 1) >> scale
+}
+
+/** A segment with this window field, and an ACK, leaves. */
+export function noteAdvertised(tcb: Int32Array, c: number, window: number): void {
   const rcvNxt = tcb[c + RCV_NXT]
   tcb[c + FLAGS] &= ~(NEED_ACK | ACK_DELAYED)
   tcb[c + ACK_SENT] = rcvNxt
-  const edge = (rcvNxt + tcb[c + RCV_SPACE]) | 0
-  const step = (edge - tcb[c + RCV_ADV]) | 0
-  if (step >= tcp.windowStep(c)) tcb[c + RCV_ADV] = edge
-  // Rounded up: rounded down, the edge would move back with every odd byte that arrives.
-  const scale = receiveScale(tcb, c)
-  const window = (tcb[c + RCV_ADV] - rcvNxt + (1 << scale) - 1) >> scale
-  tcb[c + RCV_ADV] = (rcvNxt + (window << scale)) | 0
-  return window
+  tcb[c + RCV_ADV] = (rcvNxt + (window << receiveScale(tcb, c))) | 0
 }
 
 /** That of a SYN, which is never scaled (RFC 7323 §2.2); the rest is offered later. */

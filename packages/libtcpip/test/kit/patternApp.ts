@@ -8,13 +8,10 @@ import {
   type Application,
   BUSY,
   checksum,
-  dataFlags,
   ending,
-  headersLen,
   seq as seqs,
   type Tcp,
   tcb,
-  writeHeaders,
 } from '../../src/index.ts'
 
 /** The stream's byte at an offset: no short period, so that a shifted segment never fits. */
@@ -119,11 +116,11 @@ export class PatternApp implements Application {
     const from = this.#offset(c, seq)
     for (let i = 0; i < len; i++) bytes[payloadOff + i] = patternByte(from + i)
     const sum = checksum.sum(view, payloadOff, len)
-    const flags = dataFlags(tcp, c, (seq + len) | 0)
-    const off = writeHeaders(tcp, c, payloadOff, seq, len, flags, sum)
+    tcp.headers.begin(c, seq)
+    const off = tcp.headers.write(payloadOff, seq, len, sum)
     tcp.stats.outSegs++
     tcp.frames.sent(frame)
-    tcp.device.push(off, headersLen(tcp.tcb, c) + len, OFFLOAD_NONE)
+    tcp.device.push(off, tcp.headers.len + len, OFFLOAD_NONE)
     return len
   }
 

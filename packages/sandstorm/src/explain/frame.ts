@@ -12,7 +12,7 @@ const TCP = IP + ipv4.HEADER_LEN
 const ADDRESS = ipv4.parse('192.0.2.1')
 const CLIENT = ipv4.parse('192.0.2.77')
 const CLIENT_PORT = 50123
-/** Start and length of what `patchHeaders` rewrites (libtcpip's tcp/segment.ts). */
+/** Start and length of what `Headers.patch` rewrites (libtcpip's tcp/headers.ts). */
 const PATCHED: readonly [name: string, off: number, len: number][] = [
   ['destination MAC', 0, 6],
   ['IP checksum', IP + 10, 2],

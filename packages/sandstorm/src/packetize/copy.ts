@@ -8,13 +8,12 @@ import { SegmentTransmitter } from './segmented.ts'
 
 export class CopyTransmitter extends SegmentTransmitter {
   protected override sendSegment(
-    c: number,
     a: number,
     at: number,
     len: number,
     layout: Layout,
     k: number,
   ): number {
-    return this.builder.sendSegment(c, a, at, len, layout.sums[k])
+    return this.builder.sendSegment(a, at, len, layout.sums[k])
   }
 }

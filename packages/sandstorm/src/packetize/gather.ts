@@ -7,16 +7,7 @@
  * Without checksum offload (behind the fault wrapper) frames are one segment long and fully summed.
  */
 import { NO_FRAME, OFFLOAD_NONE, offload } from '@sandstorm/libnmio'
-import {
-  BUSY,
-  checksum,
-  dataFlags,
-  headersLen,
-  SUM_BY_DEVICE,
-  tcb,
-  tcpOff,
-  writeHeaders,
-} from '@sandstorm/libtcpip'
+import { BUSY, checksum, headersLen, SUM_BY_DEVICE, tcb, tcpOff } from '@sandstorm/libtcpip'
 import { HEAD_LEN, IMAGE_OFF } from '../content/image.ts'
 import { imageOf, LEN } from './answers.ts'
 import type { Ledger } from './ledger.ts'
@@ -73,8 +64,8 @@ export class GatherTransmitter implements Transmitter {
     const bodyLen = len - headLen
     const sum = this.#offloads ? SUM_BY_DEVICE : this.#sum(payloadOff, headLen, bodyOff, bodyLen)
     const seq = this.#builder.seqOf(a, at)
-    const flags = dataFlags(tcp, c, (seq + len) | 0)
-    const off = writeHeaders(tcp, c, payloadOff, seq, len, flags, sum)
+    tcp.headers.begin(c, seq)
+    const off = tcp.headers.write(payloadOff, seq, len, sum)
     const mss = tcp.tcb[c + tcb.MSS]
     const key = tcp.tcb[c + tcb.FRAME_KEY]
     const version = key & tcb.KIND_IPV6 ? 6 : 4
@@ -83,7 +74,7 @@ export class GatherTransmitter implements Transmitter {
     ledger.gatherFrames++
     tcp.stats.outSegs++
     frames.sent(frame)
-    const ownLen = headersLen(tcp.tcb, c) + headLen
+    const ownLen = tcp.headers.len + headLen
     if (bodyLen === 0) tcp.device.push(off, ownLen, request)
     else tcp.device.gather(off, ownLen, bodyOff, bodyLen, request)
     return len

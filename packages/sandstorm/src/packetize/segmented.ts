@@ -18,9 +18,11 @@ export abstract class SegmentTransmitter implements Transmitter {
     this.#layouts = new Layouts(context.content, this.builder.ledger)
   }
 
-  /** Pushes segment `k`, which begins at byte `at` of the answer; BUSY if there is no frame for it. */
+  /**
+   * Pushes segment `k`, which begins at byte `at` of the answer, behind headers that are begun; BUSY if
+   * there is no frame for it.
+   */
   protected abstract sendSegment(
-    c: number,
     a: number,
     at: number,
     len: number,
@@ -59,12 +61,15 @@ export abstract class SegmentTransmitter implements Transmitter {
 
   /** Segments from `first` on, while they fit in `room` and the ring has space. */
   #sendRun(c: number, a: number, at: number, room: number, layout: Layout, first: number): number {
-    const { device } = this.builder.tcp
+    const { device, headers } = this.builder.tcp
+    headers.begin(c, this.builder.seqOf(a, at))
+    const space = device.txSpace()
+    const last = layout.segmentCount - first < space ? layout.segmentCount : first + space
     let sent = 0
-    for (let k = first; k < layout.segmentCount && device.txSpace() > 0; k++) {
+    for (let k = first; k < last; k++) {
       const len = layout.endOf(k) - at - sent
       if (sent + len > room) break
-      if (this.sendSegment(c, a, at + sent, len, layout, k) === BUSY) return sent > 0 ? sent : BUSY
+      if (this.sendSegment(a, at + sent, len, layout, k) === BUSY) return sent > 0 ? sent : BUSY
       sent += len
     }
     return sent

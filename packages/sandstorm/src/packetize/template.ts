@@ -10,7 +10,6 @@
  * again. If none can be given up, the segment is copied into a frame that is sent once (copy.ts).
  */
 import { NO_FRAME, OFFLOAD_NONE } from '@sandstorm/libnmio'
-import { dataFlags, headersLen, patchHeaders, tcb, writeHeaders } from '@sandstorm/libtcpip'
 import { IMAGE_OFF } from '../content/image.ts'
 import { closes, DATE_SEC } from './answers.ts'
 import type { Layout } from './layouts.ts'
@@ -30,7 +29,7 @@ export class TemplateTransmitter extends SegmentTransmitter {
   readonly #replicasAhead: number
   // By frame: the next replica, and what its headers and head fields were last written for.
   readonly #nextReplica: Int32Array
-  readonly #frameKey: Int32Array
+  readonly #headerKey: Int32Array
   readonly #dateSec: Int32Array
   readonly #close: Int32Array
 
@@ -40,13 +39,12 @@ export class TemplateTransmitter extends SegmentTransmitter {
     this.#replicasAhead = replicas
     const { capacity } = context.tcp.frames
     this.#nextReplica = new Int32Array(capacity)
-    this.#frameKey = new Int32Array(capacity)
+    this.#headerKey = new Int32Array(capacity)
     this.#dateSec = new Int32Array(capacity)
     this.#close = new Int32Array(capacity)
   }
 
   protected override sendSegment(
-    c: number,
     a: number,
     at: number,
     len: number,
@@ -55,27 +53,26 @@ export class TemplateTransmitter extends SegmentTransmitter {
   ): number {
     if (k === 0 && layout.frameCount > 0) this.#recency.touch(layout)
     const frame = this.#idleFrame(layout, k)
-    if (frame === NO_FRAME) return this.builder.sendSegment(c, a, at, len, layout.sums[k])
+    if (frame === NO_FRAME) return this.builder.sendSegment(a, at, len, layout.sums[k])
     const { tcp, frames, ledger } = this.builder
     const payloadOff = frames.payloadOff(frame)
     const sum = layout.sums[k] + (k === 0 ? this.#patchHead(a, frame, payloadOff) : 0)
     const seq = this.builder.seqOf(a, at)
-    const flags = dataFlags(tcp, c, (seq + len) | 0)
-    const off = this.#fits(c, frame)
-      ? patchHeaders(tcp, c, payloadOff, seq, len, flags, sum)
-      : writeHeaders(tcp, c, payloadOff, seq, len, flags, sum)
+    const { headers } = tcp
+    const off = this.#fits(frame, headers.key)
+      ? headers.patch(payloadOff, seq, len, sum)
+      : headers.write(payloadOff, seq, len, sum)
     ledger.templateFrames++
     tcp.stats.outSegs++
     frames.sent(frame)
-    tcp.device.push(off, headersLen(tcp.tcb, c) + len, OFFLOAD_NONE)
+    tcp.device.push(off, headers.len + len, OFFLOAD_NONE)
     return len
   }
 
   /** Were the frame's headers last written for the same constant fields? Notes them. */
-  #fits(c: number, frame: number): boolean {
-    const key = this.builder.tcp.tcb[c + tcb.FRAME_KEY]
-    if (this.#frameKey[frame] === key) return true
-    this.#frameKey[frame] = key
+  #fits(frame: number, key: number): boolean {
+    if (this.#headerKey[frame] === key) return true
+    this.#headerKey[frame] = key
     return false
   }
 
@@ -132,7 +129,7 @@ export class TemplateTransmitter extends SegmentTransmitter {
     const from = content.images[layout.image + IMAGE_OFF] + layout.startOf(k)
     const len = layout.endOf(k) - layout.startOf(k)
     region.bytes.copyWithin(frames.payloadOff(frame), from, from + len)
-    this.#frameKey[frame] = CARRIES_NOTHING
+    this.#headerKey[frame] = CARRIES_NOTHING
     this.#dateSec[frame] = CARRIES_NOTHING
     layout.frameCount++
     this.#recency.touch(layout)

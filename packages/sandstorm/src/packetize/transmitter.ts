@@ -4,7 +4,7 @@
  * `copy` is the memcpy variant (paper §3). All give the same bytes; one is chosen per server.
  */
 import { type FramePool, NO_FRAME, OFFLOAD_NONE, type Region } from '@sandstorm/libnmio'
-import { BUSY, checksum, dataFlags, headersLen, type Tcp, writeHeaders } from '@sandstorm/libtcpip'
+import { BUSY, checksum, type Tcp } from '@sandstorm/libtcpip'
 import type { Content } from '../content/content.ts'
 import { type Answers, BASE } from './answers.ts'
 import { HeadFields } from './headFields.ts'
@@ -56,33 +56,32 @@ export class FrameBuilder {
     const frame = this.frames.alloc()
     if (frame === NO_FRAME) return BUSY
     const payloadOff = this.frames.payloadOff(frame)
+    this.tcp.headers.begin(c, this.seqOf(a, at))
     this.fields.copy(a, at, len, payloadOff)
     const sum = checksum.sum(this.region.view, payloadOff, len)
     this.ledger.payloadBytesCopied += len
     this.ledger.payloadBytesSummed += len
     this.ledger.copyFrames++
-    return this.pushFresh(c, a, at, len, frame, sum)
+    return this.#push(a, at, len, frame, sum)
   }
 
-  /** Likewise for a whole segment of a layout, whose `sum` is known (layouts.ts). */
-  sendSegment(c: number, a: number, at: number, len: number, sum: number): number {
+  /** Likewise a segment of a layout, whose `sum` is known (layouts.ts), in a run whose headers are begun. */
+  sendSegment(a: number, at: number, len: number, sum: number): number {
     const frame = this.frames.alloc()
     if (frame === NO_FRAME) return BUSY
     this.fields.copy(a, at, len, this.frames.payloadOff(frame))
     this.ledger.payloadBytesCopied += len
     this.ledger.copyFrames++
-    return this.pushFresh(c, a, at, len, frame, at === 0 ? sum + this.fields.sum(a) : sum)
+    return this.#push(a, at, len, frame, at === 0 ? sum + this.fields.sum(a) : sum)
   }
 
   /** Writes all headers of a frame whose payload is ready, and pushes it. */
-  pushFresh(c: number, a: number, at: number, len: number, frame: number, sum: number): number {
+  #push(a: number, at: number, len: number, frame: number, sum: number): number {
     const tcp = this.tcp
-    const seq = this.seqOf(a, at)
-    const flags = dataFlags(tcp, c, (seq + len) | 0)
-    const off = writeHeaders(tcp, c, this.frames.payloadOff(frame), seq, len, flags, sum)
+    const off = tcp.headers.write(this.frames.payloadOff(frame), this.seqOf(a, at), len, sum)
     tcp.stats.outSegs++
     this.frames.sent(frame)
-    tcp.device.push(off, headersLen(tcp.tcb, c) + len, OFFLOAD_NONE)
+    tcp.device.push(off, tcp.headers.len + len, OFFLOAD_NONE)
     return len
   }
 }
