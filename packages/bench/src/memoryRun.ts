@@ -1,18 +1,15 @@
 /**
  * One run of the memory benchmark, in a process of its own, so that no other strategy's shapes are
- * in the compiled code: a server and a client on two linked ports, in one thread, taking turns.
- * Only the time inside `server.poll` is the server's. Prints one line of JSON.
+ * in the compiled code. Prints one line of JSON.
  *
  * node memoryRun.js KIND OBJECT_BYTES keep|close SECONDS
  */
 import { PerformanceObserver } from 'node:perf_hooks'
 import { setImmediate } from 'node:timers/promises'
-import { fileURLToPath } from 'node:url'
 import { assert, memoryLink } from '@sandstorm/libnmio'
 import { ipv4Address } from '@sandstorm/libtcpip'
-import { type Content, Server, type TransmitKind } from 'sandstorm'
-import { MemoryClient } from './memoryClient.ts'
-import { answerLen, loadObjects, requestFor } from './objects.ts'
+import { Server, type TransmitKind } from 'sandstorm'
+import { oneObject, Pair } from './memoryPair.ts'
 
 export interface MemoryRun {
   responses: number
@@ -36,70 +33,9 @@ export interface MemoryRun {
   payloadBytesSummed: number
 }
 
-export const CONNECTIONS = 64
-const ADDRESS = 0x0a000001
-const PORT = 80
-const REGION_BYTES = 96 << 20
 /** Turns between two looks at the clock and the collector. */
 const TURNS = 2000
 const WARM_UP_MS = 700
-/** The server's clock takes no longer steps: a machine that stands still for a while loses no packets. */
-const STEP_MAX_MS = 1
-
-/** Content with one object, `/object`. */
-export const oneObject = (bytes: number): Promise<Content> =>
-  loadObjects({ object: bytes }, REGION_BYTES)
-
-/** A server and its client, ready to take turns. */
-export class Pair {
-  readonly server: Server
-  readonly client: MemoryClient
-  /** Milliseconds spent inside server.poll, and inside the client. */
-  serverMs = 0
-  clientMs = 0
-  #clockMs: number = performance.now()
-  #lastMs: number = performance.now()
-
-  constructor(content: Content, kind: TransmitKind, close: boolean, maxConnections = 65536) {
-    const [near, far] = memoryLink({ region: content.region, mtu: 1500, ringSize: 4096 })
-    this.client = new MemoryClient({
-      device: far,
-      serverMac: near.mac,
-      serverAddress: ADDRESS,
-      serverPort: PORT,
-      request: requestFor('object', close ? 'close' : 'keep-alive'),
-      answerBytes: answerLen(content, 'object'),
-      connections: CONNECTIONS,
-      close,
-    })
-    this.server = new Server({
-      device: near,
-      content,
-      addresses: [ipv4Address('10.0.0.1', 24)],
-      port: PORT,
-      transmit: kind,
-      tcp: { maxConnections },
-      random: () => (Math.random() * 2 ** 32) | 0,
-      nowUs: this.#clockMs * 1000,
-    })
-    this.client.start()
-  }
-
-  take(turns: number): void {
-    const { server, client } = this
-    const epochSec = Math.floor(Date.now() / 1000)
-    for (let i = 0; i < turns; i++) {
-      const before = performance.now()
-      this.#clockMs += Math.min(before - this.#lastMs, STEP_MAX_MS)
-      this.#lastMs = before
-      server.poll(this.#clockMs * 1000, epochSec)
-      const between = performance.now()
-      client.poll()
-      this.clientMs += performance.now() - between
-      this.serverMs += between - before
-    }
-  }
-}
 
 async function run(
   kind: TransmitKind,
@@ -158,7 +94,7 @@ async function connectionBytes(): Promise<number> {
       device,
       content,
       addresses: [ipv4Address('10.0.0.1', 24)],
-      port: PORT,
+      port: 80,
       transmit: 'copy',
       tcp: { maxConnections },
       random: () => 1,
@@ -169,13 +105,11 @@ async function connectionBytes(): Promise<number> {
   return (bytesOf(many) - bytesOf(few)) / (many - few)
 }
 
-if (process.argv[1] === fileURLToPath(import.meta.url)) {
-  const [kind, bytes, connection, seconds] = process.argv.slice(2)
-  const result = await run(
-    kind as TransmitKind,
-    Number(bytes),
-    connection === 'close',
-    Number(seconds) * 1000,
-  )
-  process.stdout.write(`${JSON.stringify(result)}\n`)
-}
+const [kind, bytes, connection, seconds] = process.argv.slice(2)
+const result = await run(
+  kind as TransmitKind,
+  Number(bytes),
+  connection === 'close',
+  Number(seconds) * 1000,
+)
+process.stdout.write(`${JSON.stringify(result)}\n`)

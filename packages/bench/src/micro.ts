@@ -6,7 +6,7 @@
 import { assert, FramePool, memoryLink, Region } from '@sandstorm/libnmio'
 import { Cubic, checksum, SipHash, type Tcp, tcb } from '@sandstorm/libtcpip'
 import { HttpMachine } from 'sandstorm'
-import { oneObject, Pair } from './memoryRun.ts'
+import { oneObject, Pair } from './memoryPair.ts'
 import type { Options } from './options.ts'
 import { markdownTable, median, report, spreadPercent } from './report.ts'
 import { CONNECTIONS, type Offer, StackRun } from './stackRun.ts'

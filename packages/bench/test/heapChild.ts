@@ -5,7 +5,7 @@
  * node --expose-gc heapChild.js KIND close|keep FRAMES
  */
 import type { TransmitKind } from 'sandstorm'
-import { oneObject, Pair } from '../src/memoryRun.ts'
+import { oneObject, Pair } from '../src/memoryPair.ts'
 
 const [kind, connection, frames] = process.argv.slice(2)
 const collect = globalThis.gc!
