@@ -8,7 +8,7 @@ import { PerformanceObserver } from 'node:perf_hooks'
 import { setImmediate } from 'node:timers/promises'
 import { assert, memoryLink } from '@sandstorm/libnmio'
 import { ipv4Address } from '@sandstorm/libtcpip'
-import { Server, type TransmitKind } from 'sandstorm'
+import { inlineMore, Server, type TransmitKind } from 'sandstorm'
 import { oneObject, Pair } from './memoryPair.ts'
 
 export interface MemoryRun {
@@ -105,6 +105,7 @@ async function connectionBytes(): Promise<number> {
   return (bytesOf(many) - bytesOf(few)) / (many - few)
 }
 
+inlineMore()
 const [kind, bytes, connection, seconds] = process.argv.slice(2)
 const result = await run(
   kind as TransmitKind,

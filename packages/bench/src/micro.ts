@@ -5,7 +5,7 @@
  */
 import { assert, FramePool, memoryLink, Region } from '@sandstorm/libnmio'
 import { Cubic, checksum, SipHash, type Tcp, tcb } from '@sandstorm/libtcpip'
-import { HttpMachine } from 'sandstorm'
+import { HttpMachine, inlineMore } from 'sandstorm'
 import { oneObject, Pair } from './memoryPair.ts'
 import type { Options } from './options.ts'
 import { markdownTable, median, report, spreadPercent } from './report.ts'
@@ -47,6 +47,7 @@ const STACK_CASES: Readonly<Record<string, () => Timed>> = {
 
 /** Runs all cases, each for about `--seconds`. */
 export async function benchMicro(options: Options): Promise<void> {
+  inlineMore()
   const results: { name: string; ns: number[] }[] = []
   for (const [name, prepare] of Object.entries(CASES)) {
     results.push({ name, ns: measure(stopWatch(await prepare()), options.seconds * 1000) })

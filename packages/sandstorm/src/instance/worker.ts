@@ -19,6 +19,7 @@ import {
 import { formatFrame, type IpAddress, ipv4Address, ipv6, ipv6Address } from '@sandstorm/libtcpip'
 import { attachContent } from '../content/table.ts'
 import { type Inquiry, reply } from '../control/inquiry.ts'
+import { inlineMore } from '../inlining.ts'
 import { Server } from '../server.ts'
 import { traceLines } from './traceLines.ts'
 import { ASKED, DRAIN, RUN, STOP, type WorkerMessage, type WorkerSetup } from './workerSetup.ts'
@@ -131,6 +132,7 @@ function drain(server: Server, control: Int32Array): void {
   server.poll(nowUs(), epochSec())
 }
 
+inlineMore()
 const setup = workerData as WorkerSetup
 const server = build(setup)
 const tell = (message: WorkerMessage): void => parentPort?.postMessage(message)
