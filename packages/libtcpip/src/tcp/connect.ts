@@ -29,7 +29,6 @@ import {
   ECN,
   FLAGS,
   HEARD_AT,
-  ISS,
   KIND_IPV6,
   MAX_WND,
   NEED_ACK,
@@ -136,7 +135,6 @@ const isInUse = (tcp: Tcp, to: Segment): boolean =>
 function initSequences(tcp: Tcp, c: number, iss: number): void {
   const tcb = tcp.tcb
   const first = (iss + 1) | 0
-  tcb[c + ISS] = iss
   tcb[c + SND_UNA] = iss
   tcb[c + SND_NXT] = first
   tcb[c + SND_END] = first

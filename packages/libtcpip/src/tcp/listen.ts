@@ -35,11 +35,11 @@ import {
   FRAME_KEY,
   frameKey,
   HEARD_AT,
-  ISS,
   KIND_IPV6,
   KIND_TIMESTAMPS,
   MAX_WND,
   MSS,
+  MSS_BEFORE,
   NEED_OUTPUT,
   NO_CONN,
   OPENED,
@@ -156,7 +156,6 @@ function initSequences(tcp: Tcp, c: number, irs: number, iss: number): void {
   const tcb = tcp.tcb
   const seg = tcp.segment
   const first = (iss + 1) | 0
-  tcb[c + ISS] = iss
   tcb[c + SND_UNA] = iss
   tcb[c + SND_NXT] = first
   tcb[c + SND_END] = first
@@ -276,6 +275,7 @@ export function establish(tcp: Tcp, c: number): void {
     const rttUs = (tcp.nowUs - tcb[c + SYN_AT_US]) | 0
     sampleRtt(tcb, c, rttUs, rttUs)
   }
+  tcb[c + MSS_BEFORE] = 0
   if (tcb[c + SRTT_US] === 0) tcb[c + RTO_US] = resent ? RTO_AFTER_SYN_LOSS_US : RTO_INITIAL_US
   tcb[c + SND_UNA] = seg.ack
   tcb[c + RETRIES] = 0

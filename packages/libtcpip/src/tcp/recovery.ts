@@ -29,7 +29,7 @@ import { detectLosses, markLostOnRto, noteReordering, onDsack, onRecovered } fro
 import { backOffRto, sampleRtt, sampleTimestamp } from './rtt.ts'
 import { armTimer, startTimer, stopTimer } from './rtxTimer.ts'
 import { settleDuplicates, takeAcked, takeDuplicate, takeSacks } from './scoreboard.ts'
-import { suspectBlackHole } from './segmentSize.ts'
+import { noteAcked, suspectBlackHole } from './segmentSize.ts'
 import { ge, gt, max } from './seq.ts'
 import {
   CWND,
@@ -78,7 +78,7 @@ export function onAck(tcp: Tcp, c: number, isDuplicate: boolean): void {
   if (tcb[c + FLAGS] & SACK) takeSacks(tcp, c, f)
   else if (acked > 0) settleDuplicates(tcp, c, f, acked)
   else if (isDuplicate) takeDuplicate(tcp, c, f)
-  if (acked > 0) onProgress(tcp, c)
+  if (acked > 0) onProgress(tcp, c, acked)
 
   if (flights[f + FRTO] > 0) stepFrto(flights, f, acked)
   if (delivery.duplicateBytes > 0) onDsack(tcp, c, f)
@@ -133,10 +133,11 @@ function paceRepair(tcp: Tcp, c: number, f: number, acked: number, isNewLoss: bo
 }
 
 /** SND_UNA moved: the peer is alive, and maybe we know the round trip. */
-function onProgress(tcp: Tcp, c: number): void {
+function onProgress(tcp: Tcp, c: number, acked: number): void {
   const tcb = tcp.tcb
   const delivery = tcp.delivery
   tcb[c + RETRIES] = 0
+  noteAcked(tcb, c, acked)
   if (delivery.rttUs >= 0 && (!delivery.hasResent || tcb[c + FLAGS] & SACK)) {
     sampleRtt(tcb, c, delivery.rttUs, delivery.latestRttUs)
   } else if (tcb[c + FLAGS] & TIMESTAMPS && tcp.options.timestamps) {

@@ -13,14 +13,13 @@ import {
   FLAGS,
   FLIGHT,
   FRAME_KEY,
-  ISS,
   KIND_IPV6,
   MSS,
   MSS_BEFORE,
+  PROVEN,
   REMOTE,
   RETRIES,
   SACK,
-  SND_UNA,
 } from './tcb.ts'
 import type { Tcp } from './tcp.ts'
 
@@ -54,9 +53,13 @@ export const packetLen = (tcb: Int32Array, c: number, payload: number): number =
 export const leastMtu = (tcb: Int32Array, c: number): number =>
   tcb[c + FRAME_KEY] & KIND_IPV6 ? MTU_MIN_IPV6 : MTU_MIN
 
-/** Has as much as a full segment been acknowledged? */
-export const isProven = (tcb: Int32Array, c: number): boolean =>
-  (tcb[c + SND_UNA] - tcb[c + ISS]) >>> 0 > tcb[c + MSS]
+/** Has as much as a full segment been acknowledged at once? */
+export const isProven = (tcb: Int32Array, c: number): boolean => (tcb[c + FLAGS] & PROVEN) !== 0
+
+/** An ACK covers `acked` bytes. */
+export function noteAcked(tcb: Int32Array, c: number, acked: number): void {
+  if (acked >= tcb[c + MSS]) tcb[c + FLAGS] |= PROVEN
+}
 
 /** From now on packets are of `mtu` bytes at most; records that may hold larger ones are lost. */
 export function useMtu(tcp: Tcp, c: number, mtu: number): void {

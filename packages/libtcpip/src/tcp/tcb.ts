@@ -46,7 +46,8 @@ export const SRTT_US = 33
 export const RTTVAR_US = 34
 export const RTO_US = 35
 export const MIN_RTT_US = 36
-export const SYN_AT_US = 37 // when our SYN was sent; 0: more than once
+export const SYN_AT_US = 37 // until the handshake is over: when our SYN was sent; 0: more than once
+export const MSS_BEFORE = 37 // then: MSS before the path turned out narrow, and when (segmentSize.ts); 0: it has not
 export const RETRIES = 38 // time-outs in a row, or keep-alives unanswered
 // Deadlines, milliseconds of the stack's clock; each counts only while its flag is set
 export const RTX_AT = 39
@@ -63,10 +64,8 @@ export const SCALES = 48 // send window scale | receive window scale << 8 | WIND
 export const LIST_NEXT = 49
 // Limits
 export const CHALLENGES = 50 // when and how many, packed (challenge.ts)
-export const ISS = 51 // our SYN's number
-export const MSS_BEFORE = 52 // MSS before the path turned out narrow, and when (segmentSize.ts); 0: it has not
 
-export const TCB_STRIDE = 53
+export const TCB_STRIDE = 51
 
 // In SCALES
 export const RECEIVE_SCALE_SHIFT = 8
@@ -106,6 +105,7 @@ export const OPENED = 4096 // the application has heard of it
 export const IN_RTO: number = 1 << 13 // recovery after a time-out (RFC 5682)
 export const TLP: number = 1 << 14 // RTX_AT is the tail loss probe's (RFC 8985 §7)
 export const REORDER: number = 1 << 15 // RTX_AT is RACK's reordering timer (RFC 8985 §6.3)
+export const PROVEN: number = 1 << 16 // full segments have arrived at the peer (segmentSize.ts)
 export const TIMESTAMPS: number = 1 << 17 // both sides send timestamps (RFC 7323 §3)
 export const SACK: number = 1 << 18 // both sides know selective acknowledgements (RFC 2018)
 export const ECN: number = 1 << 19 // both sides know ECN (RFC 3168)
