@@ -225,3 +225,39 @@ testIpv4(
     assert.equal(t.state(), 'ESTABLISHED')
   },
 )
+
+test('what a peer SACKed is forgotten with its fourth time-out: one record is enough', () => {
+  const t = new Host()
+  established(t, { mss: 1000, rttMs: 10, sack: true })
+  // A full segment has passed: the path is not suspected of being narrow.
+  write(t, 1000)
+  ackUpTo(t, 1001)
+  write(t, 10_000)
+  t.take()
+  const una = (t.iss() + 1001) | 0
+  for (const hole of [1, 3, 5, 7, 9]) sackSegment(t, una, hole)
+  const { flights, stats } = t.tcp
+  while (stats.timeouts < 3) advance(t, 10)
+  assert.ok(flights.usedRecordCount >= 9, 'every hole is known')
+  while (stats.timeouts < 4) advance(t, 10)
+  // The segment that the time-out sent again, and all the rest.
+  assert.ok(flights.usedRecordCount <= 2, `${flights.usedRecordCount} records`)
+  // The peer is back, and has thrown away what it had SACKed: all of it comes again, once.
+  t.take()
+  for (let acked = 1; acked <= 10; acked++) ackUpTo(t, 1001 + 1000 * acked)
+  assert.deepEqual(
+    t.take().map(({ segment }) => ((segment!.seq - una) | 0) / 1000),
+    [1, 2, 3, 4, 5, 6, 7, 8, 9],
+  )
+  send(t, { flags: RST, seq: 1 })
+  expectEmpty(t)
+})
+
+/** The peer reports to have segment `n` and nothing else that is new. */
+function sackSegment(t: Host, una: number, n: number): void {
+  const from = (una + 1000 * n) | 0
+  const blocks = [from, (from + 1000) | 0].flatMap(seq =>
+    [24, 16, 8, 0].map(bit => (seq >>> bit) & 255),
+  )
+  send(t, { flags: ACK, seq: 1, ack: 1001, options: [1, 1, 5, 10, ...blocks] })
+}

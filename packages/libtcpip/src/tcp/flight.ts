@@ -258,6 +258,21 @@ export class Flights {
     }
   }
 
+  /**
+   * The peer is silent: what it had SACKed is forgotten (RFC 2018 §8), everything is taken for lost,
+   * and one record is enough for it.
+   */
+  loseAll(f: number): void {
+    const { flights, records } = this
+    this.clearSacked(f)
+    const first = flights[f + FIRST]
+    this.markLost(f, first)
+    while (records[first + NEXT] !== NO_RECORD) {
+      this.markLost(f, records[first + NEXT])
+      this.joinNext(f, first)
+    }
+  }
+
   /** Is anything lost, or sent again and not known to be delivered? */
   hasRepairs(f: number): boolean {
     const { flights, records } = this

@@ -55,6 +55,8 @@ import { canUndo, echoesOriginal, forbidUndo, noteDuplicate, saveForUndo, undo }
 
 /** Duplicate ACKs that make a loss (RFC 5681 §3.2). */
 const DUP_THRESH = 3
+/** Time-outs in a row after which a peer's SACKs are forgotten: its records are for those who answer. */
+const SILENT_TIMEOUTS = 4
 
 /**
  * `tcp.segment` has an acceptable ACK. `isDuplicate`: it acknowledges nothing new, and is not there
@@ -323,6 +325,7 @@ export function onRto(tcp: Tcp, c: number): void {
     flights[f + SACKED] = 0
   }
   markLostOnRto(tcp, c, f)
+  if (tcb[c + RETRIES] >= SILENT_TIMEOUTS) tcp.flights.loseAll(f)
   backOffRto(tcb, c)
   startTimer(tcp, c, 0, tcb[c + RTO_US])
   output(tcp, c)
