@@ -8,22 +8,28 @@ import { indexOf } from './tcb.ts'
 
 /** No time-out is set. */
 export const NO_LIMIT = 0
+const NONE = new Int32Array(0)
 
 export class UserTimeouts {
-  // By connection index, milliseconds
-  readonly #limit: Int32Array
-  readonly #since: Int32Array
+  readonly #maxConnections: number
+  // By connection index, milliseconds; made when the first is set, since most applications set none
+  #limit: Int32Array = NONE
+  #since: Int32Array = NONE
 
   constructor(maxConnections: number) {
-    this.#limit = new Int32Array(maxConnections)
-    this.#since = new Int32Array(maxConnections)
+    this.#maxConnections = maxConnections
   }
 
   set(c: number, ms: number): void {
+    if (this.#limit === NONE) {
+      if (ms === NO_LIMIT) return
+      this.#limit = new Int32Array(this.#maxConnections)
+      this.#since = new Int32Array(this.#maxConnections)
+    }
     this.#limit[indexOf(c)] = ms
   }
 
-  /** The first time-out in a row: nothing has been acknowledged since `sinceMs`. */
+  /** The first time-out in a row: nothing has been acknowledged since `sinceMs`. `isSet` is true. */
   begin(c: number, sinceMs: number): void {
     this.#since[indexOf(c)] = sinceMs
   }
@@ -35,6 +41,6 @@ export class UserTimeouts {
   }
 
   isSet(c: number): boolean {
-    return this.#limit[indexOf(c)] !== NO_LIMIT
+    return this.#limit !== NONE && this.#limit[indexOf(c)] !== NO_LIMIT
   }
 }
