@@ -201,6 +201,15 @@ describe('start and stop over TAP', { ...needs('root', 'tun', 'ip'), timeout }, 
     nobody.remove()
   })
 
+  it('serves a tree with pacing, over a path long enough for it', async () => {
+    const paced = await serve(['--pacing', '--fault', 'delay=5ms'])
+    const small = tree.files.filter(file => file.bytes <= 1e6)
+    assert.deepEqual((await fetchTree(URL, small, { namespace })).wrong, [])
+    await paced.stopDrained()
+    const { pacingDelays } = paced.stats.tcp
+    assert.ok(pacingDelays > 0, `${pacingDelays} bursts were held back`)
+  })
+
   it('serves the example site', async () => {
     server = await Server.serve([SITE, ...TAP], { namespace })
     const files = readTree(SITE)

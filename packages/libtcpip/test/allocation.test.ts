@@ -35,6 +35,13 @@ for (const version of ['4', '6']) {
   })
 }
 
+test('a million segments that are paced: likewise', t => {
+  const result = runScript(t, 'steady', '4', 'paced')
+  assert.ok(result['segments'] >= 1_000_000)
+  assert.ok(result['pacingDelays'] >= 50_000)
+  assert.equal(result['timeouts'], 0)
+})
+
 test('half a million segments in the wrong order: likewise', t => {
   const result = runScript(t, 'steadyReceive')
   assert.ok(result['segments'] >= 500_000)

@@ -72,6 +72,7 @@ export interface ServeConfig {
   /** Copies of each packet made in advance; 0: on demand. */
   readonly replicas: number
   readonly cc: CongestionName
+  readonly pacing: boolean
   /** Capture file, as an absolute path; '': none. */
   readonly pcap: string
   readonly trace: boolean
@@ -92,6 +93,7 @@ export interface ServeFlags extends Link6Flags {
   readonly transmit?: string
   readonly replicas?: string
   readonly cc?: string
+  readonly pacing?: boolean
   readonly pcap?: string
   readonly trace?: boolean
   readonly fault?: string
@@ -120,6 +122,7 @@ export function checkConfig(raw: ServeFlags): ServeConfig {
     replicas:
       raw.replicas === undefined ? 0 : checkNumber('--replicas', raw.replicas, 1, REPLICAS_MAX),
     cc: checkChoice('--cc', raw.cc ?? 'cubic', CONGESTIONS),
+    pacing: raw.pacing ?? false,
     pcap: checkPcap(raw.pcap),
     trace: raw.trace ?? false,
     fault: checkFault(raw.fault),
@@ -162,6 +165,7 @@ function refuseStackFlags(raw: ServeFlags): void {
     ['--transmit', raw.transmit],
     ['--replicas', raw.replicas],
     ['--cc', raw.cc],
+    ['--pacing', raw.pacing],
     ['--pcap', raw.pcap],
     ['--trace', raw.trace],
     ['--fault', raw.fault],

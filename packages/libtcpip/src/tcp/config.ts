@@ -28,6 +28,8 @@ export interface TcpConfig {
   sack: boolean
   /** Whether ECN (RFC 3168) is used with peers that offer it. */
   ecn: boolean
+  /** Whether bursts are spread over the round trip (pacing.ts). */
+  pacing: boolean
   /** Length of TIME-WAIT (2 MSL); RFC 9293 says 4 minutes, Linux and we 60 s. */
   timeWaitMs: number
   /** Entries of the TIME-WAIT ring, a power of two. */
@@ -65,6 +67,7 @@ export const TCP_DEFAULTS: TcpConfig = {
   timestamps: true,
   sack: true,
   ecn: true,
+  pacing: false,
   timeWaitMs: 60_000,
   timeWaitEntries: 65536,
   finWait2Ms: 60_000,

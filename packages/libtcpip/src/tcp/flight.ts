@@ -41,7 +41,10 @@ export const SENT_LAST = 26 // record of the latest transmission
 // Path MTU discovery (pathMtu.ts): a router's message that is to be borne out
 export const TOO_BIG_MTU = 27 // 0: none
 export const TOO_BIG_SEQ = 28
-const FLIGHT_STRIDE = 29
+// Pacing (pacing.ts)
+export const PACED_AT = 29 // microseconds: when the next burst may begin
+export const PACED_LEFT = 30 // bytes of this one that have not left yet
+const FLIGHT_STRIDE = 31
 
 // Fields of a record: `records[r + SEQ]`
 export const SEQ = 0
@@ -133,6 +136,8 @@ export class Flights {
     flights[f + TOO_BIG_MTU] = 0
     flights[f + STAMP] = (nowUs - 1) | 0
     flights[f + SENT_LAST] = NO_RECORD
+    flights[f + PACED_AT] = nowUs
+    flights[f + PACED_LEFT] = 0
     return f
   }
 

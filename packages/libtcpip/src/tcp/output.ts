@@ -12,6 +12,7 @@ import { END, FRTO, LAST, LOST, NO_FLIGHT, PRR_OUT, SEQ } from './flight.ts'
 import { waitForFlight } from './flightQueue.ts'
 import { dataFlags } from './headers.ts'
 import { isReachable } from './neighbour.ts'
+import { notePaced, paced } from './pacing.ts'
 import { hasNew, hasUnsent, pipe } from './pipe.ts'
 import { armTimer, stopTimer } from './rtxTimer.ts'
 import { sendControl } from './segment.ts'
@@ -86,14 +87,22 @@ function sendNext(tcp: Tcp, c: number): boolean {
   else if (tcp.flights.flights[f + FRTO] === 2) sent = sendInDoubt(tcp, c, f)
   else sent = sendLost(tcp, c, f)
   if (sent === BUSY) tcp.addWork(c, NEED_OUTPUT)
-  return sent > 0
+  if (sent <= 0) return false
+  if (tcp.isPaced) notePaced(tcp, c, sent, f === NO_FLIGHT)
+  return true
+}
+
+/** Bytes that the congestion window lets out now. */
+function congestionRoom(tcp: Tcp, c: number): number {
+  const room = tcp.tcb[c + CWND] - pipe(tcp, c)
+  return tcp.isPaced ? paced(tcp, c, room) : room
 }
 
 /** New data, or the FIN; the bytes sent, 0 if there is no room, BUSY if there is no frame. */
 function sendNew(tcp: Tcp, c: number, f: number): number {
   const tcb = tcp.tcb
   const seq = tcb[c + SND_NXT]
-  const byCwnd = tcb[c + CWND] - pipe(tcp, c)
+  const byCwnd = congestionRoom(tcp, c)
   const byWindow = (tcb[c + SND_UNA] + tcb[c + SND_WND] - seq) | 0
   const room = byCwnd < byWindow ? byCwnd : byWindow
   if (room <= 0) return 0
@@ -143,7 +152,7 @@ function sendLost(tcp: Tcp, c: number, f: number): number {
   const isShortTail = r === flights[f + LAST] && ((records[r + END] - seq) | 0) < tcb[c + MSS]
   const reach = isShortTail && open > 0 ? (seq + open) | 0 : records[r + END]
   const left = (min(reach, tcb[c + SND_END]) - seq) | 0
-  const room = tcb[c + CWND] - pipe(tcp, c)
+  const room = congestionRoom(tcp, c)
   const most = left < tcb[c + MSS] ? left : tcb[c + MSS]
   if (room <= 0 || room < most) return 0
   let sent = 0

@@ -18,6 +18,7 @@ import {
   LOST,
   NO_FLIGHT,
   NO_RECORD,
+  PACED_AT,
   RECOVER,
   SACKED,
   SEQ,
@@ -254,7 +255,9 @@ function beginRecovery(tcp: Tcp, c: number, f: number, flight: number, unsacked:
     saveForUndo(tcp, c)
     reduce(tcp, c, f, flight, unsacked)
   }
-  tcp.flights.flights[f + RECOVER] = tcb[c + SND_NXT]
+  const { flights } = tcp.flights
+  flights[f + RECOVER] = tcb[c + SND_NXT]
+  flights[f + PACED_AT] = tcp.nowUs
   tcb[c + FLAGS] = (tcb[c + FLAGS] & ~IN_CWR) | IN_RECOVERY
 }
 

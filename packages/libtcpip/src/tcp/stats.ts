@@ -37,6 +37,8 @@ export interface TcpStats {
   challengeAcks: number
   /** ACKs that waited in vain for data to go with. */
   delayedAcks: number
+  /** Bursts that pacing held back. */
+  pacingDelays: number
   /** Keep-alives that we sent. */
   keepAlives: number
   /** RSTs and ACKs not sent, since forged segments can provoke any number of them. */
@@ -79,6 +81,7 @@ export const newTcpStats = (): TcpStats => ({
   zeroWindowProbes: 0,
   challengeAcks: 0,
   delayedAcks: 0,
+  pacingDelays: 0,
   keepAlives: 0,
   limitedAnswers: 0,
   syncookiesSent: 0,

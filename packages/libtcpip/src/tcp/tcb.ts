@@ -120,6 +120,7 @@ export const OPEN_COUNTED: number = 1 << 27 // in Tcp.openBySource
 export const UNRESOLVED: number = 1 << 28 // waits for its first hop's address (unresolved.ts)
 export const TLP_PROBED: number = 1 << 29 // a tail loss probe is under way
 export const TLP_RESENT: number = 1 << 30 // it was a retransmission
+export const PACED: number = 1 << 31 // waits for the time of its next burst (pacing.ts)
 /** The window is on its way to SSTHRESH (prr.ts). */
 export const REDUCING: number = IN_RECOVERY | IN_CWR
 

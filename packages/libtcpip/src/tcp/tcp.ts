@@ -132,6 +132,7 @@ export class Tcp {
   /** The work list (work.ts), first and last. */
   workHead: number = NO_CONN
   workTail: number = NO_CONN
+  readonly isPaced: boolean
   readonly #sourceSecret: number
   readonly #listening = new Uint8Array(65536)
 
@@ -152,6 +153,7 @@ export class Tcp {
     this.app = app
     this.cc = cc
     this.config = config
+    this.isPaced = config.pacing
     this.macHi = ethernet.hiOf(ports.device.mac)
     this.macLo = ethernet.loOf(ports.device.mac)
     this.headers = new Headers(this)

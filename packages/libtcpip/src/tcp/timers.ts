@@ -1,14 +1,15 @@
 /**
- * What happens when a connection's time has come. Each has three deadlines, that of retransmission
- * (or persist, or keep-alive), of a delayed ACK and of the application; the wheel holds the
- * connection once, at the earliest of them or before (timerWheel.ts), so being popped early is
- * normal.
+ * What happens when a connection's time has come. Each has four deadlines, that of retransmission
+ * (or persist, or keep-alive), of a delayed ACK, of the next burst (pacing.ts) and of the application;
+ * the wheel holds the connection once, at the earliest of them or before (timerWheel.ts), so being
+ * popped early is normal.
  */
 import { abort } from './abort.ts'
 import { TIMED_OUT } from './ending.ts'
 import { onKeepAlive } from './keepAlive.ts'
 import { repeatSynAck } from './listen.ts'
 import { output } from './output.ts'
+import { isPaceDue, schedulePace } from './pacing.ts'
 import { isTooBigBorneOut } from './pathMtu.ts'
 import { onPersist } from './persist.ts'
 import { onReorderTimer, onRto } from './recovery.ts'
@@ -26,6 +27,7 @@ import {
   KEPT_ALIVE,
   NEED_ACK,
   NO_CONN,
+  PACED,
   PASSIVE,
   PERSIST,
   REORDER,
@@ -67,6 +69,10 @@ function onTimer(tcp: Tcp, c: number): boolean {
     tcp.stats.delayedAcks++
     tcb[c + FLAGS] &= ~ACK_DELAYED
     tcp.addWork(c, NEED_ACK)
+  }
+  if (tcb[c + FLAGS] & PACED && isPaceDue(tcp, c)) {
+    tcb[c + FLAGS] &= ~PACED
+    output(tcp, c)
   }
   if (tcb[c + FLAGS] & APP_ARMED && ((tcb[c + APP_AT] - tcp.nowMs) | 0) <= 0) {
     return onAppTimer(tcp, c)
@@ -160,4 +166,5 @@ function reschedule(tcp: Tcp, c: number): void {
   if (flags & (RTX_ARMED | KEPT_ALIVE)) tcp.timers.schedule(c, tcb[c + RTX_AT])
   if (flags & APP_ARMED) tcp.timers.schedule(c, tcb[c + APP_AT])
   if (flags & ACK_DELAYED) tcp.timers.schedule(c, tcb[c + ACK_AT])
+  if (flags & PACED) schedulePace(tcp, c)
 }

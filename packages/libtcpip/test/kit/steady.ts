@@ -1,7 +1,9 @@
 /**
  * A process of its own for invariant 3 (nothing is allocated per packet): 16 established
- * connections, half of them with timestamps, ACKs in and data out, a million segments. Run with --trace-gc; what V8 prints between
- * `begin` and `end` is what the stack made. Prints the heap's growth as JSON. Argument `6`: over IPv6.
+ * connections, half of them with timestamps, ACKs in and data out, a million segments. Run with
+ * --trace-gc; what V8 prints between `begin` and `end` is what the stack made. Prints the heap's growth
+ * as JSON. Arguments: `4` or `6` for the version of IP; `paced`, and the round trip is so long that
+ * bursts have to wait for their time.
  */
 import { ethernet } from '@sandstorm/libeth'
 import { ipv4, ipv6, tcb, tcp } from '../../src/index.ts'
@@ -14,7 +16,15 @@ const WARM_UP = 200_000
 const IPV6: boolean = process.argv[2] === '6'
 const HEADER: number = ethernet.HEADER_LEN + (IPV6 ? ipv6 : ipv4).HEADER_LEN
 
-const t = new Host({ ipVersion: IPV6 ? 6 : 4, ringSize: 512, frames: 1024 })
+const PACED: boolean = process.argv[3] === 'paced'
+const TURN_US: number = PACED ? 10_000 : 50
+
+const t = new Host({
+  ipVersion: IPV6 ? 6 : 4,
+  ringSize: 512,
+  frames: 1024,
+  tcp: { pacing: PACED },
+})
 t.app.recording = false
 t.app.doAcked = c => {
   const left = (t.tcp.tcb[c + tcb.SND_END] - t.tcp.tcb[c + tcb.SND_UNA]) | 0
@@ -62,7 +72,7 @@ function turn(): void {
     t.wire.push(frameOff[port], frameLen[port], 0)
   }
   t.wire.flush()
-  t.nowUs += 50
+  t.nowUs += TURN_US
   t.stack.poll(t.nowUs)
   segments += CONNECTIONS
   for (let n = t.wire.rx(); n > 0; n = t.wire.rx()) {
@@ -101,5 +111,6 @@ console.log(
     retainedBytes: process.memoryUsage().heapUsed - before,
     dataSegments: t.tcp.stats.outSegs,
     timeouts: t.tcp.stats.timeouts,
+    pacingDelays: t.tcp.stats.pacingDelays,
   }),
 )

@@ -41,6 +41,8 @@ export interface SimulationOptions {
   /** Default: one. */
   flows?: Partial<FlowOptions>[]
   congestion?: CongestionControl
+  /** Whether the stack paces. */
+  pacing?: boolean
   seed?: number
 }
 
@@ -167,13 +169,14 @@ export class Simulation {
     return this.host.field(field, FIRST_PORT + flow)
   }
 
-  #makeHost({ congestion, flows }: SimulationOptions): Host {
+  #makeHost({ congestion, flows, pacing = false }: SimulationOptions): Host {
     const host = new Host({
       seed: this.seed,
       irs: Math.imul(this.seed, 77_777_777),
       ringSize: RING,
       frames: 2 * RING,
       nowUs: START_US,
+      tcp: { pacing },
       ...(congestion === undefined ? {} : { congestion }),
     })
     host.draining = false

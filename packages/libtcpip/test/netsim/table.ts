@@ -5,7 +5,7 @@
  */
 import { type CongestionControl, Cubic, NewReno } from '../../src/index.ts'
 import type { LinkOptions } from './link.ts'
-import { jainIndex, Simulation, simulate } from './run.ts'
+import { jainIndex, Simulation, type SimulationOptions, simulate } from './run.ts'
 
 /** The algorithms that are compared. */
 const CONTROLS: Record<string, () => CongestionControl> = {
@@ -29,6 +29,7 @@ const QUEUE = 256 * 1024
 export function tables(factor: number): string {
   return [
     ...Object.keys(CONTROLS).map(name => lossTable(name, factor)),
+    pacingTable(factor),
     fairnessTable(factor),
   ].join('\n')
 }
@@ -65,7 +66,7 @@ function path(
   bytes: number,
 ): string {
   const link: Partial<LinkOptions> = { delayUs: rttMs * 500, loss: lossPercent / 100 }
-  const result = simulate({
+  return figures({
     forward: {
       ...link,
       bytesPerSecond: RATE,
@@ -77,9 +78,45 @@ function path(
     flows: [{ bytes, buffer: window * 1024 }],
     congestion: CONTROLS[control](),
   })
-  const { goodput, retransmissions, spurious, timeouts } = result
+}
+
+function figures(options: SimulationOptions): string {
+  const { goodput, retransmissions, spurious, timeouts } = simulate(options)
   const rate = (goodput / 1000).toFixed(1)
   return cells([rate, retransmissions], 8) + cells([spurious], 10) + cells([timeouts], 6)
+}
+
+/** Round trip in ms, KB of the queue, loss in percent. */
+const PACED_PATHS = [
+  [10, 32, 0],
+  [100, 32, 0],
+  [100, 64, 0],
+  [100, 256, 0],
+  [100, 256, 1],
+  [100, 256, 5],
+] as const
+
+function pacingTable(factor: number): string {
+  const lines = [
+    'cubic, with bursts and paced: 100 Mbit/s, a window of 1024 KB, 8 MB',
+    '',
+    '   RTT  queue   loss |             bursts              |              paced',
+    '    ms     KB      % |    kB/s   again  needless   RTO |    kB/s   again  needless   RTO',
+  ]
+  for (const [rttMs, queue, loss] of PACED_PATHS) {
+    const link: Partial<LinkOptions> = { delayUs: rttMs * 500, loss: loss / 100 }
+    const row = [false, true].map(pacing =>
+      figures({
+        forward: { ...link, bytesPerSecond: RATE, queueBytes: queue * 1024 },
+        back: { ...link, bytesPerSecond: RATE },
+        flows: [{ bytes: 8e6 * factor, buffer: 1024 * 1024 }],
+        congestion: new Cubic(),
+        pacing,
+      }),
+    )
+    lines.push(`${cells([rttMs], 6)}${cells([queue, loss], 7)} |${row.join(' |')}`)
+  }
+  return `${lines.join('\n')}\n`
 }
 
 /** Who shares the bottleneck: the flows' own round trips in ms, and when each begins, s. */

@@ -134,6 +134,7 @@ function addServe(program: Command, finish: (exitCode: number) => void): void {
     .option('--replicas <n>', 'copies of each packet made in advance (default: on demand)')
     .option('--transmit <how>', 'template, gather or copy (default: what suits the device)')
     .option('--cc <name>', 'congestion control: cubic or newreno (default: cubic)')
+    .option('--pacing', 'spread what a window allows over the round trip')
     .option('--pcap <file>', 'write all frames to a pcapng file')
     .option('--trace', 'print a line for each frame')
     .option('--fault <list>', 'a bad network: drop, dup, reorder, corrupt, delay, seed')

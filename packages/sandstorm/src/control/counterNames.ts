@@ -72,5 +72,6 @@ export const COUNTER_NAMES: Readonly<Record<keyof TcpStats, CounterName>> = {
   ecnReductions: ours('EcnReductions', 'windows reduced since the network marked packets'),
   pathMtuReductions: ours('PathMtuReductions', 'connections that a router has told a smaller MTU'),
   blackHoles: ours('BlackHoles', 'times that only large segments seemed to be lost'),
+  pacingDelays: ours('PacingDelays', 'bursts that pacing held back'),
   limitedAnswers: ours('LimitedAnswers', 'answers to suspicious segments not sent'),
 }

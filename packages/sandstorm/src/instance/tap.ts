@@ -135,7 +135,7 @@ function makeSetup(
   control: SharedArrayBuffer,
 ): WorkerSetup {
   const { address, prefixLen, others, gateway, link6 } = config
-  const { port, replicas, cc, pcap, trace, fault } = config
+  const { port, replicas, cc, pacing, pcap, trace, fault } = config
   const transmit = config.transmit === 'auto' ? undefined : config.transmit
   return {
     tap,
@@ -148,6 +148,7 @@ function makeSetup(
     transmit,
     replicas,
     cc,
+    pacing,
     pcap,
     trace,
     fault,

@@ -69,6 +69,7 @@ function build(setup: WorkerSetup): Server {
     transmit: setup.transmit,
     replicas: Math.max(1, setup.replicas),
     cc: setup.cc,
+    tcp: { pacing: setup.pacing },
     random: () => randomBytes(4).readInt32LE(),
     nowUs: nowUs(),
   })

@@ -22,6 +22,7 @@ export interface WorkerSetup {
   /** Copies of each ready frame made at once; 0: on demand. */
   readonly replicas: number
   readonly cc: CongestionName
+  readonly pacing: boolean
   /** Capture file; '': none. */
   readonly pcap: string
   readonly trace: boolean

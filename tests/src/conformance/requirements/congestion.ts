@@ -217,9 +217,12 @@ export const CONGESTION: Section = {
       id: 'pacing',
       level: 'MAY',
       rfc: 'RFC 9406, RFC 6928 §3',
-      text: 'Bursts may be paced',
-      notApplicable:
-        'batches are clocked by what is received (paper §2); there is no timer between them',
+      text: 'Bursts may be paced (`pacing`, off unless asked for)',
+      tests: [
+        'packages/libtcpip/test/pacing.test.ts: in slow start what ACKs let out leaves at twice the window per round trip',
+        'packages/libtcpip/test/pacing.test.ts: in congestion avoidance it is 1.2 times the window',
+        'packages/libtcpip/test/pacing.test.ts: no burst is larger than an initial window, and nothing is lost where bursts are',
+      ],
     },
   ],
 }
