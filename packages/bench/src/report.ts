@@ -15,6 +15,12 @@ export function median(values: readonly number[]): number {
   return sorted.length % 2 === 1 ? sorted[half] : (sorted[half - 1] + sorted[half]) / 2
 }
 
+/** The value that a share of them is not above: 0.05 for the best twentieth. */
+export function quantile(values: readonly number[], share: number): number {
+  const sorted = [...values].sort((a, b) => a - b)
+  return sorted[Math.max(0, Math.ceil(sorted.length * share) - 1)]
+}
+
 /** Largest minus smallest, in percent of the median. */
 export function spreadPercent(values: readonly number[]): number {
   return (100 * (Math.max(...values) - Math.min(...values))) / median(values)

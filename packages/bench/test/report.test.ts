@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
 import { parseOptions } from '../src/options.ts'
-import { markdownTable, median, spreadPercent } from '../src/report.ts'
+import { markdownTable, median, quantile, spreadPercent } from '../src/report.ts'
 import { parseWrk } from '../src/wrk.ts'
 
 const SUMMARY = `Running 1s test @ http://10.78.0.2:80/1024.bin
@@ -19,6 +19,13 @@ describe('a report', () => {
   it('takes the middle of an odd number of values, the mean of the middle two of an even one', () => {
     assert.equal(median([3, 1, 2]), 2)
     assert.equal(median([10, 1, 2, 3]), 2.5)
+  })
+
+  it('takes the value that a share of them is not above', () => {
+    const values = Array.from({ length: 40 }, (_, i) => 40 - i)
+    assert.equal(quantile(values, 0.05), 2)
+    assert.equal(quantile(values, 1), 40)
+    assert.equal(quantile([7], 0.05), 7)
   })
 
   it('gives the spread in percent of the median', () => {
