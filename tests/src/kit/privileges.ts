@@ -19,6 +19,8 @@ export type Need =
   | 'nmap'
   | 'ping'
   | 'setpriv'
+  | 'taskset'
+  | 'trafgen'
   | 'tshark'
   | 'unshare'
   | 'wrk'
