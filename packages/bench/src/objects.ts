@@ -36,6 +36,7 @@ export function requestFor(name: string, connection: 'close' | 'keep-alive'): Ui
   )
 }
 
-function bytes(len: number): Uint8Array {
-  return Uint8Array.from({ length: len }, (_, i) => (Math.imul(i + 1, 2654435761) >> 13) & 255)
-}
+/** Byte `i` of every object. */
+export const objectByte = (i: number): number => (Math.imul(i + 1, 2654435761) >> 13) & 255
+
+const bytes = (len: number): Uint8Array => Uint8Array.from({ length: len }, (_, i) => objectByte(i))

@@ -44,6 +44,8 @@ export interface CrowdOptions {
 
 export class Crowd {
   nowMs: number
+  /** Where the payload of the segment lies that a kind is told of. */
+  payloadOff = 0
   /** Lives begun, ended, and ended without ever being let in. */
   begun = 0
   ended = 0
@@ -282,9 +284,9 @@ export class Crowd {
   #receive(off: number, len: number): void {
     const { view } = this.#wire
     const header = off + TCP_OFF
-    const address = view.getInt32(header - 4)
-    const tuple = (address - FIRST_ADDRESS) * PORTS + tcp.dstPort(view, header) - FIRST_PORT
-    const i = this.#byTuple[tuple]
+    const address = view.getInt32(header - 4) - FIRST_ADDRESS
+    if (address < 0 || address >= this.#options.addresses) return
+    const i = this.#byTuple[address * PORTS + tcp.dstPort(view, header) - FIRST_PORT]
     if (i === NOBODY) return
     const flags = tcp.flags(view, header)
     const kind = this.#kinds[this.#kind[i]]
@@ -297,7 +299,8 @@ export class Crowd {
       return
     }
     this.#noteTimestamp(i, header)
-    const bytes = len - TCP_OFF - tcp.headerLen(view, header)
+    this.payloadOff = header + tcp.headerLen(view, header)
+    const bytes = off + len - this.payloadOff
     this.#onSegment(i, kind, tcp.seq(view, header), bytes, flags)
   }
 

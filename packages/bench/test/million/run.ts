@@ -7,7 +7,6 @@
  * node --expose-gc run.js [LIVES] [MAX_CONNECTIONS] [--json]: prints tables, or a record for a test;
  * exit code 1 if something is left, somebody waits for ever, or the process grew.
  */
-import { setImmediate } from 'node:timers/promises'
 import { assert, memoryLink } from '@sandstorm/libnmio'
 import { ipv4Address, type TcpStats, tcb } from '@sandstorm/libtcpip'
 import { type Content, Server } from 'sandstorm'
@@ -17,6 +16,7 @@ import { markdownTable } from '../../src/report.ts'
 import { Crowd } from './crowd.ts'
 import { HOARDERS, KINDS, type Kind, OBJECTS } from './kinds.ts'
 import { leftovers } from './leftovers.ts'
+import { memory } from './memory.ts'
 import { Random } from './random.ts'
 
 const SERVER_ADDRESS = 0x0a000001
@@ -198,17 +198,6 @@ class Million {
       this.server.frames.inFlightCount === 0
     )
   }
-}
-
-async function memory(): Promise<{ heapBytes: number; rssBytes: number }> {
-  const collect = globalThis.gc
-  assert(collect !== undefined, 'node runs with --expose-gc')
-  for (let n = 0; n < 3; n++) {
-    collect()
-    await setImmediate()
-  }
-  const { heapUsed, rss } = process.memoryUsage()
-  return { heapBytes: heapUsed, rssBytes: rss }
 }
 
 async function run(lives: number, maxConnections: number): Promise<MillionRun> {
