@@ -3,9 +3,10 @@
  * systems (a call in a tight loop is flattered by caches and branch prediction). Each case runs in
  * rounds of at least a fifth of `--seconds`; the median round counts.
  */
-import { assert, FramePool, memoryLink, Region } from '@sandstorm/libnmio'
-import { Cubic, checksum, SipHash, type Tcp, tcb } from '@sandstorm/libtcpip'
+import { assert, BATCH_MAX, FramePool, memoryLink, Region } from '@sandstorm/libnmio'
+import { Cubic, checksum, SipHash, type Tcp, tcb, tcp as wire } from '@sandstorm/libtcpip'
 import { HttpMachine, inlineMore } from 'sandstorm'
+import { CookieRun } from './cookieRun.ts'
 import { oneObject, Pair } from './memoryPair.ts'
 import type { Options } from './options.ts'
 import { markdownTable, median, report, spreadPercent } from './report.ts'
@@ -18,6 +19,10 @@ type Timed = (ops: number) => number
 const ROUNDS = 5
 /** Segments in flight where ACKs are measured: an initial window. */
 const WINDOW_SEGMENTS = 10
+/** A cookie's: window scale 7 and SACK, by way of timestamps; and a moment. */
+const COOKIE_OPTIONS = 7 | 16
+const NOW_MS = 1_000_000
+const NO_COOKIE = -1
 
 const CASES: Readonly<Record<string, () => Run | Promise<Run>>> = {
   'checksum/20': () => sumOf(20),
@@ -33,16 +38,21 @@ const CASES: Readonly<Record<string, () => Run | Promise<Run>>> = {
   'table/lookup/10k': async () => lookUp(await tableOf(10_000)),
   'table/lookup/1M': async () => lookUp(await tableOf(1_000_000)),
   'cubic/onAck': cubicAcks,
+  'cookie/make': async () => makeCookies(await openConnection()),
+  'cookie/check': async () => checkCookies(await openConnection(), 0),
+  'cookie/refuse': async () => checkCookies(await openConnection(), 1 << 31),
   'http/next': nextRequest,
   'frames/send': sendFrames,
 }
 
-/** ACKs through the whole stack; only its own time counts, not the peer's. */
-const STACK_CASES: Readonly<Record<string, () => Timed>> = {
+/** Segments through the whole stack; only its own time counts, not the peer's. */
+const STACK_CASES: Readonly<Record<string, () => Timed | Promise<Timed>>> = {
   'ack/plain': () => steadyAcks('nothing'),
   'ack/timestamps': () => steadyAcks('timestamps'),
   'ack/sack': sackedAcks,
   'retransmit/timeout': timeOuts,
+  'syn/cookie': () => whileFull(wire.SYN, 'syncookiesSent'),
+  'ack/forged': () => whileFull(wire.ACK, 'syncookiesFailed'),
 }
 
 /** Runs all cases, each for about `--seconds`. */
@@ -53,7 +63,7 @@ export async function benchMicro(options: Options): Promise<void> {
     results.push({ name, ns: measure(stopWatch(await prepare()), options.seconds * 1000) })
   }
   for (const [name, prepare] of Object.entries(STACK_CASES)) {
-    results.push({ name, ns: measure(prepare(), options.seconds * 1000) })
+    results.push({ name, ns: measure(await prepare(), options.seconds * 1000) })
   }
   const rows = results.map(({ name, ns }) => [
     name,
@@ -152,6 +162,25 @@ function lookUp({ tcp, handles }: { tcp: Tcp; handles: Int32Array }): Run {
     })
 }
 
+function makeCookies({ tcp: { cookies } }: { tcp: Tcp }): Run {
+  return ops => repeat(ops, i => cookies.make(i, 1, 2, 3, 1460, COOKIE_OPTIONS, NOW_MS))
+}
+
+/** Cookies of as many peers, good ones, or forged ones: with other bits. */
+function checkCookies({ tcp: { cookies } }: { tcp: Tcp }, forged: number): Run {
+  const given = Int32Array.from(
+    { length: 1024 },
+    (_, i) => cookies.make(i, 1, 2, 3, 1460, COOKIE_OPTIONS, NOW_MS) ^ forged,
+  )
+  const check = (i: number): number =>
+    cookies.check(i & 1023, 1, 2, 3, given[i & 1023], COOKIE_OPTIONS, NOW_MS)
+  assert(
+    given.every((_, i) => check(i) === (forged === 0 ? 1460 : NO_COOKIE)),
+    'as they should be',
+  )
+  return ops => repeat(ops, check)
+}
+
 async function nextRequest(): Promise<Run> {
   const machine = new HttpMachine(await oneObject(1000))
   const request = new TextEncoder().encode(
@@ -243,8 +272,22 @@ function timeOuts(): Timed {
   })
 }
 
+/** Segments for a listener whose SYN table is full; `counter` tells that each was what it should be. */
+async function whileFull(
+  flags: number,
+  counter: 'syncookiesSent' | 'syncookiesFailed',
+): Promise<Timed> {
+  const run = new CookieRun(await oneObject(0))
+  const { stats } = run.server.stack.tcp
+  return timed(run, BATCH_MAX, () => {
+    const before = stats[counter]
+    run.turn(flags)
+    assert(stats[counter] === before + BATCH_MAX, 'every segment is a matter of cookies')
+  })
+}
+
 /** Times `turn`, which does `each` operations, as often as it takes, in the stack's own time. */
-function timed(run: StackRun, each: number, turn: () => void): Timed {
+function timed(run: { readonly ms: number }, each: number, turn: () => void): Timed {
   return ops => {
     const before = run.ms
     const turns = Math.ceil(ops / each)
