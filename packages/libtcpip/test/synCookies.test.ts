@@ -4,7 +4,7 @@ import { test } from 'node:test'
 import { ethernet } from '@sandstorm/libeth'
 import { RX_CSUM_GOOD } from '@sandstorm/libnmio'
 import { drops, ipv4, tcb, tcp as wire } from '../src/index.ts'
-import { COOKIE_PERIOD_MS } from '../src/tcp/cookie.ts'
+import { COOKIE_PERIOD_MS, SynCookies } from '../src/tcp/cookie.ts'
 import { lt } from '../src/tcp/seq.ts'
 import {
   ackUpTo,
@@ -204,6 +204,52 @@ test('forged ACKs make no connection and are answered with RST at a limited rate
   assert.equal(t.tcp.stats.syncookiesFailed, 5000)
   const frames = t.take()
   assert.ok(frames.length <= 400 && frames.every(frame => frame.segment?.flags === RST))
+})
+
+for (const bits of [6, 8]) {
+  test(`of forged ACKs one in 2^${bits} makes a connection if ${bits} bits of the hash are compared`, () => {
+    const t = full({ tcp: { maxConnections: 1024 } })
+    const random = new Random(bits)
+    cutCookies(t, bits, random)
+    send(t, { flags: SYN, port: 10 }) // a cookie is under way, so cookies are looked for
+    const guesses = 20_000
+    for (let i = 0; i < guesses; i++) {
+      const numbers = { seq: random.int32(), ack: random.int32() }
+      const stamps = i & 1 ? { tsVal: random.int32(), tsEcr: random.int32() } : {}
+      send(t, { flags: ACK, port: 1024 + i, ...numbers, ...stamps })
+    }
+    const { syncookiesRecv, syncookiesFailed } = t.tcp.stats
+    assert.equal(t.app.openCount, syncookiesRecv)
+    assert.equal(t.tcp.pool.usedCount, 1 + syncookiesRecv)
+    assert.equal(syncookiesRecv + syncookiesFailed, guesses)
+    const expected = guesses * 2 ** -bits
+    const sigma = Math.sqrt(expected)
+    assert.ok(Math.abs(syncookiesRecv - expected) < 4 * sigma, `${syncookiesRecv}, not ${expected}`)
+  })
+}
+
+/** The stack compares no more than this many bits of a cookie's hash. */
+function cutCookies(t: Host, bits: number, random: Random): void {
+  const tcp: { cookies: SynCookies } = t.tcp
+  tcp.cookies = new SynCookies(() => random.int32(), bits)
+}
+
+test('all bits of a cookie count, and of the ISN beside it: one that is wrong makes it false', () => {
+  for (const stamped of [false, true]) {
+    const t = full()
+    send(t, { flags: SYN, options: stamped ? timestampsOption(1, 0) : [] })
+    t.take()
+    for (let bit = 0; bit < 32; bit++) {
+      // The numbers in the segment are one more than those that are changed.
+      const [ack, seq] = [t.iss(), t.irs].map(n => ((n ^ (1 << bit)) + 1 - n) | 0)
+      send(t, { flags: ACK, seq: 1, ack })
+      send(t, { flags: ACK, seq, ack: 1 })
+    }
+    assert.equal(t.tcp.stats.syncookiesFailed, 64)
+    assert.equal(t.state(), 'none')
+    send(t, { flags: ACK, seq: 1, ack: 1 })
+    assert.equal(t.state(), 'ESTABLISHED')
+  }
 })
 
 test('in peace no ACK is taken for a cookie', () => {
