@@ -45,7 +45,9 @@ export class SynCookies {
   readonly #flow: SipHash
   readonly #mac: SipHash
   readonly #macMask: number
-  #sentPeriod = -Infinity
+  /** Now, and when the last cookie was made. */
+  #period = 0
+  #sentPeriod = -2
 
   /**
    * `random` returns secret int32s; it is asked only here. `macBits`: how many bits of the hash are
@@ -58,9 +60,14 @@ export class SynCookies {
     this.#macMask = -1 << (32 - macBits)
   }
 
+  /** Sets the clock, which never wraps, for all that follows. */
+  setTime(clockMs: number): void {
+    this.#period = Math.floor(clockMs / COOKIE_PERIOD_MS) | 0
+  }
+
   /**
    * The initial sequence number that answers a SYN with sequence number `irs`. `mss`: what we may
-   * send, at least 48. `options`: from `cookieOptions`, or NO_COOKIE_OPTIONS. `clockMs` never wraps.
+   * send, at least 48. `options`: from `cookieOptions`, or NO_COOKIE_OPTIONS.
    */
   make(
     remoteAddr: number,
@@ -69,9 +76,8 @@ export class SynCookies {
     irs: number,
     mss: number,
     options: number,
-    clockMs: number,
   ): number {
-    const period = periodOf(clockMs)
+    const period = this.#period
     this.#sentPeriod = period
     let index = COOKIE_MSS.length - 1
     while (index > 0 && COOKIE_MSS[index] > mss) index--
@@ -90,9 +96,8 @@ export class SynCookies {
     irs: number,
     iss: number,
     options: number,
-    clockMs: number,
   ): number {
-    const now = periodOf(clockMs)
+    const now = this.#period
     const period = (now & 1) === (iss & 1) ? now : now - 1
     const index = (iss >> MSS_SHIFT) & MSS_MASK
     const mac = this.#hash(remoteAddr, localAddr, ports, irs, period, index, options)
@@ -100,8 +105,8 @@ export class SynCookies {
   }
 
   /** Can a good cookie be under way? If not, a stray ACK need not be looked at. */
-  isExpected(clockMs: number): boolean {
-    return periodOf(clockMs) - this.#sentPeriod <= 1
+  get isExpected(): boolean {
+    return this.#period - this.#sentPeriod <= 1
   }
 
   #hash(
@@ -115,7 +120,7 @@ export class SynCookies {
   ): number {
     const low = this.#flow.hash(remoteAddr, localAddr, ports, irs)
     // NO_COOKIE_OPTIONS sets all bits above the MSS, which no six bits of options do.
-    return this.#mac.hash(low, this.#flow.high, period | 0, (options << 3) | mssIndex)
+    return this.#mac.hash(low, this.#flow.high, period, (options << 3) | mssIndex)
   }
 }
 
@@ -141,5 +146,3 @@ export const windowScaleOf = (options: number): number =>
 
 export const hasSack = (options: number): boolean => (options & SACK_BIT) !== 0
 export const hasEcn = (options: number): boolean => (options & ECN_BIT) !== 0
-
-const periodOf = (clockMs: number): number => Math.floor(clockMs / COOKIE_PERIOD_MS)

@@ -64,7 +64,7 @@ export function sendCookie(tcp: Tcp): number {
   }
   const { local, ports } = seg
   const remote = tcp.isn.remoteWord(seg)
-  tcb[c + SND_UNA] = tcp.cookies.make(remote, local, ports, seg.seq, mss, kept, tcp.clockMs)
+  tcb[c + SND_UNA] = tcp.cookies.make(remote, local, ports, seg.seq, mss, kept)
   const sent = isReachable(tcp, c) && pushSynAck(tcp, c)
   tcp.pool.free(c)
   if (!sent) return tcp.drop(TCP_BACKLOG_FULL)
@@ -74,7 +74,7 @@ export function sendCookie(tcp: Tcp): number {
 
 /** May the segment, of no connection, be the answer to a cookie? In peace this costs one compare. */
 export const isCookieDue = (tcp: Tcp): boolean =>
-  tcp.cookies.isExpected(tcp.clockMs) &&
+  tcp.cookies.isExpected &&
   (tcp.segment.flags & (SYN | RST | ACK)) === ACK &&
   tcp.isListening(tcp.segment.ports & 0xffff)
 
@@ -86,7 +86,7 @@ export function mssOfCookie(tcp: Tcp): number {
   const iss = (seg.ack - 1) | 0
   options.parse(tcp.frames.region.view, seg.headerOff)
   const kept = keptOptions(tcp)
-  return tcp.cookies.check(tcp.isn.remoteWord(seg), local, ports, irs, iss, kept, tcp.clockMs)
+  return tcp.cookies.check(tcp.isn.remoteWord(seg), local, ports, irs, iss, kept)
 }
 
 const keptOptions = (tcp: Tcp): number =>

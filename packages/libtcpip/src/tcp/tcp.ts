@@ -157,6 +157,7 @@ export class Tcp {
     this.macHi = ethernet.hiOf(ports.device.mac)
     this.macLo = ethernet.loOf(ports.device.mac)
     this.headers = new Headers(this)
+    this.cookies = new SynCookies(random)
     this.setTime(nowUs)
     this.pool = new TcbPool(config.maxConnections)
     this.tcb = this.pool.tcb
@@ -171,7 +172,6 @@ export class Tcp {
     )
     this.userTimeouts = new UserTimeouts(config.maxConnections)
     this.isn = new IsnGenerator(random)
-    this.cookies = new SynCookies(random)
     this.bareLimit = new BareLimit(random())
     const half = Math.ceil(config.maxConnections / 2)
     this.backlog = config.backlog < half ? config.backlog : half
@@ -190,6 +190,7 @@ export class Tcp {
     this.clockMs = Math.floor(nowUs / 1000)
     this.nowMs = this.clockMs | 0
     this.isnTicks = Math.floor(nowUs / 4) | 0
+    this.cookies.setTime(this.clockMs)
   }
 
   /** Accepts connections to a local port. */
