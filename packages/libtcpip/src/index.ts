@@ -19,7 +19,7 @@ export { runLoop } from './stream/loop.ts'
 export { Stream, type StreamHandler } from './stream/stream.ts'
 export { Streams, type StreamsOptions, streamsRegionBytes } from './stream/streams.ts'
 // The stack: what an application is built on.
-export { abort } from './tcp/abort.ts'
+export { abort, forgetHalfOpen } from './tcp/abort.ts'
 export { type Application, BUSY } from './tcp/application.ts'
 export { TCP_DEFAULTS, type TcpConfig } from './tcp/config.ts'
 export { type CongestionControl, initialWindow, SSTHRESH_NONE } from './tcp/congestion.ts'

@@ -3,7 +3,17 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { arpPacket } from '@sandstorm/libeth'
-import { abort, connect, drops, ipv4, ipv4Address, ipv6Address, tcb, tcp } from '../src/index.ts'
+import {
+  abort,
+  connect,
+  drops,
+  forgetHalfOpen,
+  ipv4,
+  ipv4Address,
+  ipv6Address,
+  tcb,
+  tcp,
+} from '../src/index.ts'
 import {
   advance,
   expectEmpty,
@@ -358,7 +368,7 @@ test('the end of service forgets clients, not servers that we are connecting to'
   send(t, { flags: SYN, seq: 0, options: [] })
   send(t, { flags: SYN, seq: 0, port: 5, options: [] })
   assert.equal(t.tcp.halfOpen, 1)
-  t.tcp.forgetHalfOpen()
+  forgetHalfOpen(t.tcp)
   assert.equal(t.tcp.halfOpen, 0)
   assert.equal(t.state(), 'SYN-RECEIVED')
   assert.equal(t.state(5), 'none')

@@ -10,6 +10,7 @@ import { assert, type Device, FramePool } from '@sandstorm/libnmio'
 import {
   abort,
   Cubic,
+  forgetHalfOpen,
   type IpAddress,
   type NdpOptions,
   NewReno,
@@ -114,7 +115,7 @@ export class Server {
   /** Stops accepting and closes what is idle. Go on polling until `isDrained`, or for long enough. */
   drain(): void {
     this.stack.tcp.unlisten(this.#port)
-    this.stack.tcp.forgetHalfOpen()
+    forgetHalfOpen(this.stack.tcp)
     this.mount.drain()
   }
 

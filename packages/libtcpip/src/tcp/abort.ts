@@ -3,7 +3,7 @@ import { ACK, RST } from '../wire/tcp.ts'
 import { ABORTED } from './ending.ts'
 import { sendControl } from './segment.ts'
 import * as state from './state.ts'
-import { SND_NXT, STATE } from './tcb.ts'
+import { FLAGS, PASSIVE, SND_NXT, STATE, TCB_STRIDE } from './tcb.ts'
 import type { Tcp } from './tcp.ts'
 
 /** May be called from any callback; the application hears `onClosed(c, why)` before it returns. */
@@ -15,4 +15,14 @@ export function abort(tcp: Tcp, c: number, why: number = ABORTED): void {
   }
   tcp.setState(c, state.ABORT)
   tcp.release(c, why)
+}
+
+/** Forgets every client whose handshake is not complete, in silence: for the end of service. */
+export function forgetHalfOpen(tcp: Tcp): void {
+  const tcb = tcp.tcb
+  for (let c = 0; c < tcb.length && tcp.halfOpen > 0; c += TCB_STRIDE) {
+    if (tcb[c + STATE] !== state.SYN_RCVD || (tcb[c + FLAGS] & PASSIVE) === 0) continue
+    tcp.setState(c, state.ABORT)
+    tcp.release(c)
+  }
 }

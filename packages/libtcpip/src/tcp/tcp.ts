@@ -57,7 +57,6 @@ import {
   SND_END,
   SND_UNA,
   STATE,
-  TCB_STRIDE,
   TcbPool,
 } from './tcb.ts'
 import { TimerWheel } from './timerWheel.ts'
@@ -202,16 +201,6 @@ export class Tcp {
   /** Stops accepting; what is open, or about to be, goes on. */
   unlisten(port: number): void {
     this.#listening[port] = 0
-  }
-
-  /** Forgets every client whose handshake is not complete: for the end of service. */
-  forgetHalfOpen(): void {
-    const tcb = this.tcb
-    for (let c = 0; c < tcb.length && this.halfOpen > 0; c += TCB_STRIDE) {
-      if (tcb[c + STATE] !== state.SYN_RCVD || (tcb[c + FLAGS] & PASSIVE) === 0) continue
-      this.setState(c, state.ABORT)
-      this.release(c)
-    }
   }
 
   isListening(port: number): boolean {
