@@ -201,6 +201,18 @@ describe('start and stop over TAP', { ...needs('root', 'tun', 'ip'), timeout }, 
     nobody.remove()
   })
 
+  it('says in one line more which flags then have no effect', async () => {
+    const nobody = becomeNobody()
+    const flags = ['--trace', '--pacing', '--mtu', '1280']
+    server = await Server.serve([SITE, ...flags], { namespace, ...nobody })
+    const [why, what, ...more] = server.stderr.trimEnd().split('\n')
+    assert.match(why, /\bTAP\b/)
+    assert.match(what, /no effect on the kernel's stack: --mtu, --pacing, --trace$/)
+    assert.deepEqual(more, [])
+    await server.stop()
+    nobody.remove()
+  })
+
   it('serves a tree with pacing, over a path long enough for it', async () => {
     const paced = await serve(['--pacing', '--fault', 'delay=5ms'])
     const small = tree.files.filter(file => file.bytes <= 1e6)

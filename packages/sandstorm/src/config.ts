@@ -79,6 +79,8 @@ export interface ServeConfig {
   /** As given, for libnmio's parseFault; '': none. */
   readonly fault: string
   readonly workers: 1
+  /** The flags that were given and mean nothing to the kernel's stack. */
+  readonly stackFlags: readonly string[]
 }
 
 /** The flags of `serve` as they were typed; what was not given is absent. */
@@ -103,7 +105,14 @@ export interface ServeFlags extends Link6Flags {
 /** Checks everything, or throws the first ConfigError (NotYetError for what a later version brings). */
 export function checkConfig(raw: ServeFlags): ServeConfig {
   const device = checkDevice(raw.device ?? 'auto')
-  if (device.kind === 'kernel') refuseStackFlags(raw)
+  const stackFlags = stackFlagsOf(raw)
+  if (device.kind === 'kernel' && stackFlags.length > 0) {
+    throw new UserError(
+      stackFlags[0],
+      'works on our own stack, and --device kernel is not that',
+      'Leave it out, or use --device tap',
+    )
+  }
   const port = raw.port === undefined ? undefined : checkNumber('--port', raw.port, 1, 65535)
   const addresses = raw.address ?? []
   const mtu = checkNumber('--mtu', raw.mtu ?? '1500', MTU_MIN, MTU_MAX)
@@ -127,6 +136,7 @@ export function checkConfig(raw: ServeFlags): ServeConfig {
     trace: raw.trace ?? false,
     fault: checkFault(raw.fault),
     workers: checkWorkers(raw.workers ?? '1'),
+    stackFlags,
   }
 }
 
@@ -152,8 +162,8 @@ function checkDevice(text: string): ServeConfig['device'] {
   return { kind: 'tap', name }
 }
 
-/** The kernel's stack makes its own frames: these flags would do nothing, so they are refused. */
-function refuseStackFlags(raw: ServeFlags): void {
+/** The kernel's stack makes its own frames: these flags would do nothing there. */
+function stackFlagsOf(raw: ServeFlags): string[] {
   const flags: [string, unknown][] = [
     ['--host-address', raw.hostAddress],
     ['--gateway', raw.gateway],
@@ -170,13 +180,7 @@ function refuseStackFlags(raw: ServeFlags): void {
     ['--trace', raw.trace],
     ['--fault', raw.fault],
   ]
-  for (const [flag, value] of flags)
-    if (value !== undefined)
-      throw new UserError(
-        flag,
-        'works on our own stack, and --device kernel is not that',
-        'Leave it out, or use --device tap',
-      )
+  return flags.filter(([, value]) => value !== undefined).map(([flag]) => flag)
 }
 
 type Network = Pick<ServeConfig, 'address' | 'prefixLen' | 'hostAddress' | 'others' | 'gateway'>

@@ -47,6 +47,7 @@ test('the defaults are those of the contract', () => {
     trace: false,
     fault: '',
     workers: 1,
+    stackFlags: [],
   })
 })
 
@@ -101,6 +102,22 @@ test('every flag arrives where it belongs', () => {
     trace: true,
     fault: 'drop=0.01',
     workers: 1,
+    stackFlags: [
+      '--host-address',
+      '--gateway',
+      'a second --address',
+      '--address6',
+      '--host-address6',
+      '--gateway6',
+      '--mtu',
+      '--transmit',
+      '--replicas',
+      '--cc',
+      '--pacing',
+      '--pcap',
+      '--trace',
+      '--fault',
+    ],
   })
 })
 

@@ -34,12 +34,8 @@ const MISSING_RIGHTS = ['EPERM', 'EACCES', 'ENOENT', 'ENODEV', 'ENXIO']
 /** Serves on the kernel's TCP, and says why, and what of the flags that leaves without effect. */
 function fallBack(config: ServeConfig, log: Log, why: string): Promise<Instance> {
   log.warn(`no TAP for our own stack, so serving on the kernel's: ${why}`)
-  const { pcap, trace, fault, others, gateway } = config
-  if (pcap !== '' || trace || fault !== '') {
-    log.warn("--pcap, --trace and --fault have no effect on the kernel's stack")
-  }
-  if (others.length > 0 || gateway !== '') {
-    log.warn("--gateway and all but the first --address have no effect on the kernel's stack")
+  if (config.stackFlags.length > 0) {
+    log.warn(`no effect on the kernel's stack: ${config.stackFlags.join(', ')}`)
   }
   return startKernelInstance(config, log)
 }
