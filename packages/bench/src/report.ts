@@ -1,11 +1,11 @@
 /**
- * How a measurement is told: medians with their spread, a markdown table on standard output, and a
- * JSON record with everything needed to judge it: machine, kernel, Node, commit, each single run.
+ * How a measurement is told: medians with their spread in a markdown table on standard output, and a
+ * JSON file with everything needed to judge it: machine, kernel, Node, commit, each single run.
  */
 import { spawnSync } from 'node:child_process'
 import { mkdirSync, writeFileSync } from 'node:fs'
 import { cpus, loadavg, release, totalmem } from 'node:os'
-import { join } from 'node:path'
+import { join, relative } from 'node:path'
 import { type Options, ROOT } from './options.ts'
 
 /** The middle value; of an even number of values the mean of the two in the middle. */
@@ -51,13 +51,18 @@ export function machine(): Record<string, string | number> {
   }
 }
 
-/** Prints the table and the record, and keeps the record as a file. */
+/** Prints the table, what it was measured on, and where the record of every run is. */
 export function report(name: string, table: string, record: object, options: Options): void {
   const { seconds, pairs } = options
-  const json = JSON.stringify({ name, machine: machine(), seconds, pairs, ...record })
+  const on = machine()
+  const file = join(options.outDir, `${name}.json`)
   mkdirSync(options.outDir, { recursive: true })
-  writeFileSync(join(options.outDir, `${name}.json`), `${json}\n`)
-  process.stdout.write(`${table}\n\n${json}\n`)
+  writeFileSync(file, `${JSON.stringify({ name, machine: on, seconds, pairs, ...record })}\n`)
+  const { date, cpu, cores, kernel, node, commit } = on
+  process.stdout.write(
+    `${table}\n\n${date}, ${cores} × ${cpu}, Linux ${kernel}, Node ${node}, commit ${commit}\n` +
+      `every run: ${relative('.', file)}\n`,
+  )
 }
 
 function git(...args: string[]): string {
