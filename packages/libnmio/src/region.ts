@@ -4,7 +4,9 @@
  * (view, off); nobody makes a view of their own per packet.
  *
  * The memory is a SharedArrayBuffer: threads share it by message, and libc reaches it by address.
- * Offsets are kept below 2^31 so that V8 holds them as small integers and never boxes one.
+ * What a kernel or a peer shares with us (rings, their buffers) is mapped over pages of it
+ * (sys/mapping.ts), so that one view sees it all. Offsets are kept below 2^31 so that V8 holds them
+ * as small integers and never boxes one.
  */
 import { assert } from './assert.ts'
 
@@ -19,6 +21,8 @@ export class Region {
   readonly bytes: Uint8Array
   readonly byteLength: number
   #reserved = 0
+  /** The first byte's address, as far as alignment goes. */
+  #skew = 0
 
   /** Makes a region of `size` bytes, or sees an existing buffer (another thread's) as one. */
   constructor(size: number | SharedArrayBuffer) {
@@ -29,12 +33,18 @@ export class Region {
     this.byteLength = this.buffer.byteLength
   }
 
+  /** Tells where the region begins in memory: from now on `reserve` aligns addresses, not offsets. */
+  locate(address: number): void {
+    this.#skew = address % 65536
+  }
+
   /**
-   * Set-up only: hands out the next `size` bytes, aligned to `align` (a power of two), and returns
-   * their offset. Devices and pools carve their parts this way; nothing is ever given back.
+   * Set-up only: hands out the next `size` bytes, aligned to `align` (a power of two, 64 KiB at
+   * most), and returns their offset. Devices and pools carve their parts this way; nothing is ever
+   * given back.
    */
   reserve(size: number, align = 64): number {
-    const off = (this.#reserved + align - 1) & -align
+    const off = Math.ceil((this.#reserved + this.#skew) / align) * align - this.#skew
     assert(off + size <= this.byteLength, 'the region is too small for what is reserved in it')
     this.#reserved = off + size
     return off

@@ -38,14 +38,37 @@ export interface Libc {
   eventfd(initial: number, flags: number): number
   socket(family: number, type: number, protocol: number): number
   bind(fd: number, address: Bytes, len: number): number
+  connect(fd: number, address: Bytes, len: number): number
+  listen(fd: number, backlog: number): number
+  /** accept4 without the peer's address. */
+  accept(fd: number, address: number, len: number, flags: number): number
+  setsockopt(fd: number, level: number, name: number, value: Bytes, len: number): number
+  getsockopt(fd: number, level: number, name: number, value: Bytes, len: Bytes): number
   write(fd: number, bytes: Bytes, len: number): number
   send(fd: number, bytes: Bytes, len: number, flags: number): number
   recv(fd: number, bytes: Bytes, len: number, flags: number): number
+  /** `msghdr`: a struct msghdr, whose pointers are addresses. */
+  sendmsg(fd: number, msghdr: Bytes, flags: number): number
+  recvmsg(fd: number, msghdr: Bytes, flags: number): number
+  memfd(name: string, flags: number): number
+  ftruncate(fd: number, len: number): number
+  fcntl(fd: number, command: number, arg: number): number
+  /** The address, or -1. Lengths and offsets stay below 2^53. */
+  mmap(address: number, len: number, prot: number, flags: number, fd: number, off: number): number
+  munmap(address: number, len: number): number
+  pageSize(): number
+  /** A system call that libc has no name for (bpf(2)); its arguments beyond the first are a pointer and a length. */
+  syscall(number: number, command: number, bytes: Bytes, len: number): number
 
   /** The packet path: `address` and friends point into a region. */
   read(fd: number, address: number, len: number): number
   writev(fd: number, iovecs: number, count: number): number
   ppoll(fds: number, count: number, timespec: number, sigmask: number): number
+  /** `mmsghdrs`: an array of struct mmsghdr. */
+  sendmmsg(fd: number, mmsghdrs: number, count: number, flags: number): number
+  /** sendto without data or address: the kick that AF_XDP's send ring wants. */
+  sendto(fd: number, bytes: number, len: number, flags: number, to: number, toLen: number): number
+  recvfrom(fd: number, bytes: number, len: number, flags: number, from: number, n: number): number
 }
 
 const PROTOTYPES: Record<Exclude<keyof Libc, 'errno'>, string> = {
@@ -57,13 +80,30 @@ const PROTOTYPES: Record<Exclude<keyof Libc, 'errno'>, string> = {
   eventfd: 'int eventfd(unsigned int initval, int flags)',
   socket: 'int socket(int domain, int type, int protocol)',
   bind: 'int bind(int fd, const void *addr, uint32_t len)',
+  connect: 'int connect(int fd, const void *addr, uint32_t len)',
+  listen: 'int listen(int fd, int backlog)',
+  accept: 'int accept4(int fd, uintptr_t addr, uintptr_t addrlen, int flags)',
+  setsockopt: 'int setsockopt(int fd, int level, int name, const void *value, uint32_t len)',
+  getsockopt: 'int getsockopt(int fd, int level, int name, void *value, void *len)',
   write: 'int write(int fd, const void *buf, size_t len)',
   send: 'int send(int fd, const void *buf, size_t len, int flags)',
   recv: 'int recv(int fd, void *buf, size_t len, int flags)',
+  sendmsg: 'int sendmsg(int fd, const void *msg, int flags)',
+  recvmsg: 'int recvmsg(int fd, void *msg, int flags)',
+  memfd: 'int memfd_create(const char *name, unsigned int flags)',
+  ftruncate: 'int ftruncate(int fd, int64_t len)',
+  fcntl: 'int fcntl(int fd, int cmd, int arg)',
+  mmap: 'intptr_t mmap(uintptr_t addr, size_t len, int prot, int flags, int fd, int64_t off)',
+  munmap: 'int munmap(uintptr_t addr, size_t len)',
+  pageSize: 'int getpagesize()',
+  syscall: 'int syscall(long number, int command, void *arg, unsigned int len)',
   // The lengths in use are below 2^31, so ssize_t results fit the low half: an int stays unboxed.
   read: 'int read(int fd, uintptr_t buf, size_t count)',
   writev: 'int writev(int fd, uintptr_t iov, int iovcnt)',
   ppoll: 'int ppoll(uintptr_t fds, unsigned long nfds, uintptr_t timeout, uintptr_t sigmask)',
+  sendmmsg: 'int sendmmsg(int fd, uintptr_t msgs, unsigned int count, int flags)',
+  sendto: 'int sendto(int fd, uintptr_t buf, size_t n, int flags, uintptr_t to, uint32_t tolen)',
+  recvfrom: 'int recvfrom(int fd, uintptr_t b, size_t n, int flags, uintptr_t from, uintptr_t len)',
 }
 
 /** As far as we use it. */

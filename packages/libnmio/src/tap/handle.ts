@@ -6,6 +6,7 @@
  */
 import { EADDRINUSE, EBUSY, SysError } from '../sys/errno.ts'
 import { check, libc, O_CLOEXEC } from '../sys/libc.ts'
+import { wakeUp } from '../sys/waiter.ts'
 
 /** Structured-cloneable; `closeTap` sets the descriptors of its copy to -1. */
 export interface TapHandle {
@@ -55,12 +56,7 @@ export function busy(name: string): SysError {
 }
 
 /** Ends the device's present or next `wait`, from any thread. */
-export function wakeTap(handle: TapHandle): void {
-  const one = new Uint8Array(8)
-  one[0] = 1
-  // Fails only when the count is full, and then the device is awake anyhow.
-  libc().write(handle.wakeFd, one, one.length)
-}
+export const wakeTap = (handle: TapHandle): void => wakeUp(handle.wakeFd)
 
 /**
  * Closes the descriptors; the interface goes with them unless it is persistent. To be called by the

@@ -8,7 +8,6 @@
  */
 import { userInfo } from 'node:os'
 import { EBUSY, EEXIST, EINVAL, ENODEV, EPERM, SysError } from '../sys/errno.ts'
-import { check, libc, O_CLOEXEC, O_NONBLOCK } from '../sys/libc.ts'
 import {
   addAddress,
   type Link,
@@ -19,6 +18,7 @@ import {
 } from '../sys/links.ts'
 import { isIpv6Prefix, isSameAddress, type Prefix, prefixText } from '../sys/prefix.ts'
 import * as tun from '../sys/tun.ts'
+import { openWakeFd } from '../sys/waiter.ts'
 import { busy, closeTap, lockName, type TapHandle } from './handle.ts'
 import { checkAddresses, planTap, type TapOptions, type TapPlan } from './options.ts'
 import { VNET_HDR_LEN } from './vnet.ts'
@@ -26,8 +26,6 @@ import { VNET_HDR_LEN } from './vnet.ts'
 const MTU_DEFAULT = 1500
 /** Frames that the kernel keeps for us; its own 500 drops the bursts of a few dozen connections. */
 const TX_QUEUE_LEN = 4096
-/** sys/eventfd.h: the flags of open(2) by other names. */
-const EFD_FLAGS = O_NONBLOCK | O_CLOEXEC
 
 /** Opens what `options` describes. Throws SysError, whose hint says what to do. */
 export function openTap(options: TapOptions): TapHandle {
@@ -46,7 +44,7 @@ export function openTap(options: TapOptions): TapHandle {
     const features = tun.TUN_F_CSUM | tun.TUN_F_TSO4 | tun.TUN_F_TSO6 | tun.TUN_F_TSO_ECN
     tun.setOffload(handle.fd, plan.offloads ? features : 0)
     const mtu = configure(plan, link)
-    handle.wakeFd = check(libc().eventfd(0, EFD_FLAGS), 'eventfd')
+    handle.wakeFd = openWakeFd()
     const { name, mac, offloads } = plan
     return Object.assign(handle, { name, mac, offloads, mtu, persistent: link !== undefined })
   } catch (error) {

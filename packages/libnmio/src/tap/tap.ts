@@ -20,6 +20,7 @@ import {
 import type { Region } from '../region.ts'
 import { EAGAIN, EBADFD, ENODEV, errnoName } from '../sys/errno.ts'
 import { boxed, type Libc, libc, POLLERR, POLLIN, POLLOUT } from '../sys/libc.ts'
+import { WAITER_BYTES, Waiter } from '../sys/waiter.ts'
 import type { TapHandle } from './handle.ts'
 import { rxFlags, VNET_HDR_LEN, writeVnetHdr } from './vnet.ts'
 
@@ -43,15 +44,6 @@ const SLOT_LEN = 2 * IOVEC_LEN
  */
 const CELL_LEN = 33 * 64
 
-/** poll.h: struct pollfd { int fd; short events; short revents }; ours are [tap, eventfd]. */
-const POLLFD_LEN = 8
-const EVENTS = 4
-const REVENTS = 6
-/** Layout of the scratch: the pollfds, a timespec { s64 s; s64 ns }, an eventfd's u64. */
-const TIMESPEC = 2 * POLLFD_LEN
-const COUNT = TIMESPEC + 16
-const SCRATCH_LEN = COUNT + 8
-
 /** The largest read that a frame can fill; one byte more tells a frame that was cut off. */
 function readLen(handle: TapHandle): number {
   const frame = ETHERNET_LEN + VLAN_LEN + (handle.offloads ? 65535 : handle.mtu)
@@ -63,7 +55,7 @@ const cellsPerFrame = (handle: TapHandle): number => Math.ceil(readLen(handle) /
 /** Bytes of its region that a TapDevice reserves; add what the frame pools take. */
 export function tapRegionBytes(handle: TapHandle): number {
   const rx = (BATCH_MAX - 1 + cellsPerFrame(handle)) * CELL_LEN
-  return rx + TX_SLOTS * SLOT_LEN + SCRATCH_LEN + 3 * 64
+  return rx + TX_SLOTS * SLOT_LEN + WAITER_BYTES + 2 * 64
 }
 
 export class TapDevice implements Device {
@@ -81,7 +73,6 @@ export class TapDevice implements Device {
 
   readonly #libc: Libc
   readonly #fd: number
-  readonly #wakeFd: number
   readonly #view: DataView
   readonly #base: number
   readonly #contentBase: number
@@ -103,10 +94,7 @@ export class TapDevice implements Device {
   #head = 0
   #sent = 0
   #tail = 0
-
-  readonly #scratch: number
-  /** Addresses of the pollfds, the timespec and the eventfd's count, boxed. */
-  readonly #scratchAddress: number[]
+  readonly #waiter: Waiter
 
   /**
    * The device of an open TAP, on the thread that will use it. `gather` sends from `content`. Takes
@@ -126,7 +114,6 @@ export class TapDevice implements Device {
     }
     this.#libc = c
     this.#fd = handle.fd
-    this.#wakeFd = handle.wakeFd
     this.#view = region.view
     this.#base = c.addressOf(region.bytes)
     this.#contentBase = c.addressOf(content.bytes)
@@ -138,11 +125,7 @@ export class TapDevice implements Device {
     this.#cellAddress = boxed(this.#base + this.#rxBase, CELL_LEN, this.#cells)
     this.#iovecs = region.reserve(TX_SLOTS * SLOT_LEN)
     this.#iovecAddress = boxed(this.#base + this.#iovecs, SLOT_LEN, TX_SLOTS)
-    this.#scratch = region.reserve(SCRATCH_LEN)
-    this.#scratchAddress = boxed(this.#base + this.#scratch, 8, SCRATCH_LEN / 8)
-    this.#view.setInt32(this.#scratch, this.#fd, true)
-    this.#view.setInt32(this.#scratch + POLLFD_LEN, this.#wakeFd, true)
-    this.#view.setInt16(this.#scratch + POLLFD_LEN + EVENTS, POLLIN, true)
+    this.#waiter = new Waiter(region, handle.fd, handle.wakeFd, this.stats)
   }
 
   /**
@@ -190,8 +173,7 @@ export class TapDevice implements Device {
   /** The interface was deleted: nothing will be received or sent on this descriptor again. */
   #gone(errno: number): void {
     this.down = `${this.name} was deleted (${errnoName(errno)})`
-    // poll(2) leaves out negative descriptors; else it would report the error without end.
-    this.#view.setInt32(this.#scratch, -1, true)
+    this.#waiter.forget()
   }
 
   /** 0 once the device is down; what is pushed all the same is dropped by the flush, and counted. */
@@ -269,25 +251,10 @@ export class TapDevice implements Device {
   }
 
   wait(timeoutUs: number): void {
-    const view = this.#view
-    const at = this.#scratch
     const queued = this.#sent !== this.#tail
-    view.setUint32(at + EVENTS, queued ? POLLIN | POLLOUT : POLLIN, true) // and no revents
-    view.setUint16(at + POLLFD_LEN + REVENTS, 0, true)
-    const seconds = Math.floor(timeoutUs / 1e6)
-    view.setUint32(at + TIMESPEC, seconds, true)
-    view.setUint32(at + TIMESPEC + 8, (timeoutUs - seconds * 1e6) * 1000, true)
     this.#rxLimit = Math.min(Math.max(this.#rxSinceWait, 1), BATCH_MAX)
     this.#rxSinceWait = 0
-    this.stats.waits++
-    this.stats.syscalls++
-    const timeout = timeoutUs < 0 ? 0 : this.#scratchAddress[TIMESPEC / 8]
-    if (this.#libc.ppoll(this.#scratchAddress[0], 2, timeout, 0) <= 0) return
-    if (view.getUint16(at + POLLFD_LEN + REVENTS, true) !== 0) {
-      this.stats.syscalls++
-      this.#libc.read(this.#wakeFd, this.#scratchAddress[COUNT / 8], 8)
-    }
-    const events = view.getUint16(at + REVENTS, true)
+    const events = this.#waiter.wait(queued ? POLLIN | POLLOUT : POLLIN, timeoutUs)
     if ((events & POLLERR) !== 0) this.#gone(ENODEV)
     else if (queued && (events & POLLOUT) !== 0) this.flush()
   }
