@@ -124,7 +124,7 @@ export const NDP_OWN = 91
 export const NDP_CONFLICT = 92
 /** Asks for an address of ours that is not yet known to be unique (RFC 4862 §5.4). */
 export const NDP_TENTATIVE = 93
-/** Asks for an address that is not ours. */
+/** Asks for an address that is not ours, or that the host's kernel answers for. */
 export const NDP_NOT_OURS = 94
 /** An advertisement about nobody in our table, or without what we asked for. */
 export const NDP_UNSOLICITED = 95

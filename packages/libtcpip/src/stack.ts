@@ -42,6 +42,11 @@ export interface StackOptions {
   /** The way to everybody who is on none of these subnets, for each version; default: none. */
   gateway?: IpAddress | undefined
   gateway6?: IpAddress | undefined
+  /**
+   * Our addresses are the host's as well, and its kernel answers ARP, neighbour discovery and ping for
+   * them: we ask nobody, and answer each frame to the station that it came from. Default: no.
+   */
+  sharesAddresses?: boolean | undefined
   app: Application
   congestion: CongestionControl
   tcp?: Partial<TcpConfig>
@@ -67,19 +72,22 @@ export class Stack implements IpHost, Ipv6Host {
   readonly icmpError: IcmpError = new IcmpError()
   readonly errorLimit: TokenBucket = new TokenBucket(ERRORS_PER_SECOND, ERRORS_BURST)
   readonly hopLimit: number
+  readonly takesReturnPath: boolean
   #arpDueMs = 0
   #ndpDueMs = 0
 
   constructor(options: StackOptions) {
     const { device, frames } = options
-    const addresses = withLinkLocal(options.addresses, device.mac)
+    const isShared = options.sharesAddresses ?? false
+    const addresses = isShared ? options.addresses : withLinkLocal(options.addresses, device.mac)
     const list6 = addresses.filter(({ version }) => version === 6)
     assert(list6.length === 0 || device.mtu >= ipv6.MTU_MIN, 'IPv6 needs an MTU of 1280 bytes')
     const config = { ...TCP_DEFAULTS, ...options.tcp }
     this.device = device
     this.frames = frames
+    this.takesReturnPath = isShared
     this.addresses = new Addresses(addresses, options)
-    this.arp = new Arp(this, this.addresses.ipv4)
+    this.arp = new Arp(this, isShared ? [] : this.addresses.ipv4)
     this.output = new Icmpv6Output(device, frames)
     const words = list6.map(({ w0, w1, w2, w3 }) => Int32Array.of(w0, w1, w2, w3))
     const onConflict = (i: number): void => options.onConflict?.(list6[i])
@@ -93,6 +101,10 @@ export class Stack implements IpHost, Ipv6Host {
    * have them (RFC 4862 §5.4). To be called once, before the first `poll`, which flushes it.
    */
   start(): void {
+    if (this.takesReturnPath) {
+      this.ndp.standAside()
+      return
+    }
     this.arp.announce(this.tcp.clockMs)
     if (this.ndp.own.count > 0) this.ndp.start(this.tcp.clockMs)
   }
@@ -130,6 +142,7 @@ export class Stack implements IpHost, Ipv6Host {
     const dstLo = ethernet.dstLo(view, off)
     const ours = dstHi === macHi && dstLo === macLo
     if (!ours && !this.#isOurGroup(dstHi, dstLo)) return this.drop(ETH_NOT_OURS)
+    if (this.takesReturnPath) this.#noteStation(off)
     const type = ethernet.type(view, off)
     if (type === ethernet.TYPE_IPV4) return ipv4Input(this, off, len, rxFlags)
     if (type === ethernet.TYPE_IPV6 && this.ndp.own.count > 0) {
@@ -175,6 +188,12 @@ export class Stack implements IpHost, Ipv6Host {
   /** Counts a drop and returns its reason. */
   drop(reason: number): number {
     return this.tcp.drop(reason)
+  }
+
+  #noteStation(off: number): void {
+    const { view } = this.device.region
+    this.tcp.segment.stationHi = ethernet.srcHi(view, off)
+    this.tcp.segment.stationLo = ethernet.srcLo(view, off)
   }
 
   /** Broadcast, and of the groups of IPv6 (33:33:…) those that we are in. */

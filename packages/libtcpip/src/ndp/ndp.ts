@@ -55,6 +55,7 @@ export class Ndp {
   readonly #neighbours: Neighbours
   readonly #detection: AddressDetection
   readonly #mld: MldReporter
+  #standsAside = false
 
   /**
    * `addresses`: ours, four words each. `onConflict` hears the index of an address that somebody
@@ -103,6 +104,15 @@ export class Ndp {
   }
 
   /**
+   * Instead of `start`: our addresses are the host's too, and its kernel speaks for them. They are used
+   * at once, and nobody is answered.
+   */
+  standAside(): void {
+    this.own.adopt()
+    this.#standsAside = true
+  }
+
+  /**
    * Is `entry` (from `lookup`) still this address, and may it be used without looking it up again?
    * False for NO_NEIGHBOUR, and for an entry whose confirmation is old: `lookup` then begins to
    * check it (RFC 4861 §7.3.3) and most often returns the same one.
@@ -134,6 +144,7 @@ export class Ndp {
     const view = this.#view
     const bad = ndp.check(view, ip, off, len)
     if (bad !== OK) return bad
+    if (this.#standsAside) return NDP_NOT_OURS
     const { macHi, macLo } = this.#output
     const frame = ip - ethernet.HEADER_LEN
     if (ethernet.srcHi(view, frame) === macHi && ethernet.srcLo(view, frame) === macLo) {
@@ -147,7 +158,7 @@ export class Ndp {
 
   /** Takes a multicast listener query, as `input` does a message. */
   query(ip: number, off: number, len: number, nowMs: number): number {
-    return this.#mld.query(ip, off, len, nowMs)
+    return this.#standsAside ? NDP_NOT_OURS : this.#mld.query(ip, off, len, nowMs)
   }
 
   /**

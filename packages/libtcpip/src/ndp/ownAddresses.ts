@@ -39,6 +39,11 @@ export class OwnAddresses {
     this.state.fill(TENTATIVE)
   }
 
+  /** All are ours to use: somebody else sees to it that they are unique. */
+  adopt(): void {
+    this.state.fill(VALID)
+  }
+
   /** Which of ours, valid or tentative, the address is; or NO_ADDRESS. */
   indexOf(w0: number, w1: number, w2: number, w3: number): number {
     const words = this.words

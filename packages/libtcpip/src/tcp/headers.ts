@@ -28,7 +28,7 @@ import {
   tcpOff,
   writeIpHeader,
 } from './ipHeader.ts'
-import { neighbourOf } from './neighbour.ts'
+import { hopHi, hopLo } from './neighbour.ts'
 import {
   ECN,
   FIN_QUEUED,
@@ -152,11 +152,10 @@ export class Headers {
   }
 
   #begin(c: number, key: number, tcpLen: number, window: number): void {
-    const { tcb, arp, ndp } = this.#tcp
+    const { tcb } = this.#tcp
     const ack = tcb[c + RCV_NXT]
     const ports = tcb[c + PORTS]
     const addresses = tcb[c + PATH] & 0xffff
-    const hop = neighbourOf(tcb, c)
     const isIpv6 = (key & KIND_IPV6) !== 0
     this.#c = c
     this.#isUnused = true
@@ -165,8 +164,8 @@ export class Headers {
     this.len = tcpOff(key) + tcpLen
     this.#tcpOff = tcpOff(key)
     this.#tcpLen = tcpLen
-    this.#dstHi = isIpv6 ? ndp.macHi[hop] : arp.macHi[hop]
-    this.#dstLo = isIpv6 ? ndp.macLo[hop] : arp.macLo[hop]
+    this.#dstHi = hopHi(this.#tcp, c)
+    this.#dstLo = hopLo(this.#tcp, c)
     this.#remote0 = tcb[c + REMOTE]
     this.#dstPort = ports >>> 16
     this.#ack = ack

@@ -20,7 +20,7 @@ import {
 import { agreeOnEcn } from './ecn.ts'
 import { timestamp } from './headers.ts'
 import { tcpOff } from './ipHeader.ts'
-import { hasRoute, isReachable } from './neighbour.ts'
+import { hasRoute, isReachable, setStation } from './neighbour.ts'
 import { RTO_AFTER_SYN_LOSS_US, RTO_INITIAL_US, sampleRtt } from './rtt.ts'
 import { startTimer, stopTimer } from './rtxTimer.ts'
 import { initPath, initScales, writeSynAck } from './segment.ts'
@@ -150,6 +150,7 @@ export function initIdentity(tcp: Tcp, c: number, seg: Segment): void {
   tcb[c + PORTS] = seg.ports
   tcb[c + FRAME_KEY] = frameKey(seg.local, seg.kind, seg.ports)
   initPath(tcp, c)
+  if (tcp.takesReturnPath) setStation(tcb, c, seg)
 }
 
 function initSequences(tcp: Tcp, c: number, irs: number, iss: number): void {

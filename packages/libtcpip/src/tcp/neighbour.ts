@@ -3,29 +3,57 @@
  * out, ARP for IPv4 and neighbour discovery for IPv6. A TCB keeps the entry of the one's or the
  * other's table and nothing else; the hop itself is computed again (it costs a few operations), and
  * the entry counts only while it still holds that hop.
+ *
+ * Where the host's kernel keeps our address (`tcp.takesReturnPath`) nobody asks and nobody is asked:
+ * a connection's segments go back to the station that the last one that got it further came from.
  */
 import { ethernet, NO_NEIGHBOUR } from '@sandstorm/libeth'
 import { NO_ROUTE } from '../addresses.ts'
 import type { Segment } from './segmentVariables.ts'
-import { FRAME_KEY, KIND_IPV6, PATH, REMOTE } from './tcb.ts'
+import { FRAME_KEY, KIND_IPV6, PATH, REMOTE, STATION } from './tcb.ts'
 import type { Tcp } from './tcp.ts'
 
 /** The entry of a connection's first hop as noted in its TCB; it may be out of date. */
-export const neighbourOf = (tcb: Int32Array, c: number): number => tcb[c + PATH] >> 16
+const neighbourOf = (tcb: Int32Array, c: number): number => tcb[c + PATH] >> 16
 
 function setNeighbour(tcb: Int32Array, c: number, entry: number): void {
   tcb[c + PATH] = (entry << 16) | (tcb[c + PATH] & 0xffff)
 }
 
+/** Sets the station that `c`'s segments go back to: where `seg` came from. */
+export function setStation(tcb: Int32Array, c: number, seg: Segment): void {
+  setNeighbour(tcb, c, seg.stationHi)
+  tcb[c + STATION] = seg.stationLo
+}
+
 /** Is there a way to whom `seg` came from? */
-export const hasRoute = (tcp: Tcp, seg: Segment): boolean =>
-  seg.kind & KIND_IPV6
+export function hasRoute(tcp: Tcp, seg: Segment): boolean {
+  if (tcp.takesReturnPath) return (seg.stationHi | seg.stationLo) !== 0
+  return seg.kind & KIND_IPV6
     ? tcp.addresses.nextHop6(seg.remote0, seg.remote1, seg.remote2, seg.remote3)
     : tcp.addresses.nextHop4(seg.remote0) !== NO_ROUTE
+}
+
+/** The first hop's hardware address, upper two bytes; `c` is reachable. */
+export function hopHi(tcp: Tcp, c: number): number {
+  const { tcb, arp, ndp } = tcp
+  if (tcp.takesReturnPath) return tcb[c + PATH] >>> 16
+  const entry = neighbourOf(tcb, c)
+  return tcb[c + FRAME_KEY] & KIND_IPV6 ? ndp.macHi[entry] : arp.macHi[entry]
+}
+
+/** Its lower four. */
+export function hopLo(tcp: Tcp, c: number): number {
+  const { tcb, arp, ndp } = tcp
+  if (tcp.takesReturnPath) return tcb[c + STATION]
+  const entry = neighbourOf(tcb, c)
+  return tcb[c + FRAME_KEY] & KIND_IPV6 ? ndp.macLo[entry] : arp.macLo[entry]
+}
 
 /** Is the first hop's hardware address known? If not, it has been asked for. */
 export function isReachable(tcp: Tcp, c: number): boolean {
   const tcb = tcp.tcb
+  if (tcp.takesReturnPath) return true
   if (tcb[c + FRAME_KEY] & KIND_IPV6) return isReachable6(tcp, c)
   const hop = tcp.addresses.nextHop4(tcb[c + REMOTE])
   if (tcp.arp.holds(neighbourOf(tcb, c), hop)) return true
@@ -54,6 +82,10 @@ function nextHop6(tcp: Tcp, c: number): Int32Array {
 /** The peer has acknowledged something new: its first hop lives (RFC 1122 §2.3.2.1, RFC 4861 §7.3.1). */
 export function confirmNeighbour(tcp: Tcp, c: number): void {
   const { tcb, arp, ndp } = tcp
+  if (tcp.takesReturnPath) {
+    setStation(tcb, c, tcp.segment)
+    return
+  }
   const entry = neighbourOf(tcb, c)
   if (tcb[c + FRAME_KEY] & KIND_IPV6) {
     const hop = nextHop6(tcp, c)
@@ -67,6 +99,7 @@ export function confirmNeighbour(tcp: Tcp, c: number): void {
 /** The entry to answer `tcp.segment` through, negative if it must be asked for first. */
 export function neighbourOfSegment(tcp: Tcp): number {
   const { addresses, segment: seg } = tcp
+  if (tcp.takesReturnPath) return 0
   if ((seg.kind & KIND_IPV6) === 0) {
     return tcp.arp.lookup(addresses.nextHop4(seg.remote0), tcp.clockMs)
   }
@@ -75,9 +108,11 @@ export function neighbourOfSegment(tcp: Tcp): number {
   return tcp.ndp.lookup(hop[0], hop[1], hop[2], hop[3], tcp.clockMs)
 }
 
-/** Writes the destination of the Ethernet header at `off`; `key`: the frame's (tcb.ts). */
+/** Writes the destination of an answer to `tcp.segment` at `off`; `key`: the frame's (tcb.ts). */
 export function setDestination(tcp: Tcp, off: number, key: number, entry: number): void {
   const view = tcp.frames.region.view
-  if (key & KIND_IPV6) ethernet.setDst(view, off, tcp.ndp.macHi[entry], tcp.ndp.macLo[entry])
+  const { stationHi, stationLo } = tcp.segment
+  if (tcp.takesReturnPath) ethernet.setDst(view, off, stationHi, stationLo)
+  else if (key & KIND_IPV6) ethernet.setDst(view, off, tcp.ndp.macHi[entry], tcp.ndp.macLo[entry])
   else ethernet.setDst(view, off, tcp.arp.macHi[entry], tcp.arp.macLo[entry])
 }

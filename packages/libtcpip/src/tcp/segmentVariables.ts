@@ -21,6 +21,9 @@ export class Segment {
   kind = 0
   /** … and the ECN codepoint (wire/ipv4.ts). */
   ecn = 0
+  /** Hardware address of whom the frame came from; 0: not noted (neighbour.ts). */
+  stationHi = 0
+  stationLo = 0
   /** Remote port << 16 | local port, as in the TCB. */
   ports = 0
   /** Byte offset of the TCP header, for options. */

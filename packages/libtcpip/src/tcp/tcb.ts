@@ -13,7 +13,7 @@ export const STATE = 0
 export const REMOTE = 1 // … 4: the peer's address; IPv4 in the first word, the others 0
 export const PORTS = 5 // remote port << 16 | local port
 export const FRAME_KEY = 6 // what the constant header fields of a frame depend on: frameKey()
-export const PATH = 7 // neighbour table entry (neighbour.ts) << 16 | checksum share of the addresses
+export const PATH = 7 // the way to the first hop (neighbour.ts) << 16 | checksum share of the addresses
 // Send sequence space: SND_UNA ≤ SND_NXT ≤ SND_END + 1
 export const SND_UNA = 8
 export const SND_NXT = 9 // never moves back: what is lost is marked in the flight (flight.ts)
@@ -64,8 +64,10 @@ export const SCALES = 48 // send window scale | receive window scale << 8 | WIND
 export const LIST_NEXT = 49
 // Limits
 export const CHALLENGES = 50 // when and how many, packed (challenge.ts)
+// Where the way to the peer is the way back, without a neighbour table
+export const STATION = 51 // low four bytes of the first hop's hardware address; the others are in PATH
 
-export const TCB_STRIDE = 51
+export const TCB_STRIDE = 52
 
 // In SCALES
 export const RECEIVE_SCALE_SHIFT = 8

@@ -75,6 +75,8 @@ export interface TcpPorts {
   readonly arp: Arp
   readonly ndp: Ndp
   readonly addresses: Addresses
+  /** Answers go to the station that a frame came from (neighbour.ts). */
+  readonly takesReturnPath: boolean
 }
 
 export class Tcp {
@@ -84,6 +86,7 @@ export class Tcp {
   readonly arp: Arp
   readonly ndp: Ndp
   readonly addresses: Addresses
+  readonly takesReturnPath: boolean
   readonly app: Application
   readonly cc: CongestionControl
   readonly pool: TcbPool
@@ -149,6 +152,7 @@ export class Tcp {
     this.arp = ports.arp
     this.ndp = ports.ndp
     this.addresses = ports.addresses
+    this.takesReturnPath = ports.takesReturnPath
     this.app = app
     this.cc = cc
     this.config = config

@@ -72,6 +72,7 @@ export interface HostOptions {
   addresses?: IpAddress[]
   gateway?: IpAddress
   gateway6?: IpAddress
+  sharesAddresses?: boolean
   ndp?: Partial<NdpOptions>
   onConflict?: (address: IpAddress) => void
   mtu?: number
@@ -169,6 +170,7 @@ export class Host {
       ],
       gateway: options.gateway,
       gateway6: options.gateway6,
+      sharesAddresses: options.sharesAddresses,
       ndp: { dadTransmits: 0, ...options.ndp },
       onConflict: options.onConflict,
       app: this.app,
@@ -281,6 +283,7 @@ export class Host {
     const ip = off + ethernet.HEADER_LEN
     const check = isIpv6(view, off) ? ipv6.check : ipv4.check
     assert.equal(check(view, ip, len - ethernet.HEADER_LEN), 0, frame.line)
+    assert.equal(ethernet.dstHi(view, off), this.link.srcHi, `to the peer: ${frame.line}`)
     assert.equal(ethernet.dstLo(view, off), this.link.srcLo, `to the peer: ${frame.line}`)
     const header = segmentOff(view, off)
     const tcpLen = segmentLen(view, off)
