@@ -5,6 +5,7 @@
  * `ownNamespace` moves this process into a network namespace of its own: node:test runs every file
  * as a process, so whatever a file makes there vanishes with it, whatever happens.
  */
+import { spawnSync } from 'node:child_process'
 import { createRequire } from 'node:module'
 import { check } from '../src/sys/libc.ts'
 import { listLinks, setLink } from '../src/sys/links.ts'
@@ -34,6 +35,14 @@ export function tapProblem(): string {
   if (koffiProblem() !== '') return koffiProblem()
   if (tunProblem() !== '') return tunProblem()
   return hasNetAdmin() ? '' : 'needs root (CAP_NET_ADMIN)'
+}
+
+/** '' if AF_PACKET and AF_XDP can be tried here, on interfaces that `ip` makes; else why not. */
+export function nicProblem(): string {
+  if (koffiProblem() !== '') return koffiProblem()
+  if (!hasNetAdmin()) return 'needs root (CAP_NET_ADMIN, CAP_NET_RAW, CAP_BPF)'
+  const found = spawnSync('ip', ['-V'])
+  return found.error === undefined ? '' : 'needs the command ip'
 }
 
 /** Test options for a test that needs what `problem` says is missing. */

@@ -9,6 +9,7 @@ import { getSystemErrorMap } from 'node:util'
 
 export const EPERM = 1
 export const ENOENT = 2
+export const ENXIO = 6
 export const EAGAIN = 11
 export const EACCES = 13
 export const EBUSY = 16
@@ -17,7 +18,10 @@ export const ENODEV = 19
 export const EINVAL = 22
 export const ENOSYS = 38
 export const EBADFD = 77
+export const EOPNOTSUPP = 95
 export const EADDRINUSE = 98
+export const ENETDOWN = 100
+export const ENOBUFS = 105
 
 /** What libuv has no words for. */
 const MORE: Record<number, [string, string]> = {
