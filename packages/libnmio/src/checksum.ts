@@ -1,21 +1,29 @@
 /**
- * Finishes transport checksums that were left to hardware, as that hardware would: the field holds
- * the folded sum of the pseudo-header; the sum over the segment, field included, is complemented
- * and takes its place (linux/virtio_net.h: VIRTIO_NET_HDR_F_NEEDS_CSUM; RFC 1071, RFC 9293 §3.1).
- * For captures and fault injection; the stack has faster ways and never comes here.
+ * Transport checksums that a sender on this machine left to hardware that was never there: the field
+ * holds the folded sum of the pseudo-header (linux/virtio_net.h: VIRTIO_NET_HDR_F_NEEDS_CSUM; RFC 1071,
+ * RFC 9293 §3.1). Frames of TCP and UDP that are whole, without IPv6 extension headers.
  */
 
 const ETHERNET_HEADER_LEN = 14
 const ETHERTYPE = 12
 const IPV4 = 0x0800
+const IPV4_TOTAL_LEN = 2
+const IPV4_FRAGMENT = 6
+const IPV4_PROTOCOL = 9
+const IPV4_ADDRESSES = 12
 const IPV6 = 0x86dd
 const IPV6_HEADER_LEN = 40
+const IPV6_PAYLOAD_LEN = 4
+const IPV6_NEXT_HEADER = 6
+const IPV6_ADDRESSES = 8
 const TCP = 6
 const TCP_CHECKSUM = 16
 const TCP_HEADER_LEN = 20
 const UDP = 17
 const UDP_CHECKSUM = 6
 const UDP_HEADER_LEN = 8
+/** Neither kind of frame. */
+const NONE = 0
 
 /** Folded sum of the 16-bit words of [off, end), RFC 1071; an odd last byte counts as a high byte. */
 function sum(view: DataView, off: number, end: number): number {
@@ -23,32 +31,68 @@ function sum(view: DataView, off: number, end: number): number {
   let at = off
   for (; at + 1 < end; at += 2) total += view.getUint16(at)
   if (at < end) total += view.getUint8(at) << 8
-  while (total > 0xffff) total = (total & 0xffff) + Math.floor(total / 0x10000)
-  return total
+  return fold(total)
+}
+
+function fold(total: number): number {
+  let folded = total
+  while (folded > 0xffff) folded = (folded & 0xffff) + Math.floor(folded / 0x10000)
+  return folded
+}
+
+const isIpv4 = (view: DataView, off: number): boolean => view.getUint16(off + ETHERTYPE) === IPV4
+
+/** Offset of the transport header of the frame [off, end), or NONE. */
+function transport(view: DataView, off: number, end: number): number {
+  const ip = off + ETHERNET_HEADER_LEN
+  if (end < ip + 20) return NONE
+  if (isIpv4(view, off)) {
+    const isFragment = (view.getUint16(ip + IPV4_FRAGMENT) & 0x3fff) !== 0
+    return isFragment ? NONE : ip + (view.getUint8(ip) & 0x0f) * 4
+  }
+  return view.getUint16(off + ETHERTYPE) === IPV6 ? ip + IPV6_HEADER_LEN : NONE
+}
+
+const protocolOf = (view: DataView, off: number): number =>
+  view.getUint8(off + ETHERNET_HEADER_LEN + (isIpv4(view, off) ? IPV4_PROTOCOL : IPV6_NEXT_HEADER))
+
+/** Offset of the checksum field, or NONE. */
+function field(view: DataView, off: number, l4: number, end: number): number {
+  if (l4 === NONE) return NONE
+  const protocol = protocolOf(view, off)
+  if (protocol === TCP && l4 + TCP_HEADER_LEN <= end) return l4 + TCP_CHECKSUM
+  return protocol === UDP && l4 + UDP_HEADER_LEN <= end ? l4 + UDP_CHECKSUM : NONE
 }
 
 /**
- * Completes the TCP or UDP checksum of the frame [off, off+len) in place. A frame that is neither,
- * is a fragment, carries IPv6 extension headers or is cut short stays as it is.
+ * Was the checksum of the frame [off, off+len) left to hardware? A complete one can look the same, once
+ * in 65536; to complete that leaves it as it is.
+ */
+export function isChecksumPartial(view: DataView, off: number, len: number): boolean {
+  const l4 = transport(view, off, off + len)
+  const at = field(view, off, l4, off + len)
+  if (at === NONE) return false
+  const ip = off + ETHERNET_HEADER_LEN
+  // RFC 9293 §3.1, RFC 8200 §8.1: addresses, protocol, length of the segment.
+  const pseudo = isIpv4(view, off)
+    ? sum(view, ip + IPV4_ADDRESSES, ip + IPV4_ADDRESSES + 8) +
+      view.getUint16(ip + IPV4_TOTAL_LEN) -
+      (l4 - ip)
+    : sum(view, ip + IPV6_ADDRESSES, l4) + view.getUint16(ip + IPV6_PAYLOAD_LEN)
+  return view.getUint16(at) === fold(pseudo + protocolOf(view, off))
+}
+
+/**
+ * Completes the checksum of the frame [off, off+len) in place, as the hardware would: the sum over the
+ * segment, field included, is complemented and takes the field's place. Other frames stay as they are.
+ * For captures and fault injection; the stack has faster ways and never comes here.
  */
 export function completeChecksum(view: DataView, off: number, len: number): void {
-  const ip = off + ETHERNET_HEADER_LEN
   const end = off + len
-  if (end < ip + 20) return
-  const type = view.getUint16(off + ETHERTYPE)
-  let l4 = end
-  let protocol = 0
-  if (type === IPV4 && (view.getUint16(ip + 6) & 0x3fff) === 0) {
-    l4 = ip + (view.getUint8(ip) & 0x0f) * 4
-    protocol = view.getUint8(ip + 9)
-  } else if (type === IPV6) {
-    l4 = ip + IPV6_HEADER_LEN
-    protocol = view.getUint8(ip + 6)
-  }
-  if (protocol === TCP && l4 + TCP_HEADER_LEN <= end) {
-    view.setUint16(l4 + TCP_CHECKSUM, ~sum(view, l4, end) & 0xffff)
-  } else if (protocol === UDP && l4 + UDP_HEADER_LEN <= end) {
-    // RFC 768: a sum of zero is sent as ones, since zero means that there is none.
-    view.setUint16(l4 + UDP_CHECKSUM, ~sum(view, l4, end) & 0xffff || 0xffff)
-  }
+  const l4 = transport(view, off, end)
+  const at = field(view, off, l4, end)
+  if (at === NONE) return
+  const complete = ~sum(view, l4, end) & 0xffff
+  // RFC 768: a UDP sum of zero is sent as ones, since zero means that there is none.
+  view.setUint16(at, at - l4 === UDP_CHECKSUM ? complete || 0xffff : complete)
 }

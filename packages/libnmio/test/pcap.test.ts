@@ -5,6 +5,7 @@ import { mkdtempSync, readFileSync, rmSync, statSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { after, test } from 'node:test'
+import { completeChecksum } from '../src/checksum.ts'
 import {
   memoryLink,
   OFFLOAD_NONE,
@@ -14,7 +15,6 @@ import {
   RX_CSUM_PARTIAL,
   VirtualClock,
 } from '../src/index.ts'
-import { completeChecksum } from '../src/wrap/checksum.ts'
 import { DelegateDevice } from '../src/wrap/delegate.ts'
 import { GatherPort } from './gatherport.ts'
 import { checksumsHold, tcpFrame } from './tcpframe.ts'

@@ -8,9 +8,9 @@
  * the seed and n alone, not on the other direction or on the faults of earlier frames.
  */
 import { assert } from '../assert.ts'
+import { completeChecksum } from '../checksum.ts'
 import { FramePool, NO_FRAME, PAYLOAD_OFF } from '../frames.ts'
 import type { Region } from '../region.ts'
-import { completeChecksum } from './checksum.ts'
 import type { FaultOptions } from './faultoptions.ts'
 import { Prng } from './prng.ts'
 

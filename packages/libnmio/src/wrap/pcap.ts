@@ -11,10 +11,10 @@
  */
 import { closeSync, openSync, writeSync } from 'node:fs'
 import { assert } from '../assert.ts'
+import { completeChecksum } from '../checksum.ts'
 import type { Clock } from '../clock.ts'
 import { type Device, OFFLOAD_CSUM, RX_CSUM_PARTIAL } from '../device.ts'
 import type { Region } from '../region.ts'
-import { completeChecksum } from './checksum.ts'
 import { DelegateDevice } from './delegate.ts'
 import {
   INBOUND,
