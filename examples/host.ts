@@ -4,7 +4,7 @@
  */
 import { randomBytes } from 'node:crypto'
 import {
-  closeTap,
+  closeHandle,
   type Device,
   FramePool,
   memoryLink,
@@ -54,7 +54,7 @@ function makeHost(device: Device, address: string): Host {
 export function tapHost(): Host {
   const addresses = { hostAddresses: ['10.77.0.1/24'], serverAddresses: ['10.77.0.2/24'] }
   const tap = openTap({ ...addresses, offloads: true })
-  process.once('exit', () => closeTap(tap))
+  process.once('exit', () => closeHandle(tap))
   const region = new Region(tapRegionBytes(tap) + HOST_BYTES)
   return makeHost(new TapDevice(tap, region, region), '10.77.0.2')
 }

@@ -21,7 +21,13 @@ export { REGION_MAX_BYTES, Region } from './region.ts'
 // Devices in memory, and wrappers around any device.
 
 export { type Clock, VirtualClock } from './clock.ts'
+export { type DeviceHandle, deviceName, makeDevice } from './devices.ts'
+export { closeHandle, type OpenHandle, wakeDevice } from './handle.ts'
 export { type MemoryLinkOptions, MemoryPort, memoryLink } from './memory.ts'
+export type { NicOptions } from './nic/plan.ts'
+export type { PacketHandle } from './packet/handle.ts'
+export { openPacket } from './packet/open.ts'
+export { PacketDevice, packetRegionBytes } from './packet/packet.ts'
 export { SysError } from './sys/errno.ts'
 export {
   hasNetAdmin,
@@ -32,7 +38,7 @@ export {
   persistentTaps,
   tunProblem,
 } from './sys/probe.ts'
-export { closeTap, type TapHandle, wakeTap } from './tap/handle.ts'
+export type { TapHandle } from './tap/handle.ts'
 export { openTap } from './tap/open.ts'
 export type { TapOptions } from './tap/options.ts'
 export { TapDevice, tapRegionBytes } from './tap/tap.ts'

@@ -4,7 +4,7 @@ import { spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { readFileSync, writeFileSync } from 'node:fs'
 import { afterEach, test } from 'node:test'
-import { closeTap, openTap, SysError, type TapHandle, type TapOptions } from '../src/index.ts'
+import { closeHandle, openTap, SysError, type TapHandle, type TapOptions } from '../src/index.ts'
 import { addAddress, listAddresses, listRoutes, setLink } from '../src/sys/links.ts'
 import { parsePrefix, prefixText } from '../src/sys/prefix.ts'
 import { ipv6Problem, persistentTaps } from '../src/sys/probe.ts'
@@ -40,7 +40,7 @@ function addressesOf(name: string): string[] {
     .map(a => prefixText(a.prefix))
 }
 afterEach(() => {
-  for (const handle of handles.splice(0)) closeTap(handle)
+  for (const handle of handles.splice(0)) closeHandle(handle)
   for (const name of ['tt0', 'tt1']) if (findLink(name) !== undefined) deleteLink(name)
 })
 
@@ -102,17 +102,17 @@ test(
     assert.equal(handle.persistent, false)
     assert.notDeepEqual(handle.mac, link.mac, 'the two ends have two addresses')
     assert.deepEqual(structuredClone(handle), handle)
-    closeTap(handle)
+    closeHandle(handle)
     assert.equal(findLink('tt0'), undefined)
-    closeTap(handle)
-    assert.deepEqual([handle.fd, handle.wakeFd, handle.lockFd], [-1, -1, -1])
+    closeHandle(handle)
+    assert.deepEqual([handle.owned, handle.wakeFd], [[], -1])
   },
 )
 
 test('the hardware address is local, unicast, and a function of the seed', needsTap, () => {
   const macs = [1, 1, 2, undefined, undefined].map(macSeed => {
     const handle = open({ macSeed })
-    closeTap(handle)
+    closeHandle(handle)
     assert.equal(handle.mac[0], 0x02)
     return handle.mac.join(':')
   })
@@ -128,7 +128,7 @@ test(
       const first = open({ multiQueue, hostAddresses: ['10.77.0.1/24'] })
       assert.match(refusal({ multiQueue }), /^tap tt0: .*\(EBUSY\): another running program has it/)
       assert.ok(findLink('tt0')?.up)
-      closeTap(first)
+      closeHandle(first)
     }
   },
 )
@@ -185,7 +185,7 @@ test('a persistent TAP that is ready is used without any right, and stays', need
       assert.deepEqual([handle.persistent, handle.mtu], [true, 1300])
       assert.equal(findLink('tt0')?.carrier, true)
       assert.match(refusal({}), /^tap tt0: .*\(EBUSY\)/)
-      closeTap(handle)
+      closeHandle(handle)
     })
     const [{ addresses, ...facts }, ...others] = persistentTaps()
     assert.deepEqual(others, [])
@@ -203,17 +203,18 @@ test(
       makePersistentTap('tt0', 0, multiQueue)
       const first = open({})
       // As a program that does not know our lock would hold it.
-      closeTap({ ...first, fd: -1, wakeFd: -1 })
-      first.lockFd = -1
+      const [lockFd, ...rest] = first.owned
+      closeHandle({ ...first, owned: [lockFd] })
+      first.owned = rest
       assert.match(refusal({}), /^tap tt0: .*\(EBUSY\)/)
-      closeTap(first)
+      closeHandle(first)
       // As an opener of ours that has the lock and is not yet attached.
       const second = open({})
-      closeTap({ ...second, lockFd: -1, wakeFd: -1 })
-      second.fd = -1
+      closeHandle({ ...second, owned: [second.fd] })
+      second.owned = second.owned.filter(fd => fd !== second.fd)
       assert.match(refusal({}), /^tap tt0: .*\(EBUSY\)/)
-      closeTap(second)
-      closeTap(open({}))
+      closeHandle(second)
+      closeHandle(open({}))
       deleteLink('tt0')
     }
   },

@@ -5,7 +5,7 @@ import { setTimeout } from 'node:timers/promises'
 import { Worker } from 'node:worker_threads'
 import {
   BATCH_MAX,
-  closeTap,
+  closeHandle,
   OFFLOAD_NONE,
   offload,
   Region,
@@ -14,7 +14,7 @@ import {
   TapDevice,
   type TapHandle,
   tapRegionBytes,
-  wakeTap,
+  wakeDevice,
 } from '../src/index.ts'
 import { libc } from '../src/sys/libc.ts'
 import { koffiProblem } from '../src/sys/probe.ts'
@@ -25,7 +25,7 @@ const needsKoffi = unless(koffiProblem())
 const FRAMES_LEN = 1 << 18
 const handles: TapHandle[] = []
 afterEach(() => {
-  for (const handle of handles.splice(0)) closeTap(handle)
+  for (const handle of handles.splice(0)) closeHandle(handle)
 })
 
 interface Port {
@@ -247,17 +247,17 @@ test(
     sendRaw(far, new Uint8Array(70))
     assert.equal(costOf(-1), 1)
     assert.equal(device.rx(), 1)
-    wakeTap(handle)
-    wakeTap(handle)
+    wakeDevice(handle)
+    wakeDevice(handle)
     assert.equal(costOf(-1), 2, 'the eventfd was emptied')
     assert.equal(costOf(0), 1, 'and stays empty')
 
     const index = new URL('../src/index.js', import.meta.url).href
     const started = new Int32Array(new SharedArrayBuffer(4))
     const worker = new Worker(
-      `import('${index}').then(({ wakeTap }) => {
+      `import('${index}').then(({ wakeDevice }) => {
        const { handle, started } = require('node:worker_threads').workerData
-       setTimeout(() => { Atomics.store(started, 0, 1); wakeTap(handle) }, 20)
+       setTimeout(() => { Atomics.store(started, 0, 1); wakeDevice(handle) }, 20)
      })`,
       { eval: true, workerData: { handle, started } },
     )

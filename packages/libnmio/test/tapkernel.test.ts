@@ -9,7 +9,7 @@ import { createServer, type Socket as TcpSocket } from 'node:net'
 import { afterEach, test } from 'node:test'
 import { setTimeout } from 'node:timers/promises'
 import {
-  closeTap,
+  closeHandle,
   OFFLOAD_NONE,
   offload,
   openTap,
@@ -59,7 +59,7 @@ function bench(offloads: boolean, arpKnown = true): Bench {
     serverAddresses: ['10.77.0.2'],
     offloads,
   })
-  closers.push(() => closeTap(handle))
+  closers.push(() => closeHandle(handle))
   const region = new Region(tapRegionBytes(handle) + (1 << 18))
   const content = new Region(1 << 18)
   const device = new TapDevice(handle, region, content)

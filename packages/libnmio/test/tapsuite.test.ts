@@ -1,7 +1,7 @@
 /** The device contract, run for the TAP over a cable of sockets (no privileges). */
 import {
   BATCH_MAX,
-  closeTap,
+  closeHandle,
   Region,
   TapDevice,
   type TapHandle,
@@ -9,7 +9,7 @@ import {
 } from '../src/index.ts'
 import { libc } from '../src/sys/libc.ts'
 import { koffiProblem } from '../src/sys/probe.ts'
-import { VNET_HDR_LEN } from '../src/tap/vnet.ts'
+import { VNET_HDR_LEN } from '../src/vnet.ts'
 import { cable } from './cable.ts'
 import { deviceSuite, type Pair, type Peer, SUITE_REGION_BYTES } from './device.suite.ts'
 
@@ -47,8 +47,8 @@ function cablePair(offloads: boolean): Pair {
     content,
     close() {
       device.close()
-      closeTap(near)
-      closeTap(far)
+      closeHandle(near)
+      closeHandle(far)
     },
   }
 }

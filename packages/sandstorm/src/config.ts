@@ -38,7 +38,7 @@ export const TAP_PORT = 80
 export const KERNEL_ADDRESS = '127.0.0.1'
 export const KERNEL_PORT = 8080
 
-export type DeviceKind = 'auto' | 'tap' | 'kernel'
+export type DeviceKind = 'auto' | 'tap' | 'packet' | 'xdp' | 'kernel'
 export type Transmit = 'auto' | 'template' | 'gather' | 'copy'
 export type CongestionName = 'cubic' | 'newreno'
 
@@ -51,9 +51,12 @@ export interface OwnAddress {
 export interface ServeConfig {
   /** The folder, as an absolute path. */
   readonly root: string
-  /** `name`: the interface; '' for kernel. auto is tap, or kernel where there can be no TAP. */
+  /** `name`: the interface; '' for kernel. auto is tap, or kernel where there can be no TAP. packet and xdp are on one that is there. */
   readonly device: { readonly kind: DeviceKind; readonly name: string }
-  /** Our own stack: its address and subnet, the host's end of the link ('' for kernel), the port. */
+  /**
+   * Our own stack: its address and subnet (packet, xdp: '' is those of the interface), the host's end of
+   * a TAP (else ''), the port.
+   */
   readonly address: string
   readonly prefixLen: number
   readonly hostAddress: string
@@ -65,7 +68,7 @@ export interface ServeConfig {
   readonly port: number
   /** The kernel's stack, for `kernel` and for what `auto` falls back to. */
   readonly kernel: { readonly address: string; readonly port: number }
-  /** The largest IP packet, bytes. */
+  /** The largest IP packet, bytes; 0: what the interface takes. */
   readonly mtu: number
   readonly memoryBytes: number
   readonly transmit: Transmit
@@ -113,16 +116,17 @@ export function checkConfig(raw: ServeFlags): ServeConfig {
       'Leave it out, or use --device tap',
     )
   }
+  const isOnNic = device.kind === 'packet' || device.kind === 'xdp'
+  if (isOnNic) refuseHostAddress(raw)
   const port = raw.port === undefined ? undefined : checkNumber('--port', raw.port, 1, 65535)
   const addresses = raw.address ?? []
-  const mtu = checkNumber('--mtu', raw.mtu ?? '1500', MTU_MIN, MTU_MAX)
+  const mtuDefault = isOnNic ? 0 : 1500
+  const mtu = raw.mtu === undefined ? mtuDefault : checkNumber('--mtu', raw.mtu, MTU_MIN, MTU_MAX)
   return {
     root: checkFolder('DIR', raw.root),
     device,
-    ...(device.kind === 'kernel'
-      ? { address: '', prefixLen: 0, hostAddress: '', others: [], gateway: '' }
-      : checkNetwork(addresses, raw)),
-    link6: device.kind === 'kernel' ? NO_LINK6 : checkLink6(raw, mtu),
+    ...checkNetwork(device.kind, addresses, raw),
+    link6: device.kind === 'kernel' ? NO_LINK6 : checkLink6(raw, mtu, isOnNic),
     port: port ?? (device.kind === 'kernel' ? KERNEL_PORT : TAP_PORT),
     kernel: { address: checkKernelAddress(addresses[0]), port: port ?? KERNEL_PORT },
     mtu,
@@ -142,24 +146,26 @@ export function checkConfig(raw: ServeFlags): ServeConfig {
 
 const TRANSMITS = ['auto', 'template', 'gather', 'copy'] as const
 const CONGESTIONS = ['cubic', 'newreno'] as const
-const LATER_DEVICES = ['packet', 'xdp', 'memif']
-const DEVICE_FORMS = 'auto, tap, tap:NAME or kernel'
+const LATER_DEVICES = ['memif']
+const DEVICE_FORMS = 'auto, tap, tap:NAME, packet:IF, xdp:IF or kernel'
+const NAMED = ['tap', 'packet', 'xdp'] as const
 
 function checkDevice(text: string): ServeConfig['device'] {
-  const [, kind, , name] = /^([^:]*)(:(.*))?$/.exec(text) ?? []
-  if (LATER_DEVICES.includes(kind ?? '')) throw new NotYetError(`--device ${text}`)
+  const [, word, , name] = /^([^:]*)(:(.*))?$/.exec(text) ?? []
+  if (LATER_DEVICES.includes(word)) throw new NotYetError(`--device ${text}`)
   if (text === 'kernel') return { kind: 'kernel', name: '' }
   if (text === 'auto' || text === 'tap') return { kind: text, name: TAP_NAME }
-  if (kind !== 'tap') throw new ConfigError('--device', text, 'no such device', DEVICE_FORMS)
+  const kind = NAMED.find(known => known === word)
+  if (kind === undefined) throw new ConfigError('--device', text, 'no such device', DEVICE_FORMS)
   // linux/if.h: IFNAMSIZ is 16 with the final NUL; net/core/dev.c: dev_valid_name; % is a pattern.
-  if (!/^[^\s/:%]{1,15}$/.test(name) || Buffer.byteLength(name) > 15 || /^\.\.?$/.test(name))
+  if (!/^[^\s/:%]{1,15}$/.test(name ?? '') || Buffer.byteLength(name) > 15 || /^\.\.?$/.test(name))
     throw new ConfigError(
       '--device',
       text,
       'not an interface name',
-      'tap:NAME with a NAME of 1 to 15 bytes, without spaces, "/", ":" and "%"',
+      `${kind}:NAME with a NAME of 1 to 15 bytes, without spaces, "/", ":" and "%"`,
     )
-  return { kind: 'tap', name }
+  return { kind, name }
 }
 
 /** The kernel's stack makes its own frames: these flags would do nothing there. */
@@ -185,15 +191,20 @@ function stackFlagsOf(raw: ServeFlags): string[] {
 
 type Network = Pick<ServeConfig, 'address' | 'prefixLen' | 'hostAddress' | 'others' | 'gateway'>
 
-/** Our own stack's addresses: the first is on the link with the host, whose own end comes with it. */
-function checkNetwork(texts: readonly string[], raw: ServeFlags): Network {
+const NO_NETWORK: Network = { address: '', prefixLen: 0, hostAddress: '', others: [], gateway: '' }
+
+/** Our own stack's addresses; on a TAP the first is on the link with the host, whose own end comes with it. */
+function checkNetwork(kind: DeviceKind, texts: readonly string[], raw: ServeFlags): Network {
+  if (kind === 'kernel') return NO_NETWORK
+  const isOnNic = kind === 'packet' || kind === 'xdp'
   const [first, ...rest] = texts
-  const ours = checkAddress(first ?? `${TAP_ADDRESS}/${TAP_PREFIX_LEN}`, 31)
+  if (isOnNic && first === undefined) return { ...NO_NETWORK, gateway: checkFreeGateway(raw) }
+  const ours = checkAddress(first ?? `${TAP_ADDRESS}/${TAP_PREFIX_LEN}`, isOnNic ? 32 : 31)
   const others = rest.map(text => checkAddress(text, 32))
   const all = [ours, ...others]
   if (all.length > ADDRESSES_MAX)
     throw new ConfigError('--address', texts.at(-1) ?? '', 'too many', `${ADDRESSES_MAX} at most`)
-  const host = checkHostAddress(raw.hostAddress, ours)
+  const host = isOnNic ? 0 : checkHostAddress(raw.hostAddress, ours)
   for (const { address } of others)
     if (address === host || all.filter(one => one.address === address).length > 1) {
       const why = address === host ? "the host's own address" : 'given twice'
@@ -201,10 +212,24 @@ function checkNetwork(texts: readonly string[], raw: ServeFlags): Network {
     }
   return {
     ...asText(ours),
-    hostAddress: formatIpv4(host),
+    hostAddress: isOnNic ? '' : formatIpv4(host),
     others: others.map(asText),
     gateway: raw.gateway === undefined ? '' : checkGateway(raw.gateway, all),
   }
+}
+
+/** Without an address of our own the routes are the kernel's, and answers go back the way they came. */
+function checkFreeGateway({ gateway }: ServeFlags): string {
+  if (gateway === undefined) return ''
+  const why = 'the interface shares its addresses, and answers go back the way the request came'
+  throw new UserError('--gateway', why, 'Leave it out, or give an --address of our own')
+}
+
+/** On an interface that is there the host's end is somewhere else. */
+function refuseHostAddress(raw: ServeFlags): void {
+  const flag = raw.hostAddress === undefined ? '--host-address6' : '--host-address'
+  if (raw.hostAddress === undefined && raw.hostAddress6 === undefined) return
+  throw new UserError(flag, "is the host's end of a TAP", 'Leave it out, or use --device tap')
 }
 
 const asText = ({ address, prefixLen }: Ipv4Prefix): OwnAddress => ({

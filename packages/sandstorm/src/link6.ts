@@ -4,7 +4,7 @@
  * lengths, so that they can be posted to a worker.
  */
 import { ADDRESSES_MAX } from '@sandstorm/libtcpip'
-import { ConfigError } from './cli/errors.ts'
+import { ConfigError, UserError } from './cli/errors.ts'
 import {
   firstFree,
   formatIpv6,
@@ -49,26 +49,31 @@ export const NO_LINK6: Link6 = { addresses: [], hostAddresses: [], gateway: '', 
  * By default the link that comes with the default IPv4 address has an IPv6 address as well; whoever
  * chooses that address chooses this one too, or does without.
  */
-export function checkLink6(flags: Link6Flags, mtu: number): Link6 {
+export function checkLink6(flags: Link6Flags, mtu: number, isOnNic = false): Link6 {
   const { address6, hostAddress6, gateway6 } = flags
   const isDefault = address6 === undefined && hostAddress6 === undefined && gateway6 === undefined
+  if (isOnNic && address6 === undefined) return checkNoAddress6(flags)
   if (isDefault && (flags.address !== undefined || mtu < IPV6_MTU_MIN)) return NO_LINK6
-  if (mtu < IPV6_MTU_MIN) {
+  if (mtu !== 0 && mtu < IPV6_MTU_MIN) {
     const why = `less than IPv6 needs (${flagOf(flags)})`
     throw new ConfigError('--mtu', String(mtu), why, `at least ${IPV6_MTU_MIN}`)
   }
   const ours = (address6 ?? [`${TAP_ADDRESS6}/${TAP_PREFIX_LEN6}`]).map(checkAddress)
   checkSet(ours, flags.address?.length ?? 1)
-  const hosts =
-    hostAddress6 === undefined
-      ? defaultHosts(ours)
-      : hostAddress6.map(text => checkHostAddress(text, ours))
+  const given = hostAddress6?.map(text => checkHostAddress(text, ours))
+  const hosts = given ?? (isOnNic ? [] : defaultHosts(ours))
   return {
     addresses: ours.map(formatIpv6Prefix),
     hostAddresses: hosts.map(formatIpv6Prefix),
     gateway: gateway6 === undefined ? '' : checkGateway(gateway6, ours),
     isDefault,
   }
+}
+
+/** On an interface that is there: its own addresses, or none of IPv6 beside an --address of ours. */
+function checkNoAddress6({ gateway6 }: Link6Flags): Link6 {
+  if (gateway6 === undefined) return NO_LINK6
+  throw new UserError('--gateway6', 'without an address of ours', 'Give an --address6 as well')
 }
 
 function flagOf({ address6, hostAddress6 }: Link6Flags): string {

@@ -40,6 +40,8 @@ export interface ServerOptions {
   /** The way to clients on none of these subnets, for each version; default: none. */
   gateway?: IpAddress | undefined
   gateway6?: IpAddress | undefined
+  /** The host's kernel has our addresses too, and answers for them (libtcpip: StackOptions). */
+  sharesAddresses?: boolean | undefined
   ndp?: Partial<NdpOptions> | undefined
   /** Hears that somebody else has, or wants, this IPv6 address of ours; maybe often. */
   onConflict?: ((address: IpAddress) => void) | undefined
@@ -86,6 +88,7 @@ export class Server {
       addresses: options.addresses,
       gateway: options.gateway,
       gateway6: options.gateway6,
+      sharesAddresses: options.sharesAddresses,
       app: this.mount,
       congestion: options.cc === 'newreno' ? new NewReno() : new Cubic(),
       tcp: config,
@@ -161,8 +164,11 @@ export function frameShift(mtu: number): number {
   return shift
 }
 
+/** A device's packet memory may end a page before the region does. */
+const SPARE_BYTES = 2 * 4096
+
 function framesFor(device: Device, kind: TransmitKind, shift: number): number {
-  const room = Math.floor((device.region.unreservedBytes - 4096) / (1 << shift))
+  const room = Math.floor((device.region.unreservedBytes - SPARE_BYTES) / (1 << shift))
   assert(room >= FRAMES_MIN, 'the region has room for frames')
   return Math.min(room, kind === 'template' ? TEMPLATE_FRAMES_MAX : TRANSIENT_FRAMES)
 }

@@ -64,7 +64,7 @@ describe('--help', () => {
   test('shows no flag and no command that a later version brings', () => {
     const text = run('--help').stdout + run('serve', '--help').stdout
     assert.doesNotMatch(text, /origin|--config|--admin|--workers|\bload\b/)
-    assert.doesNotMatch(text, /packet:|xdp|memif/)
+    assert.doesNotMatch(text, /memif/)
   })
   test('is what one gets on stderr without any argument, with exit code 2', () => {
     const { stdout, stderr, code } = run()
@@ -101,8 +101,6 @@ describe('what the contract has and this version has not is refused as such', ()
   for (const args of [
     ['load', 'http://127.0.0.1/', '-c', '64'],
     ['load', '--help'],
-    ['serve', '.', '--device', 'packet:eth0'],
-    ['serve', '.', '--device', 'xdp:eth0'],
     ['serve', '.', '--device', 'memif:/run/x.sock'],
     ['serve', '.', '--origin', 'http://127.0.0.1:3000'],
     ['serve', '.', '--config', 'x.json'],

@@ -151,6 +151,35 @@ describe('kernel', () => {
     })
 })
 
+describe('an interface that is there', () => {
+  for (const kind of ['packet', 'xdp'] as const) {
+    const device = `${kind}:web0`
+    test(`${kind}: addresses and MTU are the interface's, unless told otherwise`, () => {
+      const shared = check({ device })
+      assert.deepEqual(shared.device, { kind, name: 'web0' })
+      assert.deepEqual(
+        [shared.address, shared.hostAddress, shared.mtu, shared.port],
+        ['', '', 0, 80],
+      )
+      assert.deepEqual(shared.link6.addresses, [])
+      const address6 = ['fd99::7/64']
+      const own = check({ device, address: ['10.99.0.7/24'], address6, gateway6: 'fd99::1' })
+      assert.deepEqual([own.address, own.prefixLen, own.hostAddress], ['10.99.0.7', 24, ''])
+      const { addresses, hostAddresses, gateway } = own.link6
+      assert.deepEqual([addresses, hostAddresses, gateway], [['fd99::7/64'], [], 'fd99::1'])
+    })
+    test(`${kind}: what only a TAP has, or only an address of our own, is refused`, () => {
+      const useless: Partial<ServeFlags>[] = [
+        { hostAddress: '10.99.0.3' },
+        { hostAddress6: ['fd99::3'] },
+        { gateway: '10.99.0.1' },
+        { gateway6: 'fd99::1' },
+      ]
+      for (const flags of useless) assert.throws(() => check({ device, ...flags }), UserError)
+    })
+  }
+})
+
 describe('IPv6', () => {
   const link6 = (flags: Omit<ServeFlags, 'root'>): string[][] => {
     const { addresses, hostAddresses } = check(flags).link6
@@ -246,6 +275,10 @@ const BAD: [flags: Omit<ServeFlags, 'root'>, flag: string, value: string][] = [
   [{ device: 'tap:äöüäöüäö' }, '--device', 'tap:äöüäöüäö'],
   [{ device: 'tap:a/b' }, '--device', 'tap:a/b'],
   [{ device: 'tap:sand%d' }, '--device', 'tap:sand%d'],
+  [{ device: 'packet' }, '--device', 'packet'],
+  [{ device: 'packet:' }, '--device', 'packet:'],
+  [{ device: 'xdp:a/b' }, '--device', 'xdp:a/b'],
+  [{ device: 'packet:web0', address: ['10.99.0.7/33'] }, '--address', '10.99.0.7/33'],
   [{ device: 'kernel:x' }, '--device', 'kernel:x'],
   [{ device: 'auto:x' }, '--device', 'auto:x'],
   [{ address: ['10.77.0.256/24'] }, '--address', '10.77.0.256/24'],
@@ -319,12 +352,7 @@ describe('a refusal names the flag, the value and what was expected', () => {
 })
 
 describe('what a later version brings is refused as such', () => {
-  const later: Omit<ServeFlags, 'root'>[] = [
-    { device: 'packet:eth0' },
-    { device: 'xdp:eth0' },
-    { device: 'memif:/run/x' },
-    { workers: '2' },
-  ]
+  const later: Omit<ServeFlags, 'root'>[] = [{ device: 'memif:/run/x' }, { workers: '2' }]
   for (const flags of later)
     test(JSON.stringify(flags), () => assert.throws(() => check(flags), NotYetError))
 })

@@ -8,7 +8,7 @@ import { readFileSync } from 'node:fs'
 import { createServer, type Server, type Socket } from 'node:net'
 import { setTimeout as sleep } from 'node:timers/promises'
 import {
-  closeTap,
+  closeHandle,
   FramePool,
   NO_FRAME,
   openTap,
@@ -184,7 +184,7 @@ export class LinuxTarget implements Target {
     for (const server of this.#servers) server.close()
     for (const socket of this.#sockets) socket.destroy()
     this.#device.close()
-    closeTap(this.#handle)
+    closeHandle(this.#handle)
   }
 }
 

@@ -8,7 +8,7 @@
 import { once } from 'node:events'
 import { isMainThread, Worker, workerData } from 'node:worker_threads'
 import {
-  closeTap,
+  closeHandle,
   FramePool,
   NO_FRAME,
   OFFLOAD_NONE,
@@ -63,7 +63,7 @@ async function main({ names, ...link }: LinkJob): Promise<void> {
   for (const { shared } of directions) Atomics.store(new Int32Array(shared), STOP, 1)
   await Promise.all(threads.map(thread => once(thread, 'exit')))
   process.stdout.write(`${JSON.stringify(directions.map(statsOf))}\n`)
-  for (const handle of [a, b]) closeTap(handle)
+  for (const handle of [a, b]) closeHandle(handle)
 }
 
 function statsOf({ shared }: Direction): DirectionStats {

@@ -107,6 +107,10 @@ export class Server {
   get stderr(): string {
     return this.#stderr()
   }
+  /** Once it has ended by itself. */
+  get exitCode(): number | null {
+    return this.#child.exitCode
+  }
   get isRunning(): boolean {
     return this.#child.exitCode === null && this.#child.signalCode === null
   }

@@ -84,6 +84,8 @@ export interface Link {
   readonly mtu: number
   readonly txQueueLen: number
   readonly mac: Uint8Array
+  /** linux/if_arp.h: ARPHRD_ETHER (1) has Ethernet's frames and addresses. */
+  readonly type: number
   readonly up: boolean
   /** Somebody holds the other end of the cable. */
   readonly carrier: boolean
@@ -131,6 +133,7 @@ function linkOf(message: Message): Link {
     mtu: u32Of(attrs.get(IFLA_MTU), 0),
     txQueueLen: u32Of(attrs.get(IFLA_TXQLEN), 0),
     mac: attrs.get(IFLA_ADDRESS) ?? new Uint8Array(6),
+    type: view.getUint16(2, true),
     up: (flags & IFF_UP) !== 0,
     carrier: (flags & IFF_LOWER_UP) !== 0,
     tun: kind === 'tun' && data !== undefined ? tunInfo(data) : undefined,

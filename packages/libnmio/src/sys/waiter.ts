@@ -1,17 +1,19 @@
 /**
- * ppoll(2) over a device's descriptor and the eventfd by which others call for its thread. Its
- * pollfds, timespec and counter lie in the region, so that a wait makes no garbage.
+ * ppoll(2) over a device's descriptor, the eventfd by which others call for its thread, and where the
+ * device's own does not tell when its interface goes, one that does. The pollfds, timespec and counter
+ * lie in the region, so that a wait makes no garbage.
  */
 import type { DeviceStats } from '../device.ts'
 import type { Region } from '../region.ts'
 import { boxed, check, type Libc, libc, O_CLOEXEC, O_NONBLOCK, POLLIN } from './libc.ts'
 
-/** poll.h: struct pollfd { int fd; short events; short revents }; ours are [device, eventfd]. */
+/** poll.h: struct pollfd { int fd; short events; short revents }; ours are [device, eventfd, watch]. */
 const POLLFD_LEN = 8
 const EVENTS = 4
 const REVENTS = 6
+const WATCH = 2 * POLLFD_LEN
 /** Behind the pollfds a timespec { s64 s; s64 ns }, and an eventfd's u64. */
-const TIMESPEC = 2 * POLLFD_LEN
+const TIMESPEC = 3 * POLLFD_LEN
 const COUNT = TIMESPEC + 16
 /** Bytes of its region that a Waiter reserves, alignment included. */
 export const WAITER_BYTES: number = COUNT + 8 + 64
@@ -39,7 +41,8 @@ export class Waiter {
   /** Addresses of the pollfds, the timespec and the counter, boxed. */
   readonly #address: number[]
 
-  constructor(region: Region, fd: number, wakeFd: number, stats: DeviceStats) {
+  /** `watchFd`: -1: none. */
+  constructor(region: Region, fd: number, wakeFd: number, stats: DeviceStats, watchFd = -1) {
     const c = libc()
     this.#libc = c
     this.#wakeFd = wakeFd
@@ -50,16 +53,18 @@ export class Waiter {
     this.#view.setInt32(this.#at, fd, true)
     this.#view.setInt32(this.#at + POLLFD_LEN, wakeFd, true)
     this.#view.setInt16(this.#at + POLLFD_LEN + EVENTS, POLLIN, true)
+    this.#view.setInt32(this.#at + WATCH, watchFd, true) // for POLLERR, which nobody needs to ask for
   }
 
   /** poll(2) leaves out negative descriptors; a dead one would report its error without end. */
   forget(): void {
     this.#view.setInt32(this.#at, -1, true)
+    this.#view.setInt32(this.#at + WATCH, -1, true)
   }
 
   /**
    * Sleeps until the device has one of `events` (poll.h), somebody calls, or `timeoutUs` is over
-   * (-1: no limit). Returns what the device has.
+   * (-1: no limit). Returns what the device has, with POLLERR if its watch has.
    */
   wait(events: number, timeoutUs: number): number {
     const view = this.#view
@@ -72,11 +77,11 @@ export class Waiter {
     this.#stats.waits++
     this.#stats.syscalls++
     const timeout = timeoutUs < 0 ? 0 : this.#address[TIMESPEC / 8]
-    if (this.#libc.ppoll(this.#address[0], 2, timeout, 0) <= 0) return 0
+    if (this.#libc.ppoll(this.#address[0], 3, timeout, 0) <= 0) return 0
     if (view.getUint16(at + POLLFD_LEN + REVENTS, true) !== 0) {
       this.#stats.syscalls++
       this.#libc.read(this.#wakeFd, this.#address[COUNT / 8], 8)
     }
-    return view.getUint16(at + REVENTS, true)
+    return view.getUint16(at + REVENTS, true) | view.getUint16(at + WATCH + REVENTS, true)
   }
 }

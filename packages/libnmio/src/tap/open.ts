@@ -7,6 +7,7 @@
  * Read first: Documentation/networking/tuntap.rst, drivers/net/tun.c (tun_set_iff).
  */
 import { userInfo } from 'node:os'
+import { opening } from '../handle.ts'
 import { EBUSY, EEXIST, EINVAL, ENODEV, EPERM, SysError } from '../sys/errno.ts'
 import {
   addAddress,
@@ -19,9 +20,9 @@ import {
 import { isIpv6Prefix, isSameAddress, type Prefix, prefixText } from '../sys/prefix.ts'
 import * as tun from '../sys/tun.ts'
 import { openWakeFd } from '../sys/waiter.ts'
-import { busy, closeTap, lockName, type TapHandle } from './handle.ts'
+import { VNET_HDR_LEN } from '../vnet.ts'
+import { busy, lockName, type TapHandle } from './handle.ts'
 import { checkAddresses, planTap, type TapOptions, type TapPlan } from './options.ts'
-import { VNET_HDR_LEN } from './vnet.ts'
 
 const MTU_DEFAULT = 1500
 /** Frames that the kernel keeps for us; its own 500 drops the bursts of a few dozen connections. */
@@ -30,27 +31,23 @@ const TX_QUEUE_LEN = 4096
 /** Opens what `options` describes. Throws SysError, whose hint says what to do. */
 export function openTap(options: TapOptions): TapHandle {
   const plan = planTap(options)
-  const handle = { fd: -1, wakeFd: -1, lockFd: -1 } as TapHandle
-  try {
-    handle.lockFd = lockName(plan.name)
+  const { name, mac, offloads } = plan
+  return opening<TapHandle>(own => {
+    own(lockName(name))
     const links = listLinks()
-    const link = links.find(link => link.name === plan.name)
+    const link = links.find(link => link.name === name)
     if (link !== undefined) checkAttach(plan, link)
     checkAddresses(plan, links)
-    handle.fd = tun.openDriver()
-    if (link === undefined) create(handle.fd, plan)
-    else attach(handle.fd, plan, link)
-    tun.setVnetHeader(handle.fd, VNET_HDR_LEN)
+    const fd = own(tun.openDriver())
+    if (link === undefined) create(fd, plan)
+    else attach(fd, plan, link)
+    tun.setVnetHeader(fd, VNET_HDR_LEN)
     const features = tun.TUN_F_CSUM | tun.TUN_F_TSO4 | tun.TUN_F_TSO6 | tun.TUN_F_TSO_ECN
-    tun.setOffload(handle.fd, plan.offloads ? features : 0)
+    tun.setOffload(fd, offloads ? features : 0)
     const mtu = configure(plan, link)
-    handle.wakeFd = openWakeFd()
-    const { name, mac, offloads } = plan
-    return Object.assign(handle, { name, mac, offloads, mtu, persistent: link !== undefined })
-  } catch (error) {
-    closeTap(handle)
-    throw error
-  }
+    const wakeFd = own(openWakeFd())
+    return { kind: 'tap', name, mac, offloads, mtu, fd, wakeFd, persistent: link !== undefined }
+  })
 }
 
 const queueFlag = (multiQueue: boolean): number => (multiQueue ? tun.IFF_MULTI_QUEUE : 0)

@@ -6,36 +6,28 @@
  * Invariants: a packet costs no garbage (constant addresses, iovecs written in place); the kernel is
  * never given an address outside the regions; a device that is gone throws nothing and says so in
  * `down`. The device uses the descriptors of its handle and never closes them: whoever called
- * `openTap` calls `closeTap`.
+ * `openTap` calls `closeHandle`.
  */
-import { assert } from '../assert.ts'
 import {
   BATCH_MAX,
   type Capabilities,
   type Device,
   type DeviceStats,
   newDeviceStats,
-  OFFLOAD_NONE,
 } from '../device.ts'
 import type { Region } from '../region.ts'
+import { SEND_QUEUE_BYTES, SendQueue, TX_MASK, TX_SLOTS } from '../sendQueue.ts'
 import { EAGAIN, EBADFD, ENODEV, errnoName } from '../sys/errno.ts'
 import { boxed, type Libc, libc, POLLERR, POLLIN, POLLOUT } from '../sys/libc.ts'
 import { WAITER_BYTES, Waiter } from '../sys/waiter.ts'
+import { rxFlags, VNET_HDR_LEN } from '../vnet.ts'
 import type { TapHandle } from './handle.ts'
-import { rxFlags, VNET_HDR_LEN, writeVnetHdr } from './vnet.ts'
 
 const ETHERNET_LEN = 14
 /** IEEE 802.1Q: a frame may be four bytes longer than it says on the tin. */
 const VLAN_LEN = 4
 /** An IP packet's length is 16 bits (RFC 791 §3.1): this frame's packet keeps 14 bytes below it. */
 const GSO_MAX_BYTES = 65535
-
-/** Frames that `push`/`gather` take between two flushes; a power of two. */
-const TX_SLOTS = 256
-const TX_MASK = TX_SLOTS - 1
-/** sys/uio.h: struct iovec { void *base; size_t len }; two to a slot. */
-const IOVEC_LEN = 16
-const SLOT_LEN = 2 * IOVEC_LEN
 
 /**
  * Received frames lie in cells, one behind the other; a large one runs over the cells that follow.
@@ -55,7 +47,7 @@ const cellsPerFrame = (handle: TapHandle): number => Math.ceil(readLen(handle) /
 /** Bytes of its region that a TapDevice reserves; add what the frame pools take. */
 export function tapRegionBytes(handle: TapHandle): number {
   const rx = (BATCH_MAX - 1 + cellsPerFrame(handle)) * CELL_LEN
-  return rx + TX_SLOTS * SLOT_LEN + WAITER_BYTES + 2 * 64
+  return rx + 64 + SEND_QUEUE_BYTES + WAITER_BYTES
 }
 
 export class TapDevice implements Device {
@@ -74,9 +66,6 @@ export class TapDevice implements Device {
   readonly #libc: Libc
   readonly #fd: number
   readonly #view: DataView
-  readonly #base: number
-  readonly #contentBase: number
-  readonly #contentLen: number
 
   readonly #rxBase: number
   readonly #readLen: number
@@ -86,14 +75,7 @@ export class TapDevice implements Device {
   #rxLimit = 1
   #rxSinceWait = 0
 
-  /** Slots wrap; [head, sent) are flushed and not yet reclaimed, [sent, tail) are queued. */
-  readonly #iovecs: number
-  readonly #iovecAddress: number[]
-  readonly #iovecCount: Uint8Array = new Uint8Array(TX_SLOTS)
-  readonly #frameOff: Int32Array = new Int32Array(TX_SLOTS)
-  #head = 0
-  #sent = 0
-  #tail = 0
+  readonly #queue: SendQueue
   readonly #waiter: Waiter
 
   /**
@@ -115,16 +97,12 @@ export class TapDevice implements Device {
     this.#libc = c
     this.#fd = handle.fd
     this.#view = region.view
-    this.#base = c.addressOf(region.bytes)
-    this.#contentBase = c.addressOf(content.bytes)
-    this.#contentLen = content.byteLength
 
     this.#readLen = readLen(handle)
     this.#cells = BATCH_MAX
     this.#rxBase = region.reserve((BATCH_MAX - 1 + cellsPerFrame(handle)) * CELL_LEN)
-    this.#cellAddress = boxed(this.#base + this.#rxBase, CELL_LEN, this.#cells)
-    this.#iovecs = region.reserve(TX_SLOTS * SLOT_LEN)
-    this.#iovecAddress = boxed(this.#base + this.#iovecs, SLOT_LEN, TX_SLOTS)
+    this.#cellAddress = boxed(c.addressOf(region.bytes) + this.#rxBase, CELL_LEN, this.#cells)
+    this.#queue = new SendQueue(region, content, handle.offloads)
     this.#waiter = new Waiter(region, handle.fd, handle.wakeFd, this.stats)
   }
 
@@ -178,38 +156,15 @@ export class TapDevice implements Device {
 
   /** 0 once the device is down; what is pushed all the same is dropped by the flush, and counted. */
   txSpace(): number {
-    return this.down === '' ? TX_SLOTS - ((this.#tail - this.#head) | 0) : 0
+    return this.down === '' ? this.#queue.space : 0
   }
 
   push(off: number, len: number, request: number): void {
-    this.#queue(off, len, len, request, 1)
+    this.#queue.push(off, len, request)
   }
 
   gather(off: number, len: number, bodyOff: number, bodyLen: number, request: number): void {
-    assert(bodyOff >= 0 && bodyOff + bodyLen <= this.#contentLen, 'the body is in the content')
-    const body = this.#iovecs + (this.#tail & TX_MASK) * SLOT_LEN + IOVEC_LEN
-    this.#setIovec(body, this.#contentBase + bodyOff, bodyLen)
-    this.#queue(off, len, len + bodyLen, request, 2)
-  }
-
-  #queue(off: number, len: number, frameLen: number, request: number, iovecs: number): void {
-    assert(((this.#tail - this.#head) | 0) < TX_SLOTS, 'the ring has space')
-    assert(off >= VNET_HDR_LEN && off + len <= this.region.byteLength, 'the frame is in the region')
-    assert(request === OFFLOAD_NONE || this.caps.txChecksum, 'offloads were asked for at opening')
-    const slot = this.#tail & TX_MASK
-    const at = off - VNET_HDR_LEN
-    writeVnetHdr(this.#view, off, frameLen, request)
-    this.#setIovec(this.#iovecs + slot * SLOT_LEN, this.#base + at, VNET_HDR_LEN + len)
-    this.#iovecCount[slot] = iovecs
-    this.#frameOff[slot] = off
-    this.#tail = (this.#tail + 1) | 0
-  }
-
-  /** Two halves instead of setBigUint64: no BigInt is made. Lengths stay below 2^32. */
-  #setIovec(at: number, address: number, len: number): void {
-    this.#view.setUint32(at, address, true)
-    this.#view.setUint32(at + 4, address / 2 ** 32, true)
-    this.#view.setUint32(at + 8, len, true)
+    this.#queue.gather(off, len, bodyOff, bodyLen, request)
   }
 
   /**
@@ -218,18 +173,20 @@ export class TapDevice implements Device {
    * spares the garbage of a computed address.
    */
   flush(): void {
+    const queue = this.#queue
     const { stats } = this
-    while (this.#sent !== this.#tail) {
+    while (queue.sent !== queue.tail) {
       if (this.down === '') {
-        const slot = this.#sent & TX_MASK
+        const slot = queue.sent & TX_MASK
         stats.syscalls++
-        const len = this.#libc.writev(this.#fd, this.#iovecAddress[slot], this.#iovecCount[slot])
+        const pieces = queue.piecesAddress[slot]
+        const len = this.#libc.writev(this.#fd, pieces, queue.piecesOf(slot))
         if (len >= 0) {
           stats.txFrames++
           stats.txBytes += len - VNET_HDR_LEN
         } else if (!this.#txFailed(this.#libc.errno())) return
       } else stats.txDropped++
-      this.#sent = (this.#sent + 1) | 0
+      queue.sent = (queue.sent + 1) | 0
     }
   }
 
@@ -242,16 +199,11 @@ export class TapDevice implements Device {
   }
 
   reclaim(): number {
-    let count = 0
-    while (this.#head !== this.#sent) {
-      this.doneOff[count++] = this.#frameOff[this.#head & TX_MASK]
-      this.#head = (this.#head + 1) | 0
-    }
-    return count
+    return this.#queue.reclaim(this.doneOff)
   }
 
   wait(timeoutUs: number): void {
-    const queued = this.#sent !== this.#tail
+    const queued = !this.#queue.isEmpty
     this.#rxLimit = Math.min(Math.max(this.#rxSinceWait, 1), BATCH_MAX)
     this.#rxSinceWait = 0
     const events = this.#waiter.wait(queued ? POLLIN | POLLOUT : POLLIN, timeoutUs)
@@ -259,7 +211,7 @@ export class TapDevice implements Device {
     else if (queued && (events & POLLOUT) !== 0) this.flush()
   }
 
-  /** Stops using the descriptors; frames still queued are dropped. `closeTap` is the opener's. */
+  /** Stops using the descriptors; frames still queued are dropped. `closeHandle` is the opener's. */
   close(): void {
     if (this.down === '') this.down = `${this.name} is closed`
     this.flush()

@@ -21,6 +21,7 @@ Examples:
   sandstorm serve . --address 192.168.50.2/24        another subnet; the host gets 192.168.50.1
   sandstorm serve . --gateway 10.77.0.1              also for clients whose packets the host forwards
   sandstorm serve . --address6 2001:db8::2/64        our IPv6 address; the host gets 2001:db8::1
+  sandstorm serve . --device packet:web0             on an interface, at its address; the kernel keeps all else
   sandstorm serve . --trace                          a line for each frame
   sandstorm serve . --pcap out.pcapng                a capture for Wireshark or tshark
   sandstorm serve . --fault drop=0.02,delay=5ms,seed=7`
@@ -105,11 +106,11 @@ function addServe(program: Command, finish: (exitCode: number) => void): void {
     .argument('<DIR>', 'the folder')
     .option(
       '--device <name>',
-      'auto, tap, tap:NAME or kernel (default: auto, which is tap where that is possible)',
+      'auto, tap, tap:NAME, packet:IF, xdp:IF or kernel (default: auto, which is tap where that is possible)',
     )
     .option(
       '--address <ip/len>',
-      'our address, /24 if no length is given; may be repeated (default: 10.77.0.2/24; kernel: 127.0.0.1)',
+      'our address, /24 if no length is given; may be repeated (default: 10.77.0.2/24; packet, xdp: those of the interface; kernel: 127.0.0.1)',
       collect,
     )
     .option(
@@ -119,7 +120,7 @@ function addServe(program: Command, finish: (exitCode: number) => void): void {
     .option('--gateway <ip>', 'the router to clients who are in no subnet of ours (default: none)')
     .option(
       '--address6 <ip/len>',
-      'our IPv6 address, /64 if no length is given; may be repeated (default: fd77::2/64, or none with --address)',
+      "our IPv6 address, /64 if no length is given; may be repeated (default: fd77::2/64; packet, xdp: the interface's; none with --address)",
       collect,
     )
     .option(
@@ -129,7 +130,10 @@ function addServe(program: Command, finish: (exitCode: number) => void): void {
     )
     .option('--gateway6 <ip>', 'where IPv6 packets for others go (default: nowhere)')
     .option('--port <n>', 'TCP port (default: 80; kernel: 8080)')
-    .option('--mtu <bytes>', 'largest IP packet, 576 to 9000 (default: 1500)')
+    .option(
+      '--mtu <bytes>',
+      'largest IP packet, 576 to 9000 (default: 1500; packet, xdp: what the interface takes)',
+    )
     .option('--memory <size>', 'packet and content memory, like 512MiB (default: 1GiB)')
     .option('--replicas <n>', 'copies of each packet made in advance (default: on demand)')
     .option('--transmit <how>', 'template, gather or copy (default: what suits the device)')

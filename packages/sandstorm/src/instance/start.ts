@@ -1,13 +1,13 @@
 /**
- * Chooses what a server runs on: our own stack over a TAP, or, where there can be none and nobody
- * insisted, the kernel's TCP.
+ * Chooses what a server runs on: our own stack over the device that was asked for, by default a TAP,
+ * or, where there can be none and nobody insisted, the kernel's TCP.
  */
 import { koffiProblem, SysError, tunProblem } from '@sandstorm/libnmio'
 import type { ServeConfig } from '../config.ts'
 import { withControlSocket } from '../control/controlSocket.ts'
 import type { Instance, Log } from './instance.ts'
 import { startKernelInstance } from './kernel.ts'
-import { startTapInstance } from './tap.ts'
+import { startOwnStack } from './ownStack.ts'
 
 /** Starts serving; settles when requests are answered. Throws errors that are one clear line. */
 export async function startInstance(config: ServeConfig, log: Log): Promise<Instance> {
@@ -16,11 +16,11 @@ export async function startInstance(config: ServeConfig, log: Log): Promise<Inst
 
 async function choose(config: ServeConfig, log: Log): Promise<Instance> {
   if (config.device.kind === 'kernel') return startKernelInstance(config, log)
-  if (config.device.kind === 'tap') return startTapInstance(config, log)
+  if (config.device.kind !== 'auto') return startOwnStack(config, log)
   const problem = koffiProblem() || tunProblem()
   if (problem !== '') return fallBack(config, log, problem)
   try {
-    return await startTapInstance(config, log)
+    return await startOwnStack(config, log)
   } catch (error) {
     const isMissing = error instanceof SysError && MISSING_RIGHTS.includes(error.code)
     if (!isMissing) throw error

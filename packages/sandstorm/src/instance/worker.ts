@@ -10,10 +10,10 @@ import { parentPort, receiveMessageOnPort, workerData } from 'node:worker_thread
 import {
   type Device,
   FaultDevice,
+  makeDevice,
   PcapDevice,
   parseFault,
   type Region,
-  TapDevice,
   TraceDevice,
 } from '@sandstorm/libnmio'
 import { formatFrame, type IpAddress, ipv4Address, ipv6, ipv6Address } from '@sandstorm/libtcpip'
@@ -34,8 +34,8 @@ const epochSec = (): number => Math.floor(Date.now() / 1000)
 const epochUs = (): number => (performance.timeOrigin + performance.now()) * 1000
 
 /** Captures and traces see what is on the wire; faults happen between it and the stack. */
-function wrap(tap: Device, region: Region, setup: WorkerSetup): Device {
-  let device = tap
+function wrap(inner: Device, region: Region, setup: WorkerSetup): Device {
+  let device = inner
   const content = region
   if (setup.pcap !== '') {
     device = new PcapDevice(device, { path: setup.pcap, clock: epochUs, content })
@@ -52,18 +52,15 @@ function wrap(tap: Device, region: Region, setup: WorkerSetup): Device {
 
 function build(setup: WorkerSetup): Server {
   const content = attachContent(setup.content)
-  const tap = new TapDevice(setup.tap, content.region, content.region)
+  const inner = makeDevice(setup.handle, content.region, content.region)
   return new Server({
-    device: wrap(tap, content.region, setup),
+    device: wrap(inner, content.region, setup),
     content,
-    addresses: [
-      ...setup.addresses.map(({ address, prefixLen }) => ipv4Address(address, prefixLen)),
-      ...setup.addresses6.map(parsePrefix6),
-    ],
+    addresses: setup.addresses.map(parseAddress),
+    sharesAddresses: setup.sharesAddresses,
     gateway: setup.gateway === '' ? undefined : ipv4Address(setup.gateway),
     gateway6: setup.gateway6 === '' ? undefined : ipv6Address(setup.gateway6),
-    // Nobody but the host is on a link that we have just made, and its addresses were looked at.
-    ndp: { dadTransmits: setup.tap.persistent ? 1 : 0 },
+    ndp: { dadTransmits: setup.dadTransmits },
     onConflict: warnOnce(),
     port: setup.port,
     transmit: setup.transmit,
@@ -75,10 +72,11 @@ function build(setup: WorkerSetup): Server {
   })
 }
 
-/** `fd77::2/64` as the stack wants it. */
-function parsePrefix6(text: string): IpAddress {
+/** `10.77.0.2/24` or `fd77::2/64` as the stack wants it. */
+function parseAddress(text: string): IpAddress {
   const [address, prefixLen] = text.split('/')
-  return ipv6Address(address, Number(prefixLen))
+  const parse = address.includes(':') ? ipv6Address : ipv4Address
+  return parse(address, Number(prefixLen))
 }
 
 /** Says of each address at most once that somebody else has it: whoever forges that may do so often. */

@@ -1,6 +1,6 @@
 /** What main thread and packet thread say to each other: plain data and one shared word. */
-import type { TapHandle } from '@sandstorm/libnmio'
-import type { CongestionName, OwnAddress } from '../config.ts'
+import type { DeviceHandle } from '@sandstorm/libnmio'
+import type { CongestionName } from '../config.ts'
 import type { ContentShared } from '../content/table.ts'
 import type { Reply } from '../control/inquiry.ts'
 import type { TransmitKind } from '../server.ts'
@@ -8,13 +8,14 @@ import type { ServerStats } from '../stats.ts'
 
 /** What a packet thread is started with. */
 export interface WorkerSetup {
-  readonly tap: TapHandle
+  readonly handle: DeviceHandle
   readonly content: ContentShared
-  readonly addresses: readonly OwnAddress[]
+  /** Of both versions, with their prefix lengths. */
+  readonly addresses: readonly string[]
+  readonly sharesAddresses: boolean
+  readonly dadTransmits: number
   /** '': none. */
   readonly gateway: string
-  /** Of IPv6: our addresses with their prefix lengths; the gateway, or ''. */
-  readonly addresses6: readonly string[]
   readonly gateway6: string
   readonly port: number
   /** undefined: what suits the device. */

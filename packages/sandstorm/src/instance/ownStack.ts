@@ -1,27 +1,25 @@
 /**
- * An instance on our own stack over a TAP: one region, one device, one packet thread. What is told
+ * An instance on our own stack: one region, one device, one packet thread. What is told
  * to the thread is one int32 and the device's wake-up, and inquiries; what it tells is when it serves,
  * what it was asked, and how it ended. The main thread opens the device and owns its descriptors, so that they are closed whatever
  * becomes of the packet thread.
  */
 import { Worker } from 'node:worker_threads'
 import {
-  closeTap,
+  closeHandle,
+  type DeviceHandle,
+  deviceName,
   faultRegionBytes,
-  ipv6Problem,
-  openTap,
-  persistentTaps,
-  type TapHandle,
-  wakeTap,
+  wakeDevice,
 } from '@sandstorm/libnmio'
 import type { ServeConfig } from '../config.ts'
 import { loadContent } from '../content/load.ts'
 import type { ContentShared } from '../content/table.ts'
 import type { Inquiry, Reply } from '../control/inquiry.ts'
 import { type Ask, Inspector } from '../control/inspector.ts'
-import { type Link6, NO_LINK6 } from '../link6.ts'
 import { StartError } from '../startError.ts'
 import type { Instance, Log } from './instance.ts'
+import { type Opened, openDevice } from './openDevice.ts'
 import { ASKED, DRAIN, STOP, type WorkerMessage, type WorkerSetup } from './workerSetup.ts'
 
 /** What the stack wants of the region at least: rings, request buffers, frames. */
@@ -34,57 +32,36 @@ interface Ending {
   readonly message: string
 }
 
-/** Opens the TAP, loads the content and starts the thread. Throws errors that are one clear line. */
-export async function startTapInstance(config: ServeConfig, log: Log): Promise<Instance> {
-  const link6 = usableLink6(config, log)
+/** Opens the device, loads the content and starts the thread. Throws errors that are one clear line. */
+export async function startOwnStack(config: ServeConfig, log: Log): Promise<Instance> {
   // The device first: loading takes time, and a second start should fail at once.
-  const tap = openTap({
-    name: config.device.name,
-    mtu: config.mtu,
-    hostAddresses: [`${config.hostAddress}/${config.prefixLen}`, ...link6.hostAddresses],
-    serverAddresses: [`${config.address}/${config.prefixLen}`, ...link6.addresses],
-    offloads: config.fault === '',
-  })
+  const opened = openDevice(config, log)
+  const { handle } = opened
   try {
     const content = await loadContent(config.root, {
       memoryBytes: config.memoryBytes,
-      stackBytes: STACK_BYTES + (config.fault === '' ? 0 : faultRegionBytes(tap.mtu)),
+      stackBytes: STACK_BYTES + (config.fault === '' ? 0 : faultRegionBytes(handle.mtu)),
       onWarning: line => log.warn(line),
     })
-    return await startWorker({ ...config, link6 }, tap, content, log)
+    return await startWorker(config, opened, content, log)
   } catch (error) {
-    closeTap(tap)
+    closeHandle(handle)
     throw error
   }
 }
 
-/**
- * What of the IPv6 link can be had: nothing on a host without IPv6. Of an interface that somebody
- * else made the host's end is changed only if we are asked to.
- */
-function usableLink6(config: ServeConfig, log: Log): Link6 {
-  const { link6, device } = config
-  if (link6.addresses.length === 0) return link6
-  const problem = ipv6Problem(device.name)
-  if (problem !== '') {
-    log.warn(`serving over IPv4 alone: ${problem}`)
-    return NO_LINK6
-  }
-  const isForeign = link6.isDefault && persistentTaps().some(({ name }) => name === device.name)
-  return isForeign ? { ...link6, hostAddresses: [] } : link6
-}
-
 async function startWorker(
   config: ServeConfig,
-  tap: TapHandle,
+  opened: Opened,
   content: ContentShared,
   log: Log,
 ): Promise<Instance> {
+  const { handle } = opened
   const control = new Int32Array(new SharedArrayBuffer(4))
   const worker = new Worker(new URL('./worker.js', import.meta.url), {
-    workerData: makeSetup(config, tap, content, control.buffer as SharedArrayBuffer),
+    workerData: makeSetup(config, opened, content, control.buffer as SharedArrayBuffer),
   })
-  const done = watch(worker, tap, log)
+  const done = watch(worker, handle, log)
   await Promise.race([
     ready(worker),
     done.then(({ code, message }) =>
@@ -93,7 +70,7 @@ async function startWorker(
   ])
   const tell = (bit: number): void => {
     Atomics.or(control, 0, bit)
-    if (tap.wakeFd >= 0) wakeTap(tap)
+    wakeDevice(handle)
   }
   const stop = async (): Promise<void> => {
     tell(DRAIN)
@@ -102,8 +79,9 @@ async function startWorker(
     clearTimeout(timer)
   }
   const inspector = new Inspector(makeAsk(worker, done, () => tell(ASKED)))
-  const url = `http://${config.address}:${config.port}/`
-  return { url, device: `tap:${tap.name}`, stop, done, inspector }
+  const [first] = opened.addresses[0].split('/')
+  const url = `http://${first.includes(':') ? `[${first}]` : first}:${config.port}/`
+  return { url, device: deviceName(handle), stop, done, inspector }
 }
 
 /** Asks the packet thread; the Inspector sees to it that one inquiry at a time is under way. */
@@ -130,22 +108,21 @@ function makeAsk(worker: Worker, done: Promise<Ending>, wake: () => void): Ask {
 
 function makeSetup(
   config: ServeConfig,
-  tap: TapHandle,
+  { handle, addresses, sharesAddresses, dadTransmits }: Opened,
   content: ContentShared,
   control: SharedArrayBuffer,
 ): WorkerSetup {
-  const { address, prefixLen, others, gateway, link6 } = config
-  const { port, replicas, cc, pacing, pcap, trace, fault } = config
-  const transmit = config.transmit === 'auto' ? undefined : config.transmit
+  const { gateway, port, replicas, cc, pacing, pcap, trace, fault } = config
   return {
-    tap,
+    handle,
     content,
-    addresses: [{ address, prefixLen }, ...others],
+    addresses,
+    sharesAddresses,
+    dadTransmits,
     gateway,
-    addresses6: link6.addresses,
-    gateway6: link6.gateway,
+    gateway6: config.link6.gateway,
     port,
-    transmit,
+    transmit: config.transmit === 'auto' ? undefined : config.transmit,
     replicas,
     cc,
     pacing,
@@ -164,7 +141,7 @@ const ready = (worker: Worker): Promise<void> =>
   })
 
 /** Settles when the thread is gone and the device is closed. */
-function watch(worker: Worker, tap: TapHandle, log: Log): Promise<Ending> {
+function watch(worker: Worker, handle: DeviceHandle, log: Log): Promise<Ending> {
   let ending: Ending = { code: 1, message: 'the packet thread ended unexpectedly' }
   worker.on('message', (message: WorkerMessage) => {
     if (message.kind === 'warning') log.warn(message.line)
@@ -181,7 +158,7 @@ function watch(worker: Worker, tap: TapHandle, log: Log): Promise<Ending> {
   })
   return new Promise(resolve => {
     worker.on('exit', () => {
-      closeTap(tap)
+      closeHandle(handle)
       resolve(ending)
     })
   })

@@ -13,7 +13,7 @@ import {
   offloadL4Off,
   RX_CSUM_GOOD,
   RX_CSUM_PARTIAL,
-} from '../device.ts'
+} from './device.ts'
 
 /** Bytes of the header. */
 export const VNET_HDR_LEN = 10

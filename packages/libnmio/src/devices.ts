@@ -1,0 +1,25 @@
+/** Every kind of device by its handle: what opens on the main thread is made on the packet thread. */
+import type { Device } from './device.ts'
+import type { PacketHandle } from './packet/handle.ts'
+import { PacketDevice } from './packet/packet.ts'
+import type { Region } from './region.ts'
+import type { TapHandle } from './tap/handle.ts'
+import { TapDevice } from './tap/tap.ts'
+
+export type DeviceHandle = TapHandle | PacketHandle
+
+/**
+ * The device of a handle, on the thread that will use it, in what is left of `region`; where it can
+ * gather, that sends from `content`. Throws SysError.
+ */
+export function makeDevice(handle: DeviceHandle, region: Region, content: Region): Device {
+  switch (handle.kind) {
+    case 'tap':
+      return new TapDevice(handle, region, content)
+    case 'packet':
+      return new PacketDevice(handle, region, content)
+  }
+}
+
+/** What people call it: `tap:sand0`. */
+export const deviceName = ({ kind, name }: DeviceHandle): string => `${kind}:${name}`

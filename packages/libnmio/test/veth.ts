@@ -1,0 +1,53 @@
+/**
+ * A cable of the kernel's for the tests: a veth pair in this process's own namespace, and a plain
+ * packet socket at its far end, which shares no code with the devices.
+ */
+import { execFileSync } from 'node:child_process'
+import { BATCH_MAX } from '../src/index.ts'
+import { libc } from '../src/sys/libc.ts'
+import { bindPacketSocket, openPacketSocket } from '../src/sys/packet.ts'
+import { ETHERTYPE_TEST, type Peer } from './device.suite.ts'
+import { findLink } from './taps.ts'
+
+export const ip = (...args: string[]): string => execFileSync('ip', args, { encoding: 'utf8' })
+
+/** `near` and `far`, up, without addresses of their own making. */
+export function makeVeth(near: string, far: string, mtu = 1500): void {
+  ip('link', 'add', near, 'mtu', `${mtu}`, 'type', 'veth', 'peer', 'name', far, 'mtu', `${mtu}`)
+  for (const name of [near, far]) {
+    ip('link', 'set', name, 'addrgenmode', 'none')
+    ip('link', 'set', name, 'up')
+  }
+}
+
+/** Both ends go. */
+export const removeVeth = (near: string): string => ip('link', 'delete', near)
+
+/** SOL_SOCKET, SO_RCVBUFFORCE: room for a whole test's frames. */
+const SO_RCVBUFFORCE = 33
+const ROOM = new Uint8Array(Int32Array.of(16 << 20).buffer)
+
+/** The far end as plain system calls; it sees frames of ETHERTYPE_TEST alone. */
+export function socketPeer(name: string): Peer & { close(): void } {
+  const c = libc()
+  const fd = openPacketSocket()
+  c.setsockopt(fd, 1, SO_RCVBUFFORCE, ROOM, 4)
+  bindPacketSocket(fd, findLink(name)?.index ?? 0)
+  const bytes = new Uint8Array(70000)
+  let batch: Uint8Array[] = []
+  return {
+    send: frame => c.send(fd, frame, frame.length, 0) === frame.length,
+    receive() {
+      batch = []
+      while (batch.length < BATCH_MAX) {
+        const len = c.recv(fd, bytes, bytes.length, 0)
+        if (len < 0) break
+        if (((bytes[12] << 8) | bytes[13]) !== ETHERTYPE_TEST) continue
+        batch.push(bytes.slice(0, len))
+      }
+      return batch.length
+    },
+    frame: i => batch[i],
+    close: () => c.close(fd),
+  }
+}
