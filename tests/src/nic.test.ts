@@ -23,7 +23,7 @@ const timeout = 120_000
 /** A kernel's service, as ssh would be: says hello to whoever connects, at this port. */
 const HELLO = `require('node:net').createServer(s => s.end('hello')).listen(Number(process.argv[1]), '::')`
 
-for (const kind of ['packet'] as const) {
+for (const kind of ['packet', 'xdp'] as const) {
   describe(`over ${kind}`, { ...needs('root', 'ip', 'curl', 'ping', 'wrk'), timeout }, () => {
     const device = ['--device', `${kind}:${IF}`]
     let near: Namespace

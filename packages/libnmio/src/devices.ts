@@ -5,8 +5,10 @@ import { PacketDevice } from './packet/packet.ts'
 import type { Region } from './region.ts'
 import type { TapHandle } from './tap/handle.ts'
 import { TapDevice } from './tap/tap.ts'
+import type { XdpHandle } from './xdp/handle.ts'
+import { XdpDevice } from './xdp/xdp.ts'
 
-export type DeviceHandle = TapHandle | PacketHandle
+export type DeviceHandle = TapHandle | PacketHandle | XdpHandle
 
 /**
  * The device of a handle, on the thread that will use it, in what is left of `region`; where it can
@@ -18,6 +20,8 @@ export function makeDevice(handle: DeviceHandle, region: Region, content: Region
       return new TapDevice(handle, region, content)
     case 'packet':
       return new PacketDevice(handle, region, content)
+    case 'xdp':
+      return new XdpDevice(handle, region)
   }
 }
 

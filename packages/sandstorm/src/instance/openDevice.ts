@@ -7,6 +7,7 @@ import {
   ipv6Problem,
   openPacket,
   openTap,
+  openXdp,
   persistentTaps,
 } from '@sandstorm/libnmio'
 import type { ServeConfig } from '../config.ts'
@@ -32,7 +33,8 @@ export function openDevice(config: ServeConfig, log: Log): Opened {
 /** On an interface that is there already. */
 function openNic(config: ServeConfig): Opened {
   const own = [...ownAddresses(config), ...config.link6.addresses]
-  const handle = openPacket({
+  const open = config.device.kind === 'xdp' ? openXdp : openPacket
+  const handle = open({
     interfaceName: config.device.name,
     addresses: own,
     port: config.port,

@@ -1,0 +1,168 @@
+/**
+ * AF_XDP sockets (linux/if_xdp.h, Documentation/networking/af_xdp.rst): memory that is shared with a
+ * NIC's driver (UMEM), in chunks of one frame, and four rings that say whose a chunk is. Set-up only;
+ * the rings' use is xdp/ring.ts's.
+ */
+import { EPERM, SysError } from './errno.ts'
+import { check, cString, libc, O_CLOEXEC } from './libc.ts'
+import { IFNAMSIZ } from './tun.ts'
+
+const AF_XDP = 44
+const AF_INET = 2
+const SOCK_RAW = 3
+const SOCK_DGRAM = 2
+
+const SOL_XDP = 283
+const XDP_MMAP_OFFSETS = 1
+const XDP_RX_RING = 2
+const XDP_TX_RING = 3
+const XDP_UMEM_REG = 4
+const XDP_UMEM_FILL_RING = 5
+const XDP_UMEM_COMPLETION_RING = 6
+const XDP_STATISTICS = 7
+const XDP_OPTIONS = 8
+const XDP_MAX_TX_BUDGET = 9 // Linux 6.17
+const XDP_OPTIONS_ZEROCOPY = 1
+const XDP_USE_NEED_WAKEUP = 8
+
+/** What the kernel keeps free in front of a received frame in its chunk (XDP_PACKET_HEADROOM). */
+export const XDP_HEADROOM = 256
+/** linux/if_xdp.h: a flag of a ring: the kernel waits for a system call. */
+export const XDP_RING_NEED_WAKEUP = 1
+
+const int = (value: number): Uint8Array => new Uint8Array(Int32Array.of(value).buffer)
+
+const RIGHT = `run with sudo, or give this Node the rights: sudo setcap cap_net_raw,cap_net_admin,cap_bpf,cap_ipc_lock+ep ${process.execPath}`
+
+/** A socket without memory, rings or interface. */
+export function openXskSocket(): number {
+  const c = libc()
+  const fd = c.socket(AF_XDP, SOCK_RAW | O_CLOEXEC, 0)
+  if (fd >= 0) return fd
+  const errno = c.errno()
+  const hint = errno === EPERM ? RIGHT : 'this kernel has no AF_XDP; use --device packet'
+  throw new SysError('socket(AF_XDP)', errno, hint)
+}
+
+/** `len` bytes at `address`, whole pages, are the socket's packet memory, in chunks of a power of two. */
+export function registerUmem(fd: number, address: number, len: number, chunkBytes: number): void {
+  // struct xdp_umem_reg { u64 addr, len; u32 chunk_size, headroom, flags, tx_metadata_len }
+  const request = new Uint8Array(32)
+  const view = new DataView(request.buffer)
+  view.setBigUint64(0, BigInt(address), true)
+  view.setBigUint64(8, BigInt(len), true)
+  view.setUint32(16, chunkBytes, true)
+  const hint =
+    'more memory may be locked with: ulimit -l unlimited (or CAP_IPC_LOCK); or give less with --memory'
+  check(libc().setsockopt(fd, SOL_XDP, XDP_UMEM_REG, request, request.length), 'XDP_UMEM_REG', hint)
+}
+
+/** Entries of each ring; powers of two. */
+export interface XskRings {
+  readonly fill: number
+  readonly rx: number
+  readonly tx: number
+  readonly completion: number
+}
+
+/** Makes the rings; what one send call may process is the send ring's size where the kernel lets us say. */
+export function createRings(fd: number, rings: XskRings): void {
+  const set = (name: number, entries: number, what: string): void => {
+    check(libc().setsockopt(fd, SOL_XDP, name, int(entries), 4), what)
+  }
+  set(XDP_UMEM_FILL_RING, rings.fill, 'XDP_UMEM_FILL_RING')
+  set(XDP_UMEM_COMPLETION_RING, rings.completion, 'XDP_UMEM_COMPLETION_RING')
+  set(XDP_RX_RING, rings.rx, 'XDP_RX_RING')
+  set(XDP_TX_RING, rings.tx, 'XDP_TX_RING')
+  libc().setsockopt(fd, SOL_XDP, XDP_MAX_TX_BUDGET, int(rings.tx), 4)
+}
+
+/** Where the words of a ring lie in its mapping, and what mmap(2) is told to map it. */
+export interface RingPlace {
+  readonly producer: number
+  readonly consumer: number
+  readonly flags: number
+  readonly entries: number
+  readonly mapOff: number
+}
+export type RingPlaces = Record<keyof XskRings, RingPlace>
+
+/** linux/if_xdp.h: XDP_PGOFF_RX_RING and its like. */
+const MAP_OFF: Record<keyof XskRings, number> = {
+  rx: 0,
+  tx: 0x80000000,
+  fill: 0x100000000,
+  completion: 0x180000000,
+}
+
+/** Reads where everything is. */
+export function ringPlaces(fd: number): RingPlaces {
+  // struct xdp_mmap_offsets: of rx, tx, fill, completion { u64 producer, consumer, desc, flags }
+  const offsets = new Uint8Array(128)
+  const { length } = offsets
+  check(libc().getsockopt(fd, SOL_XDP, XDP_MMAP_OFFSETS, offsets, int(length)), 'XDP_MMAP_OFFSETS')
+  const view = new DataView(offsets.buffer)
+  const place = (i: number, mapOff: number): RingPlace => ({
+    producer: view.getUint32(i * 32, true),
+    consumer: view.getUint32(i * 32 + 8, true),
+    entries: view.getUint32(i * 32 + 16, true),
+    flags: view.getUint32(i * 32 + 24, true),
+    mapOff,
+  })
+  return {
+    rx: place(0, MAP_OFF.rx),
+    tx: place(1, MAP_OFF.tx),
+    fill: place(2, MAP_OFF.fill),
+    completion: place(3, MAP_OFF.completion),
+  }
+}
+
+/** From now on the socket has the queue, without copies if the driver can, else with one. */
+export function bindXsk(fd: number, ifindex: number, queue: number): void {
+  // struct sockaddr_xdp { u16 family, flags; u32 ifindex, queue_id, shared_umem_fd }
+  const address = new Uint8Array(16)
+  const view = new DataView(address.buffer)
+  view.setUint16(0, AF_XDP, true)
+  view.setUint16(2, XDP_USE_NEED_WAKEUP, true)
+  view.setUint32(4, ifindex, true)
+  view.setUint32(8, queue, true)
+  const hint = 'another program may have this queue'
+  check(libc().bind(fd, address, address.length), 'bind(AF_XDP)', hint)
+}
+
+/** Does the driver send and receive in our memory itself? */
+export function isZeroCopy(fd: number): boolean {
+  const options = int(0)
+  libc().getsockopt(fd, SOL_XDP, XDP_OPTIONS, options, int(4))
+  return (options[0] & XDP_OPTIONS_ZEROCOPY) !== 0
+}
+
+/** Frames that were for this socket and could not be received, since it was made. */
+export function readXskDrops(fd: number): number {
+  // struct xdp_statistics { u64 rx_dropped, rx_invalid_descs, tx_invalid_descs, rx_ring_full, … }
+  const stats = new Uint8Array(48)
+  if (libc().getsockopt(fd, SOL_XDP, XDP_STATISTICS, stats, int(stats.length)) < 0) return 0
+  const view = new DataView(stats.buffer)
+  return view.getUint32(0, true) + view.getUint32(24, true)
+}
+
+/** linux/ethtool.h: ETHTOOL_GCHANNELS; linux/sockios.h: SIOCETHTOOL. */
+const ETHTOOL_GCHANNELS = 0x3c
+const SIOCETHTOOL = 0x8946
+const IFREQ_LEN = 40
+
+/** Receive queues of an interface, and whether they come in pairs with queues to send; 1 where none can be told. */
+export function receiveQueues(name: string): { count: number; isCombined: boolean } {
+  const c = libc()
+  // struct ethtool_channels { u32 cmd, max_rx, max_tx, max_other, max_combined, rx, tx, other, combined }
+  const channels = Uint32Array.of(ETHTOOL_GCHANNELS, 0, 0, 0, 0, 0, 0, 0, 0)
+  const ifreq = new Uint8Array(IFREQ_LEN)
+  ifreq.set(cString(name, IFNAMSIZ))
+  const address = c.addressOf(new Uint8Array(channels.buffer))
+  new DataView(ifreq.buffer).setBigUint64(IFNAMSIZ, BigInt(address), true)
+  const fd = check(c.socket(AF_INET, SOCK_DGRAM | O_CLOEXEC, 0), 'socket')
+  const result = c.ioctl(fd, SIOCETHTOOL, ifreq)
+  c.close(fd)
+  if (result < 0) return { count: 1, isCombined: true }
+  return { count: Math.max(1, channels[5] + channels[8]), isCombined: channels[8] > 0 }
+}

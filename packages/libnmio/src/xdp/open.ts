@@ -1,0 +1,99 @@
+/**
+ * Opens an interface through AF_XDP: a socket, and an XDP program that steers what is ours into it
+ * (bpf/steer.ts), in the driver where it can, else in the kernel's common code. Main thread, set-up
+ * only. The program is attached by a link, and ends with its descriptor, also by kill -9.
+ *
+ * Until the packet thread has put the socket into the map, what is ours is lost, as if nobody were
+ * there yet: clients ask again, and the kernel does not answer for us.
+ */
+import { xdpProgram } from '../bpf/steer.ts'
+import { opening } from '../handle.ts'
+import { claim } from '../nic/claim.ts'
+import { groupMacs } from '../nic/groups.ts'
+import { type NicOptions, type NicPlan, planNic } from '../nic/plan.ts'
+import * as bpf from '../sys/bpf.ts'
+import { EBUSY, EEXIST, EINVAL, SysError } from '../sys/errno.ts'
+import { libc } from '../sys/libc.ts'
+import { bindPacketSocket, joinGroup, openPacketSocket } from '../sys/packet.ts'
+import { prefixText } from '../sys/prefix.ts'
+import { openWakeFd } from '../sys/waiter.ts'
+import { openXskSocket, receiveQueues } from '../sys/xsk.ts'
+import type { XdpHandle } from './handle.ts'
+
+/** A frame lies in one chunk, a page at most, with what the kernel keeps in front and behind it. */
+const MTU_MAX = 3498
+
+/** linux/if_ether.h: for experiments; a socket bound to a protocol that nobody speaks costs nothing. */
+const ETH_P_802_EX1 = 0x88b5
+
+/** Opens what `options` describes. Throws SysError, whose hint says what to do. */
+export function openXdp(options: NicOptions): XdpHandle {
+  const plan = planNic('xdp', options)
+  const { link, isShared, steering } = plan
+  if (options.mtu !== undefined && options.mtu > MTU_MAX) {
+    throw new SysError(`xdp:${link.name}: MTU ${options.mtu}`, EINVAL, `give ${MTU_MAX} at most`)
+  }
+  checkQueues(plan)
+  return opening<XdpHandle>(own => {
+    claim(plan, own)
+    const fd = own(openXskSocket())
+    const watchFd = own(openPacketSocket())
+    bindPacketSocket(watchFd, link.index, ETH_P_802_EX1)
+    for (const group of groupMacs(steering.own)) joinGroup(watchFd, link.index, group)
+    const xskMap = own(bpf.createXskMap(1))
+    const isNative = attach(plan, xskMap, own)
+    return {
+      kind: 'xdp',
+      name: link.name,
+      fd,
+      wakeFd: own(openWakeFd()),
+      watchFd,
+      xskMap,
+      ifindex: link.index,
+      queue: 0,
+      isNative,
+      mtu: Math.min(plan.mtu, MTU_MAX),
+      mac: link.mac,
+      addresses: plan.addresses.map(prefixText),
+      isShared,
+      isVirtual: link.kind !== '',
+    }
+  })
+}
+
+/** A frame in a queue that nobody looks into would be lost. */
+function checkQueues({ link }: NicPlan): void {
+  const { count, isCombined } = receiveQueues(link.name)
+  if (count === 1) return
+  const channels = isCombined ? 'combined 1' : 'rx 1'
+  const hint = `one worker looks into one: sudo ethtool -L ${link.name} ${channels}; or use --device packet:${link.name}`
+  throw new SysError(`xdp:${link.name} has ${count} receive queues`, EINVAL, hint)
+}
+
+/** Attaches our program; true: in the driver. */
+function attach({ link, steering }: NicPlan, map: number, own: (fd: number) => number): boolean {
+  const program = bpf.loadProgram(bpf.PROG_TYPE_XDP, 0, xdpProgram(steering, map))
+  try {
+    for (const mode of [bpf.XDP_FLAGS_DRV_MODE, bpf.XDP_FLAGS_SKB_MODE]) {
+      try {
+        own(bpf.linkProgram(program, link.index, bpf.ATTACH_XDP, mode))
+        return mode === bpf.XDP_FLAGS_DRV_MODE
+      } catch (error) {
+        const errno = error instanceof SysError ? error.errno : 0
+        // In both modes at once there can be no two programs either.
+        if (errno === EBUSY || errno === EEXIST) throw taken(link.name)
+        if (mode === bpf.XDP_FLAGS_SKB_MODE) throw error
+      }
+    }
+    return false
+  } finally {
+    libc().close(program)
+  }
+}
+
+const taken = (name: string): SysError =>
+  new SysError(
+    `xdp:${name}`,
+    EBUSY,
+    `another program is attached to it (ip link show ${name}); stop that, or use --device packet:${name}`,
+  )

@@ -1,0 +1,301 @@
+/**
+ * The AF_XDP device: frames are sent from where they lie and received where the driver puts them
+ * (paper §2: zero-copy for all data), a descriptor each; on drivers that cannot, the kernel makes one
+ * copy. Packet memory (UMEM) is all of the region from the receive chunks on: what is reserved in it
+ * after the device, frame pools above all, can be sent.
+ *
+ *   fill: chunks for frames to come →  rx: frames that came
+ *   tx: frames to send              →  completion: frames that were sent
+ *
+ * Invariants: as tap.ts. A chunk is in one ring, or in the batch, or its owner's. Frames are reported
+ * sent in the order of push, whatever the driver's.
+ */
+import { assert } from '../assert.ts'
+import { isChecksumPartial } from '../checksum.ts'
+import {
+  BATCH_MAX,
+  type Capabilities,
+  type Device,
+  type DeviceStats,
+  newDeviceStats,
+  OFFLOAD_NONE,
+  RX_CSUM_PARTIAL,
+} from '../device.ts'
+import type { Region } from '../region.ts'
+import { updateMap } from '../sys/bpf.ts'
+import { ENODEV, ENXIO, errnoName } from '../sys/errno.ts'
+import { type Libc, libc, POLLERR, POLLIN } from '../sys/libc.ts'
+import { locate, pagesOf, reservePages } from '../sys/mapping.ts'
+import { interfaceExists, setBuffers, takeSocketError } from '../sys/packet.ts'
+import { WAITER_BYTES, Waiter } from '../sys/waiter.ts'
+import * as xsk from '../sys/xsk.ts'
+import type { XdpHandle } from './handle.ts'
+import { Ring, ringBytes } from './ring.ts'
+
+const ETHERNET_LEN = 14
+/** A burst of so many frames finds room. */
+const RX_CHUNKS = 4096
+/** Frames on their way out; a power of two. */
+const TX_SLOTS = 1024
+const TX_MASK = TX_SLOTS - 1
+const RINGS: xsk.XskRings = { fill: RX_CHUNKS, rx: RX_CHUNKS, tx: TX_SLOTS, completion: TX_SLOTS }
+/** linux/if_xdp.h: struct xdp_desc { u64 addr; u32 len, options }; fill and completion hold u64 addresses. */
+const DESC_LEN = 16
+const ADDRESS_LEN = 8
+/** Frames begin at least so far apart: which slot one is in is noted by this. */
+const FRAME_SHIFT = 11
+/** What a copying kernel may have of ours under way. */
+const SEND_BUFFER_BYTES = 8 << 20
+/** With frames that the kernel does not take (the interface is down, its queue full) we ask again after this. */
+const RETRY_US = 1000
+/** socket.h */
+const MSG_DONTWAIT = 0x40
+
+/** A chunk holds a frame of the MTU, and what the kernel keeps in front. */
+const chunkBytes = ({ mtu }: XdpHandle): number =>
+  mtu + ETHERNET_LEN + xsk.XDP_HEADROOM <= 2048 ? 2048 : 4096
+
+/** Bytes of its region that an XdpDevice reserves; add what the frame pools take. */
+export function xdpRegionBytes(handle: XdpHandle): number {
+  const rings = 2 * ringBytes(RX_CHUNKS, DESC_LEN) + 2 * ringBytes(TX_SLOTS, DESC_LEN)
+  return rings + WAITER_BYTES + RX_CHUNKS * chunkBytes(handle) + 2 * pagesOf(1)
+}
+
+const CAPABILITIES: Capabilities = {
+  txChecksum: false,
+  gsoMaxBytes: 0,
+  gather: false,
+  zeroCopy: true,
+}
+
+export class XdpDevice implements Device {
+  readonly name: string
+  readonly region: Region
+  readonly mtu: number
+  readonly mac: Uint8Array
+  readonly caps: Capabilities = CAPABILITIES
+  /** The driver reads and writes packet memory itself; else the kernel copies once. */
+  readonly isZeroCopy: boolean
+  readonly stats: DeviceStats = newDeviceStats()
+  down = ''
+  readonly rxOff: Int32Array = new Int32Array(BATCH_MAX)
+  readonly rxLen: Int32Array = new Int32Array(BATCH_MAX)
+  readonly rxFlags: Int32Array = new Int32Array(BATCH_MAX)
+  readonly doneOff: Int32Array = new Int32Array(TX_SLOTS)
+
+  readonly #libc: Libc
+  readonly #fd: number
+  readonly #watchFd: number
+  readonly #ifindex: number
+  readonly #fill: Ring
+  readonly #rx: Ring
+  readonly #tx: Ring
+  readonly #completion: Ring
+  readonly #waiter: Waiter
+  readonly #words: Int32Array
+  /** Byte offset of UMEM in the region, and its end. */
+  readonly #umem: number
+  readonly #umemEnd: number
+  readonly #chunkMask: number
+  /** Frames of the last batch, whose chunks go back with the next. */
+  #batch = 0
+
+  /** Frames under way, in the order of push: [head, tail), and of each whether it was sent. */
+  readonly #frameOff: Int32Array = new Int32Array(TX_SLOTS)
+  readonly #isDone: Uint8Array = new Uint8Array(TX_SLOTS)
+  readonly #slotOf: Int32Array
+  #head = 0
+  #tail = 0
+  readonly #isVirtual: boolean
+  #isClosed = false
+
+  /**
+   * The device of an open socket, on the thread that will use it. Takes xdpRegionBytes(handle) bytes
+   * of `region` and makes packet memory of all that is left behind them; the region must not go before
+   * `close`.
+   */
+  constructor(handle: XdpHandle, region: Region) {
+    const { fd } = handle
+    this.name = `xdp:${handle.name}`
+    this.region = region
+    this.mtu = handle.mtu
+    this.mac = handle.mac
+    this.#libc = libc()
+    this.#fd = fd
+    this.#watchFd = handle.watchFd
+    this.#ifindex = handle.ifindex
+    xsk.createRings(fd, RINGS)
+    setBuffers(fd, SEND_BUFFER_BYTES, SEND_BUFFER_BYTES)
+    const places = xsk.ringPlaces(fd)
+    this.#fill = new Ring(region, fd, places.fill, RINGS.fill, ADDRESS_LEN)
+    this.#rx = new Ring(region, fd, places.rx, RINGS.rx, DESC_LEN)
+    this.#tx = new Ring(region, fd, places.tx, RINGS.tx, DESC_LEN)
+    this.#completion = new Ring(region, fd, places.completion, RINGS.completion, ADDRESS_LEN)
+    this.#words = this.#rx.words
+    this.#waiter = new Waiter(region, fd, handle.wakeFd, this.stats, handle.watchFd)
+    const chunk = chunkBytes(handle)
+    this.#chunkMask = -chunk
+    this.#umem = reservePages(region, RX_CHUNKS * chunk)
+    const page = pagesOf(1)
+    const umemLen = Math.floor((region.byteLength - this.#umem) / page) * page
+    this.#umemEnd = this.#umem + umemLen
+    this.#slotOf = new Int32Array(umemLen >> FRAME_SHIFT)
+    for (let i = 0; i < RX_CHUNKS; i++) this.#offerChunk(i * chunk)
+    this.#fill.publishProduced()
+    this.#isVirtual = handle.isVirtual
+    xsk.registerUmem(fd, locate(region) + this.#umem, umemLen, chunk)
+    xsk.bindXsk(fd, handle.ifindex, handle.queue)
+    this.isZeroCopy = xsk.isZeroCopy(fd)
+    updateMap(handle.xskMap, handle.queue, fd)
+  }
+
+  #offerChunk(address: number): void {
+    const fill = this.#fill
+    this.#words[fill.entry(fill.at)] = address // the upper half is always 0
+    fill.at = (fill.at + 1) | 0
+  }
+
+  /** No system call, but for drivers that want to be told of new chunks. */
+  rx(): number {
+    this.#giveBack()
+    if (this.down !== '') return 0
+    const rx = this.#rx
+    const { stats } = this
+    const words = this.#words
+    const ready = (rx.produced - rx.at) | 0
+    const count = ready < BATCH_MAX ? ready : BATCH_MAX
+    for (let i = 0; i < count; i++) {
+      const entry = rx.entry(rx.at + i)
+      const off = this.#umem + words[entry]
+      const len = words[entry + 2]
+      this.rxOff[i] = off
+      this.rxLen[i] = len
+      const isPartial = this.#isVirtual && isChecksumPartial(this.region.view, off, len)
+      this.rxFlags[i] = isPartial ? RX_CSUM_PARTIAL : 0
+      stats.rxBytes += len
+    }
+    rx.at = (rx.at + count) | 0
+    if (count > 0) rx.publishConsumed()
+    stats.rxFrames += count
+    this.#batch = count
+    return count
+  }
+
+  /** The chunks of the last batch can be filled again. */
+  #giveBack(): void {
+    if (this.#batch === 0) return
+    for (let i = 0; i < this.#batch; i++) {
+      this.#offerChunk((this.rxOff[i] - this.#umem) & this.#chunkMask)
+    }
+    this.#batch = 0
+    if (this.#isClosed) return
+    this.#fill.publishProduced()
+    if ((this.#fill.flags & xsk.XDP_RING_NEED_WAKEUP) === 0) return
+    this.stats.syscalls++
+    this.#libc.recvfrom(this.#fd, 0, 0, MSG_DONTWAIT, 0, 0)
+  }
+
+  /** 0 once the device is down. */
+  txSpace(): number {
+    return this.down === '' ? TX_SLOTS - ((this.#tail - this.#head) | 0) : 0
+  }
+
+  push(off: number, len: number, request: number): void {
+    assert(request === OFFLOAD_NONE, 'the NIC is sent finished frames')
+    assert(((this.#tail - this.#head) | 0) < TX_SLOTS, 'the ring has space')
+    assert(off >= this.#umem && off + len <= this.#umemEnd, 'the frame is in packet memory')
+    const tx = this.#tx
+    const slot = this.#tail & TX_MASK
+    const address = off - this.#umem
+    this.#frameOff[slot] = off
+    this.#isDone[slot] = 0
+    this.#slotOf[address >> FRAME_SHIFT] = slot
+    this.#tail = (this.#tail + 1) | 0
+    if (this.down !== '') return
+    const entry = tx.entry(tx.at)
+    this.#words[entry] = address
+    this.#words[entry + 2] = len
+    this.#words[entry + 3] = 0
+    tx.at = (tx.at + 1) | 0
+    this.stats.txBytes += len
+  }
+
+  gather(): void {
+    assert(false, 'a frame is sent from where it lies, in one piece')
+  }
+
+  /** Shows the kernel what was pushed, and calls it as long as it takes any. */
+  flush(): void {
+    if (this.down !== '') return
+    const tx = this.#tx
+    tx.publishProduced()
+    let left = (tx.at - tx.consumed) | 0
+    while (left > 0 && (tx.flags & xsk.XDP_RING_NEED_WAKEUP) !== 0) {
+      this.stats.syscalls++
+      const result = this.#libc.sendto(this.#fd, 0, 0, MSG_DONTWAIT, 0, 0)
+      if (result < 0 && this.#libc.errno() === ENXIO) this.#onError()
+      const now = (tx.at - tx.consumed) | 0
+      if (now === left) return
+      left = now
+    }
+  }
+
+  reclaim(): number {
+    if (this.down === '') this.#takeCompletions()
+    else this.#giveUp()
+    let count = 0
+    while (this.#head !== this.#tail && this.#isDone[this.#head & TX_MASK] !== 0) {
+      this.doneOff[count++] = this.#frameOff[this.#head & TX_MASK]
+      this.#head = (this.#head + 1) | 0
+    }
+    return count
+  }
+
+  #takeCompletions(): void {
+    const { stats } = this
+    const completion = this.#completion
+    const count = (completion.produced - completion.at) | 0
+    if (count === 0) return
+    for (let i = 0; i < count; i++) {
+      const address = this.#words[completion.entry(completion.at + i)]
+      this.#isDone[this.#slotOf[address >> FRAME_SHIFT]] = 1
+    }
+    completion.at = (completion.at + count) | 0
+    completion.publishConsumed()
+    stats.txFrames += count
+  }
+
+  /** Nobody will send them any more. */
+  #giveUp(): void {
+    for (let i = this.#head; i !== this.#tail; i = (i + 1) | 0) {
+      const slot = i & TX_MASK
+      if (this.#isDone[slot] === 0) this.stats.txDropped++
+      this.#isDone[slot] = 1
+    }
+  }
+
+  wait(timeoutUs: number): void {
+    const isStuck = this.down === '' && this.#tx.consumed !== this.#tx.at
+    const isLong = timeoutUs < 0 || timeoutUs > RETRY_US
+    const events = this.#waiter.wait(POLLIN, isStuck && isLong ? RETRY_US : timeoutUs)
+    if ((events & POLLERR) !== 0) this.#onError()
+    if (isStuck) this.flush()
+  }
+
+  /** The interface went down, and will come up again, or is no more. */
+  #onError(): void {
+    const errno = takeSocketError(this.#watchFd)
+    if (interfaceExists(this.#watchFd, this.#ifindex)) return
+    this.down = `${this.name} was removed (${errnoName(errno || ENODEV)})`
+    this.#waiter.forget()
+  }
+
+  /** Stops using the socket, and gives the region its pages back. `closeHandle` is the opener's. */
+  close(): void {
+    if (this.down === '') this.down = `${this.name} is closed`
+    if (this.#isClosed) return
+    this.#isClosed = true
+    this.stats.rxDropped += xsk.readXskDrops(this.#fd)
+    for (const ring of [this.#fill, this.#rx, this.#tx, this.#completion]) ring.unmap()
+  }
+}
