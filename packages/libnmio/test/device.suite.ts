@@ -32,6 +32,8 @@ export interface Pair {
   readonly peer: Peer
   /** The content region, for a device with caps.gather. */
   readonly content?: Region
+  /** The interface that it is on, if it is on one. */
+  readonly link?: { set(isUp: boolean): void; remove(): void }
   /** Closes and removes everything, the device too if that is still open. */
   close(): void
 }
@@ -308,6 +310,49 @@ const CASES: Record<string, Case> = {
     assert.equal(sender.frames.inFlightCount, 0)
   },
 
+  'an interface that goes down and comes back costs frames, but no order and no buffer': (
+    pair,
+    sender,
+  ) => {
+    const { device, peer, link } = pair
+    sendAndCheck(pair, sender, 50, () => 90)
+    link?.set(false)
+    for (let seq = 0; seq < 30; seq++) sender.push(900 + seq, 90)
+    for (let turn = 0; turn < 5; turn++) {
+      device.flush()
+      device.wait(1000)
+      assert.equal(device.rx(), 0)
+      sender.reclaim()
+    }
+    assert.equal(device.down, '')
+    link?.set(true)
+    // What waited in between may come or be lost.
+    drain(pair, sender)
+    while (peer.receive() > 0) sender.reclaim()
+    sendAndCheck(pair, sender, 200, () => 90)
+    drain(pair, sender)
+    assert.deepEqual(sender.done, sender.pushed)
+    assert.ok(peer.send(testFrame(7, 100)))
+    until(device, 1, () => device.rx())
+  },
+
+  'an interface that is removed ends the device with a reason, and every frame comes back': (
+    { device, link },
+    sender,
+  ) => {
+    for (let seq = 0; seq < 20; seq++) sender.push(seq, 90)
+    device.flush()
+    link?.remove()
+    until(device, 1, () => (device.down === '' ? device.rx() * 0 : 1))
+    assert.match(device.down, new RegExp(`^${device.name} was removed \\(E[A-Z]+\\)$`))
+    assert.equal(device.txSpace(), 0)
+    assert.equal(device.rx(), 0)
+    device.flush()
+    sender.reclaim()
+    assert.deepEqual(sender.done, sender.pushed)
+    device.wait(0)
+  },
+
   'gather sends header and body as one frame': ({ device, peer, content }, sender) => {
     assert.ok(content !== undefined, 'a device that gathers comes with its content region')
     const whole = testFrame(5, 1000)
@@ -342,6 +387,7 @@ export function deviceSuite(name: string, makePair: () => Pair, skip = ''): void
         try {
           // What a device does not offer, its contract does not hold.
           if (title.startsWith('gather') && !pair.device.caps.gather) return
+          if (title.startsWith('an interface') && pair.link === undefined) return
           run(pair, new Sender(pair.device))
         } finally {
           pair.close()

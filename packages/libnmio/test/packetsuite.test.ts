@@ -7,7 +7,7 @@ import { libc } from '../src/sys/libc.ts'
 import { attachFilter } from '../src/sys/packet.ts'
 import { deviceSuite, ETHERTYPE_TEST, type Pair, SUITE_REGION_BYTES } from './device.suite.ts'
 import { nicProblem, ownNamespace, unless } from './privileges.ts'
-import { makeVeth, removeVeth, socketPeer } from './veth.ts'
+import { linkOf, makeVeth, removeVeth, socketPeer } from './veth.ts'
 
 const { skip } = unless(nicProblem())
 
@@ -39,6 +39,7 @@ function vethPair(mtu: number, offloads: boolean): Pair {
   return {
     device,
     peer,
+    link: linkOf('near'),
     content,
     close() {
       device.close()

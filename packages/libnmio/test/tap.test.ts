@@ -1,7 +1,6 @@
 /** TapDevice over a cable of sockets: ownership, batches, bytes, counters; no privileges. */
 import assert from 'node:assert/strict'
 import { afterEach, test } from 'node:test'
-import { setTimeout } from 'node:timers/promises'
 import { Worker } from 'node:worker_threads'
 import {
   BATCH_MAX,
@@ -19,6 +18,7 @@ import {
 import { libc } from '../src/sys/libc.ts'
 import { koffiProblem } from '../src/sys/probe.ts'
 import { cable } from './cable.ts'
+import { assertNoGarbage } from './garbage.ts'
 import { unless } from './privileges.ts'
 
 const needsKoffi = unless(koffiProblem())
@@ -351,16 +351,5 @@ test('a packet costs no garbage, sent, gathered or received', needsKoffi, async 
     }
     return seen
   }
-  // Code that is not compiled yet makes boxes of its own, and other files' tests may delay the
-  // compiler: so there are many short runs, and the quiet ones count. One boxed number of 16 bytes
-  // for each frame would be 320 KB in every run; a run with a collection in it tells nothing.
-  const grown: number[] = []
-  for (let run = 0; run < 40; run++) {
-    const before = process.memoryUsage().heapUsed
-    assert.equal(move(1250), 20_000)
-    grown.push(process.memoryUsage().heapUsed - before)
-    await setTimeout(1)
-  }
-  const quiet = grown.filter(bytes => bytes >= 0 && bytes < 32768)
-  assert.ok(quiet.length >= 5, `heap growth of each run: ${grown.join(' ')}`)
+  await assertNoGarbage(() => assert.equal(move(1250), 20_000))
 })

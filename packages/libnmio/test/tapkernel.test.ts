@@ -273,7 +273,7 @@ test('an interface that is deleted under us sets `down`, and nothing throws', ne
     if (first === 'wait') b.device.wait(-1)
     send(b, new Uint8Array(60))
     assert.equal(b.device.rx(), 0)
-    assert.match(b.device.down, /^tap:tt0 was deleted \((EBADFD|ENODEV)\)$/)
+    assert.match(b.device.down, /^tap:tt0 was removed \((EBADFD|ENODEV)\)$/)
     assert.equal(b.device.stats.txDropped, 1)
     b.device.wait(1000) // returns by its time and does not spin on the dead descriptor
     assert.equal(b.device.rx(), 0)

@@ -6,7 +6,7 @@ import { execFileSync } from 'node:child_process'
 import { BATCH_MAX } from '../src/index.ts'
 import { libc } from '../src/sys/libc.ts'
 import { bindPacketSocket, openPacketSocket } from '../src/sys/packet.ts'
-import { ETHERTYPE_TEST, type Peer } from './device.suite.ts'
+import { ETHERTYPE_TEST, type Pair, type Peer } from './device.suite.ts'
 import { findLink } from './taps.ts'
 
 export const ip = (...args: string[]): string => execFileSync('ip', args, { encoding: 'utf8' })
@@ -20,8 +20,16 @@ export function makeVeth(near: string, far: string, mtu = 1500): void {
   }
 }
 
-/** Both ends go. */
-export const removeVeth = (near: string): string => ip('link', 'delete', near)
+/** An interface as the suite handles it. */
+export const linkOf = (name: string): NonNullable<Pair['link']> => ({
+  set: isUp => ip('link', 'set', name, isUp ? 'up' : 'down'),
+  remove: () => ip('link', 'delete', name),
+})
+
+/** Both ends go, if a test has left them. */
+export function removeVeth(near: string): void {
+  if (findLink(near) !== undefined) ip('link', 'delete', near)
+}
 
 /** SOL_SOCKET, SO_RCVBUFFORCE: room for a whole test's frames. */
 const SO_RCVBUFFORCE = 33

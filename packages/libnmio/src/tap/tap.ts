@@ -148,9 +148,9 @@ export class TapDevice implements Device {
     else this.stats.rxDropped++
   }
 
-  /** The interface was deleted: nothing will be received or sent on this descriptor again. */
+  /** The interface was removed: nothing will be received or sent on this descriptor again. */
   #gone(errno: number): void {
-    this.down = `${this.name} was deleted (${errnoName(errno)})`
+    this.down = `${this.name} was removed (${errnoName(errno)})`
     this.#waiter.forget()
   }
 

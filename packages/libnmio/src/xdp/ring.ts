@@ -3,9 +3,13 @@
  * (af_xdp.rst). The store that publishes an index is atomic, and so is the load that reads the other
  * side's: what was written to entries comes before, what is read from them after.
  */
+import { assert } from '../assert.ts'
 import type { Region } from '../region.ts'
 import { mapOver, pagesOf, reservePages, unmapOver } from '../sys/mapping.ts'
 import type { RingPlace } from '../sys/xsk.ts'
+
+/** Indices and flags, a cache line each, lie in front of the entries. */
+const HEAD_LEN_MAX = 1024
 
 export class Ring {
   /** Words of the region: the ring's, and everything else's. */
@@ -24,6 +28,7 @@ export class Ring {
 
   /** Maps a ring of `size` entries of `entryBytes` over pages that it reserves in the region. */
   constructor(region: Region, fd: number, place: RingPlace, size: number, entryBytes: number) {
+    assert(place.entries <= HEAD_LEN_MAX, "a ring's head is what it was")
     this.#region = region
     this.#len = place.entries + size * entryBytes
     this.#base = reservePages(region, this.#len)
@@ -68,6 +73,6 @@ export class Ring {
   }
 }
 
-/** Bytes of its region that a ring takes, alignment included. */
+/** Whole pages of its region that a ring takes. */
 export const ringBytes = (size: number, entryBytes: number): number =>
-  pagesOf(4096 + size * entryBytes) + pagesOf(1)
+  pagesOf(HEAD_LEN_MAX + size * entryBytes)

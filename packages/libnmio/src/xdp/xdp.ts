@@ -57,8 +57,9 @@ const chunkBytes = ({ mtu }: XdpHandle): number =>
 
 /** Bytes of its region that an XdpDevice reserves; add what the frame pools take. */
 export function xdpRegionBytes(handle: XdpHandle): number {
-  const rings = 2 * ringBytes(RX_CHUNKS, DESC_LEN) + 2 * ringBytes(TX_SLOTS, DESC_LEN)
-  return rings + WAITER_BYTES + RX_CHUNKS * chunkBytes(handle) + 2 * pagesOf(1)
+  const received = ringBytes(RX_CHUNKS, ADDRESS_LEN) + ringBytes(RX_CHUNKS, DESC_LEN)
+  const sent = ringBytes(TX_SLOTS, DESC_LEN) + ringBytes(TX_SLOTS, ADDRESS_LEN)
+  return received + sent + WAITER_BYTES + RX_CHUNKS * chunkBytes(handle) + 2 * pagesOf(1)
 }
 
 const CAPABILITIES: Capabilities = {
