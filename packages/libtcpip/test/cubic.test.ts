@@ -286,6 +286,16 @@ test('Reno’s growth, too, ends at the largest window', () => {
   assert.equal(flow.cwnd, CWND_MAX)
 })
 
+test('a window that times out again climbs anew, not back in one step', () => {
+  const flow = afterLoss(100)
+  for (let i = 0; i < 20; i++) flow.round(0.1)
+  const high = flow.cwnd
+  flow.cc.onRto(flow.tcb, 0, 4 * flow.tcb[MSS], false, flow.nowUs | 0)
+  flow.tcb[CWND] = flow.ssthresh
+  flow.ack(flow.cwnd)
+  assert.ok(flow.cwnd < high && flow.cwnd <= flow.ssthresh * 1.5, `${flow.cwnd}, ${high} before`)
+})
+
 test('whatever happens, the window lies between a segment and 2^28, ssthresh above two segments', () => {
   const event = fc.record({
     what: fc.constantFrom('ack', 'ack', 'ack', 'ack', 'loss', 'rto', 'again', 'idle'),

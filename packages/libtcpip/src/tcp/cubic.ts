@@ -79,6 +79,8 @@ export class Cubic implements CongestionControl {
     if (first) {
       setPrior(tcb, c, tcb[c + CWND], FLAT)
       tcb[c + SSTHRESH] = reduced(tcb, c, flightBytes)
+    } else if (tcb[c + SSTHRESH] !== SSTHRESH_NONE) {
+      tcb[c + W_EST] = 0 // what was climbed since the first is lost
     }
     tcb[c + CWND] = tcb[c + MSS]
   }
