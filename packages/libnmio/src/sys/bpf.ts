@@ -3,7 +3,7 @@
  * descriptor: it ends with the process, however that ends, and nothing is left on the interface.
  * Set-up only.
  */
-import { EACCES, EINVAL, EPERM, SysError } from './errno.ts'
+import { EACCES, EAGAIN, EINVAL, EPERM, SysError } from './errno.ts'
 import { libc } from './libc.ts'
 
 /** asm/unistd_64.h on x64, asm-generic/unistd.h elsewhere. */
@@ -49,11 +49,17 @@ class Attributes {
   }
 }
 
+/** The verifier stops with EAGAIN when a signal comes in; kernel/bpf/verifier.c: do_check. */
+const ATTEMPTS = 10
+
 function bpf(what: string, command: number, attributes: Attributes): number {
   const c = libc()
-  const result = c.syscall(SYS_BPF, command, attributes.bytes, ATTR_LEN)
-  if (result >= 0) return result
-  const errno = c.errno()
+  let errno = EAGAIN
+  for (let attempt = 0; errno === EAGAIN && attempt < ATTEMPTS; attempt++) {
+    const result = c.syscall(SYS_BPF, command, attributes.bytes, ATTR_LEN)
+    if (result >= 0) return result
+    errno = c.errno()
+  }
   throw new SysError(what, errno, errno === EPERM ? BPF_RIGHT : '')
 }
 
