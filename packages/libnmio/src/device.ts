@@ -55,6 +55,8 @@ export interface DeviceStats {
   rxFrames: number
   rxBytes: number
   rxDropped: number
+  /** Of those received, frames that another worker got (spread/spread.ts). */
+  rxHandedOver: number
   txFrames: number
   txBytes: number
   /** Frames that the device took and then could not send. */
@@ -67,6 +69,7 @@ export const newDeviceStats = (): DeviceStats => ({
   rxFrames: 0,
   rxBytes: 0,
   rxDropped: 0,
+  rxHandedOver: 0,
   txFrames: 0,
   txBytes: 0,
   txDropped: 0,

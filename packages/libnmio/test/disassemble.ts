@@ -3,7 +3,15 @@
  * the tests hold its bytes against.
  */
 
-const ALU: Record<number, string> = { 0: '+=', 5: '&=', 6: '<<=', 11: '=' }
+const ALU: Record<number, string> = {
+  0: '+=',
+  2: '*=',
+  5: '&=',
+  6: '<<=',
+  7: '>>=',
+  10: '^=',
+  11: '=',
+}
 const JUMP: Record<number, string> = { 1: '==', 2: '>', 5: '!=' }
 const WIDTH: Record<number, string> = { 0: 'u32', 1: 'u16', 2: 'u8', 3: 'u64' }
 
@@ -40,6 +48,9 @@ function decode(
       return opcode === 0x18 && src === 1 ? `${dst} = map ${imm}` : '?'
     case 1: // LDX
       return `${dst} = *(${WIDTH[(opcode >> 3) & 3]}*)(r${src} ${off < 0 ? '-' : '+'} ${Math.abs(off)})`
+    case 4: // ALU
+      if (opcode === 0xdc) return `w${dst.slice(1)} = be${imm} w${dst.slice(1)}`
+      return `w${dst.slice(1)} ${ALU[operation]} ${operand.replace('r', 'w')}`
     case 5: // JMP
       if (opcode === 0x05) return `goto ${i + 1 + off}`
       if (opcode === 0x85) return `call ${imm}`

@@ -7,10 +7,11 @@ import assert from 'node:assert/strict'
 import { before, test } from 'node:test'
 import { dropProgram, filterProgram, type Steering, xdpProgram } from '../src/bpf/steer.ts'
 import * as bpf from '../src/sys/bpf.ts'
-import { check, libc } from '../src/sys/libc.ts'
+import { libc } from '../src/sys/libc.ts'
 import { parsePrefix } from '../src/sys/prefix.ts'
 import { listing } from './disassemble.ts'
 import { nicProblem, ownNamespace, unless } from './privileges.ts'
+import { runProgram } from './runprogram.ts'
 import * as wire from './wire.ts'
 
 const needsBpf = unless(nicProblem())
@@ -126,19 +127,6 @@ const FRAMES: [string, Uint8Array, boolean, boolean][] = [
   ],
 ]
 
-/** linux/bpf.h: BPF_PROG_TEST_RUN { u32 prog_fd, retval, data_size_in, data_size_out; u64 data_in, … }. */
-function run(program: number, frame: Uint8Array): number {
-  const attr = new Uint8Array(128)
-  const view = new DataView(attr.buffer)
-  view.setInt32(0, program, true)
-  view.setUint32(8, frame.length, true)
-  view.setBigUint64(16, BigInt(libc().addressOf(frame)), true)
-  view.setUint32(32, 1, true) // repeat
-  const number = process.arch === 'x64' ? 321 : 280
-  check(libc().syscall(number, 10, attr, attr.length), 'BPF_PROG_TEST_RUN')
-  return view.getInt32(4, true)
-}
-
 test('XDP steers what is ours, and lets everything else pass', needsBpf, () => {
   const map = bpf.createXskMap(1)
   // No socket is in the map, so what is ours is lost: XDP_DROP. XDP_PASS is the kernel's.
@@ -147,7 +135,7 @@ test('XDP steers what is ours, and lets everything else pass', needsBpf, () => {
     [SHARED, 3],
   ] as const) {
     const program = bpf.loadProgram(bpf.PROG_TYPE_XDP, 0, xdpProgram(steering, map))
-    for (const row of FRAMES) assert.equal(run(program, row[1]), row[ours] ? 1 : 2, row[0])
+    for (const row of FRAMES) assert.equal(runProgram(program, row[1]), row[ours] ? 1 : 2, row[0])
     libc().close(program)
   }
   libc().close(map)
@@ -160,7 +148,7 @@ test('TCX takes what is ours from the kernel, and nothing else', needsBpf, () =>
   ] as const) {
     const code = dropProgram(steering)
     const program = bpf.loadProgram(bpf.PROG_TYPE_SCHED_CLS, bpf.ATTACH_TCX_INGRESS, code)
-    for (const row of FRAMES) assert.equal(run(program, row[1]), row[ours] ? 2 : -1, row[0])
+    for (const row of FRAMES) assert.equal(runProgram(program, row[1]), row[ours] ? 2 : -1, row[0])
     libc().close(program)
   }
 })
@@ -173,9 +161,10 @@ test('a frame cut off anywhere is never ours by what lies behind its end', needs
   const port = wire.ETH + wire.IP + 4
   for (let len = wire.ETH; len <= port; len++) {
     const cut = tcp4(CLIENT, US).slice(0, len)
-    assert.equal(run(xdp, cut), len < port ? 2 : 1, `${len} bytes`)
+    assert.equal(runProgram(xdp, cut), len < port ? 2 : 1, `${len} bytes`)
     // The kernel wants a whole IP header of what it runs there.
-    if (len >= wire.ETH + wire.IP) assert.equal(run(tcx, cut), len < port ? -1 : 2, `${len} bytes`)
+    if (len >= wire.ETH + wire.IP)
+      assert.equal(runProgram(tcx, cut), len < port ? -1 : 2, `${len} bytes`)
   }
   for (const fd of [map, xdp, tcx]) libc().close(fd)
 })

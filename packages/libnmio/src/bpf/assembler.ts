@@ -13,6 +13,7 @@ const INSTRUCTION_LEN = 8
 /** RFC 9669 §3: instruction classes, sizes, operations and the source of an operand. */
 const LD_IMM64 = 0x18
 const LDX = 0x61
+const ALU = 0x04
 const ALU64 = 0x07
 const JMP = 0x05
 const JMP32 = 0x06
@@ -20,6 +21,11 @@ const MOV = 0xb0
 const ADD = 0x00
 const AND = 0x50
 const LSH = 0x60
+const RSH = 0x70
+const MUL = 0x20
+const XOR = 0xa0
+/** RFC 9669 §4.2: to the network's order. */
+const TO_BIG_ENDIAN = 0xdc
 const JA = 0x00
 const JEQ = 0x10
 const JGT = 0x20
@@ -79,6 +85,27 @@ export class Assembler {
   shiftLeft(dst: number, bits: number): void {
     this.#emit(ALU64 | LSH, dst, 0, 0, bits)
   }
+  /** The low 32 bits of dst, and no others: ^= src, … */
+  xorRegister(dst: number, src: number): void {
+    this.#emit(ALU | XOR | BY_REGISTER, dst, src, 0, 0)
+  }
+  /** … ^= value, … */
+  xor(dst: number, value: number): void {
+    this.#emit(ALU | XOR, dst, 0, 0, value)
+  }
+  /** … *= value, … */
+  multiply(dst: number, value: number): void {
+    this.#emit(ALU | MUL, dst, 0, 0, value)
+  }
+  /** … >>>= bits, … */
+  shiftRight(dst: number, bits: number): void {
+    this.#emit(ALU | RSH, dst, 0, 0, bits)
+  }
+  /** … their bytes swapped where the machine is little-endian. */
+  bigEndian(dst: number): void {
+    this.#emit(TO_BIG_ENDIAN, dst, 0, 0, 32)
+  }
+
   /** dst = the `size` bytes at address + off, in the machine's order */
   load(size: number, dst: number, address: number, off: number): void {
     this.#emit(LDX | SIZES[size], dst, address, off, 0)

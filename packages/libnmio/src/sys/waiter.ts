@@ -24,12 +24,12 @@ const EFD_FLAGS = O_NONBLOCK | O_CLOEXEC
 /** An eventfd for a device's poll set; the opener of the device closes it. */
 export const openWakeFd = (): number => check(libc().eventfd(0, EFD_FLAGS), 'eventfd')
 
+const ONE = Uint8Array.of(1, 0, 0, 0, 0, 0, 0, 0)
+
 /** Ends the present or next `wait` on this eventfd, from any thread. */
 export function wakeUp(wakeFd: number): void {
-  const one = new Uint8Array(8)
-  one[0] = 1
   // Fails only when the count is full, and then the device is awake anyhow.
-  libc().write(wakeFd, one, one.length)
+  libc().write(wakeFd, ONE, ONE.length)
 }
 
 export class Waiter {
