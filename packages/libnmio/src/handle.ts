@@ -17,7 +17,7 @@ export interface OpenHandle {
   readonly mac: Uint8Array
   /** An eventfd in the device's poll set: `wakeDevice` ends a `wait`. */
   wakeFd: number
-  /** All descriptors of the device, for `closeHandle`. */
+  /** For `closeHandle`: all descriptors of the device, if this is its first queue. */
   owned: number[]
 }
 
@@ -37,20 +37,25 @@ export function closeHandle(handle: OpenHandle): void {
   handle.wakeFd = -1
 }
 
+/** Closes all queues of a device. */
+export function closeHandles(handles: readonly OpenHandle[]): void {
+  for (const handle of handles) closeHandle(handle)
+}
+
 /**
- * Makes a handle with `open`, which hands over each descriptor as soon as it has it (`own` returns
- * it); closes them all if that fails.
+ * Makes the handles of a device's queues with `open`, which hands over each descriptor as soon as it
+ * has it (`own` returns it); closes them all if that fails. The first handle owns them all.
  */
 export function opening<T extends OpenHandle>(
-  open: (own: (fd: number) => number) => Omit<T, 'owned'>,
-): T {
+  open: (own: (fd: number) => number) => Omit<T, 'owned'>[],
+): T[] {
   const owned: number[] = []
   const own = (fd: number): number => {
     owned.push(fd)
     return fd
   }
   try {
-    return { ...open(own), owned } as T
+    return open(own).map((handle, i) => ({ ...handle, owned: i === 0 ? owned : [] })) as T[]
   } catch (error) {
     for (const fd of owned) libc().close(fd)
     throw error

@@ -20,17 +20,30 @@ export class Region {
   /** Bulk bytes: set, copyWithin, fill and byte scans. */
   readonly bytes: Uint8Array
   readonly byteLength: number
+  /** What `reserve` hands out ends here; byteLength, or the end of a `part`. */
+  readonly end: number
   #reserved = 0
   /** The first byte's address, as far as alignment goes. */
   #skew = 0
 
-  /** Makes a region of `size` bytes, or sees an existing buffer (another thread's) as one. */
-  constructor(size: number | SharedArrayBuffer) {
+  /**
+   * Makes a region of `size` bytes, or sees an existing buffer (another thread's) as one. `from` and
+   * `end`: what `reserve` hands out.
+   */
+  constructor(size: number | SharedArrayBuffer, from = 0, end?: number) {
     this.buffer = typeof size === 'number' ? new SharedArrayBuffer(size) : size
     assert(this.buffer.byteLength <= REGION_MAX_BYTES, 'a region stays below 2 GiB')
     this.view = new DataView(this.buffer)
     this.bytes = new Uint8Array(this.buffer)
     this.byteLength = this.buffer.byteLength
+    this.end = end ?? this.byteLength
+    this.#reserved = from
+    assert(from <= this.end && this.end <= this.byteLength, 'a part lies inside its region')
+  }
+
+  /** The same memory, of which only [from, end) is handed out: one worker's part. */
+  part(from: number, end: number): Region {
+    return new Region(this.buffer, from, end)
   }
 
   /** Tells where the region begins in memory: from now on `reserve` aligns addresses, not offsets. */
@@ -45,13 +58,13 @@ export class Region {
    */
   reserve(size: number, align = 64): number {
     const off = Math.ceil((this.#reserved + this.#skew) / align) * align - this.#skew
-    assert(off + size <= this.byteLength, 'the region is too small for what is reserved in it')
+    assert(off + size <= this.end, 'the region is too small for what is reserved in it')
     this.#reserved = off + size
     return off
   }
 
   /** Bytes that `reserve` can still hand out. */
   get unreservedBytes(): number {
-    return this.byteLength - this.#reserved
+    return this.end - this.#reserved
   }
 }

@@ -57,6 +57,7 @@ export function openTestXdp(name: string, mtu: number, mode: number): XdpHandle 
     xskMap,
     ifindex: link.index,
     queue: 0,
+    isBound: new Int32Array(new SharedArrayBuffer(4)),
     isNative: mode === bpf.XDP_FLAGS_DRV_MODE,
     addresses: [],
     isShared: false,

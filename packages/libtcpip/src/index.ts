@@ -13,7 +13,7 @@ export type { NdpStats } from './ndp/ndpSender.ts'
 export { DUPLICATE, type OwnAddresses, TENTATIVE, VALID } from './ndp/ownAddresses.ts'
 export { TokenBucket } from './rateLimit.ts'
 export { SipHash } from './siphash.ts'
-export { Stack, type StackOptions } from './stack.ts'
+export { Stack, type StackOptions, withLinkLocal } from './stack.ts'
 // Byte streams, for applications that want no more than that.
 export { runLoop } from './stream/loop.ts'
 export { Stream, type StreamHandler } from './stream/stream.ts'

@@ -222,7 +222,7 @@ function earlier(a: number, b: number): number {
 }
 
 /** Neighbour discovery and listener reports speak from a link-local address (RFC 4291 §2.8). */
-function withLinkLocal(list: readonly IpAddress[], mac: Uint8Array): readonly IpAddress[] {
+export function withLinkLocal(list: readonly IpAddress[], mac: Uint8Array): readonly IpAddress[] {
   const list6 = list.filter(({ version }) => version === 6)
   if (list6.length === 0 || list6.some(({ w0 }) => ipv6.isLinkLocal(w0))) return list
   const [w0, w1, w2, w3] = ipv6.linkLocalOf(mac)

@@ -129,6 +129,14 @@ export function filterProgram(steering: Steering): Uint8Array {
   return end(asm, 0)
 }
 
+/** Keeps no frame at all. */
+export function keepNothingProgram(): Uint8Array {
+  const asm = new Assembler()
+  asm.set(R0, 0)
+  asm.exit()
+  return asm.bytes()
+}
+
 function end(asm: Assembler, otherwise: number): Uint8Array {
   asm.label('others')
   asm.set(R0, otherwise)

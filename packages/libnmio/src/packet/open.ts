@@ -3,11 +3,13 @@
  * it from the kernel (bpf/steer.ts). Main thread, set-up only. Both end with their descriptors, also
  * by kill -9.
  */
-import { dropProgram, filterProgram, type Steering } from '../bpf/steer.ts'
+import { spreadProgram } from '../bpf/spread.ts'
+import { dropProgram, filterProgram, keepNothingProgram, type Steering } from '../bpf/steer.ts'
 import { opening } from '../handle.ts'
 import { claim } from '../nic/claim.ts'
 import { groupMacs } from '../nic/groups.ts'
 import { type NicOptions, planNic } from '../nic/plan.ts'
+import { ONE_WORKER, type Spread } from '../spread/flow.ts'
 import * as bpf from '../sys/bpf.ts'
 import { EINVAL, SysError } from '../sys/errno.ts'
 import { libc } from '../sys/libc.ts'
@@ -25,30 +27,28 @@ const JUMBO_SLOTS = 1024
 const SEND_BUFFER_BYTES = 8 << 20
 const RECEIVE_BUFFER_BYTES = 4 << 20
 
-/** Opens what `options` describes. Throws SysError, whose hint says what to do. */
-export function openPacket(options: NicOptions): PacketHandle {
+/** Opens what `options` describes, with one socket. Throws SysError, whose hint says what to do. */
+export const openPacket = (options: NicOptions): PacketHandle =>
+  openPacketQueues(options, ONE_WORKER)[0]
+
+/** Opens a socket for each worker; a flow's frames come to its worker's. */
+export function openPacketQueues(options: NicOptions, spread: Spread): PacketHandle[] {
   const plan = planNic('packet', options)
   const { link, mtu, isShared, steering } = plan
   return opening<PacketHandle>(own => {
     claim(plan, own)
-    const fd = own(packet.openPacketSocket())
-    packet.setPacketMode(fd)
     const ring = ringFor(mtu)
-    packet.setReceiveRing(fd, ring)
-    packet.setBuffers(fd, SEND_BUFFER_BYTES, RECEIVE_BUFFER_BYTES)
-    const filter = filterProgram(steering)
-    const program = bpf.loadProgram(bpf.PROG_TYPE_SOCKET_FILTER, 0, filter)
-    packet.attachFilter(fd, program)
-    libc().close(program)
-    for (const group of groupMacs(steering.own)) packet.joinGroup(fd, link.index, group)
+    const fds = Array.from({ length: spread.count }, () => own(openSocket(ring)))
+    for (const fd of fds) packet.bindPacketSocket(fd, link.index)
+    if (spread.count > 1) formGroup(fds, spread)
+    // Only now anything is received, and so nothing twice.
+    withProgram(bpf.PROG_TYPE_SOCKET_FILTER, 0, filterProgram(steering), program => {
+      for (const fd of fds) packet.attachFilter(fd, program)
+    })
+    for (const group of groupMacs(steering.own)) packet.joinGroup(fds[0], link.index, group)
     own(quietenKernel(link.index, steering))
-    packet.bindPacketSocket(fd, link.index)
-    const wakeFd = own(openWakeFd())
-    return {
-      kind: 'packet',
+    const rest = {
       name: link.name,
-      fd,
-      wakeFd,
       ifindex: link.index,
       mtu,
       mac: link.mac,
@@ -57,7 +57,49 @@ export function openPacket(options: NicOptions): PacketHandle {
       isShared,
       offloads: options.offloads,
     }
+    return fds.map(fd => {
+      const position = new Int32Array(new SharedArrayBuffer(4))
+      return { kind: 'packet', ...rest, fd, wakeFd: own(openWakeFd()), position }
+    })
   })
+}
+
+/** With its ring, and deaf at first. */
+function openSocket(ring: packet.PacketRing): number {
+  const fd = packet.openPacketSocket()
+  try {
+    packet.setPacketMode(fd)
+    packet.setReceiveRing(fd, ring)
+    packet.setBuffers(fd, SEND_BUFFER_BYTES, RECEIVE_BUFFER_BYTES)
+    withProgram(bpf.PROG_TYPE_SOCKET_FILTER, 0, keepNothingProgram(), program => {
+      packet.attachFilter(fd, program)
+    })
+    return fd
+  } catch (error) {
+    libc().close(fd)
+    throw error
+  }
+}
+
+function formGroup(fds: readonly number[], spread: Spread): void {
+  withProgram(bpf.PROG_TYPE_SOCKET_FILTER, 0, spreadProgram(spread), program => {
+    packet.joinFanout(fds, program)
+  })
+}
+
+/** Loads a program for as long as `use` takes; what it is attached to keeps it. */
+function withProgram<T>(
+  type: number,
+  attach: number,
+  bytes: Uint8Array,
+  use: (program: number) => T,
+): T {
+  const program = bpf.loadProgram(type, attach, bytes)
+  try {
+    return use(program)
+  } finally {
+    libc().close(program)
+  }
 }
 
 /** A slot holds a frame of the MTU. */
@@ -70,14 +112,13 @@ function ringFor(mtu: number): packet.PacketRing {
 /** The kernel does not see our frames, lest it answers them, or forwards them. */
 function quietenKernel(ifindex: number, steering: Steering): number {
   const { PROG_TYPE_SCHED_CLS, ATTACH_TCX_INGRESS } = bpf
-  const program = bpf.loadProgram(PROG_TYPE_SCHED_CLS, ATTACH_TCX_INGRESS, dropProgram(steering))
   try {
-    return bpf.linkProgram(program, ifindex, ATTACH_TCX_INGRESS)
+    return withProgram(PROG_TYPE_SCHED_CLS, ATTACH_TCX_INGRESS, dropProgram(steering), program =>
+      bpf.linkProgram(program, ifindex, ATTACH_TCX_INGRESS),
+    )
   } catch (error) {
     const isOld = error instanceof SysError && error.errno === EINVAL
     if (!isOld) throw error
     throw new SysError('attach to TCX', EINVAL, 'this needs Linux 6.6; use --device tap')
-  } finally {
-    libc().close(program)
   }
 }

@@ -72,6 +72,7 @@ export class PacketDevice implements Device {
   #taken = 0
   #next = 0
   #hasLost = false
+  readonly #position: Int32Array
   readonly #large: number
   readonly #largeAddress: number[]
 
@@ -108,6 +109,9 @@ export class PacketDevice implements Device {
     this.#largeAddress = boxed(base + this.#large, LARGE_LEN, LARGE_COUNT)
     this.#queue = new SendQueue(region, content, handle.offloads)
     this.#waiter = new Waiter(region, handle.fd, handle.wakeFd, this.stats)
+    this.#position = handle.position
+    this.#taken = Atomics.load(handle.position, 0)
+    this.#next = this.#taken
   }
 
   /** No system call: the ring shows what is there. */
@@ -155,11 +159,13 @@ export class PacketDevice implements Device {
 
   /** The frames of the last batch are the kernel's again. */
   #giveBack(): void {
+    if (this.#taken === this.#next) return
     while (this.#taken !== this.#next) {
       const slot = this.#ring + (this.#taken & this.#slotMask) * this.#slotBytes
       Atomics.store(this.#words, (slot + packet.TP_STATUS) >> 2, packet.TP_STATUS_KERNEL)
       this.#taken = (this.#taken + 1) | 0
     }
+    Atomics.store(this.#position, 0, this.#taken)
   }
 
   /** 0 once the device is down; what is pushed all the same is dropped by the flush, and counted. */

@@ -57,6 +57,8 @@ export interface Libc {
   mmap(address: number, len: number, prot: number, flags: number, fd: number, off: number): number
   munmap(address: number, len: number): number
   pageSize(): number
+  /** Of thread `tid`, 0: the calling one; a bit of `mask` for each CPU. */
+  setAffinity(tid: number, len: number, mask: Bytes): number
   /** A system call that libc has no name for (bpf(2)); its arguments beyond the first are a pointer and a length. */
   syscall(number: number, command: number, bytes: Bytes, len: number): number
 
@@ -96,6 +98,7 @@ const PROTOTYPES: Record<Exclude<keyof Libc, 'errno'>, string> = {
   mmap: 'intptr_t mmap(uintptr_t addr, size_t len, int prot, int flags, int fd, int64_t off)',
   munmap: 'int munmap(uintptr_t addr, size_t len)',
   pageSize: 'int getpagesize()',
+  setAffinity: 'int sched_setaffinity(int pid, size_t len, const void *mask)',
   syscall: 'int syscall(long number, int command, void *arg, unsigned int len)',
   // The lengths in use are below 2^31, so ssize_t results fit the low half: an int stays unboxed.
   read: 'int read(int fd, uintptr_t buf, size_t count)',

@@ -25,6 +25,10 @@ const PACKET_STATISTICS = 6
 const PACKET_COPY_THRESH = 7
 const PACKET_VERSION = 10
 const PACKET_VNET_HDR = 15
+const PACKET_FANOUT = 18
+const PACKET_FANOUT_DATA = 22
+const PACKET_FANOUT_EBPF = 7
+const PACKET_FANOUT_FLAG_UNIQUEID = 0x2000
 const PACKET_IGNORE_OUTGOING = 23
 const TPACKET_V2 = 1
 const PACKET_MR_MULTICAST = 0
@@ -100,6 +104,24 @@ export function setBuffers(fd: number, sendBytes: number, receiveBytes: number):
 /** Only frames that the program keeps are received. */
 export function attachFilter(fd: number, program: number): void {
   setOption(fd, SOL_SOCKET, SO_ATTACH_BPF, int(program), 'SO_ATTACH_BPF')
+}
+
+/**
+ * Makes the sockets one group, which gets each frame once: at the socket whose number the program says,
+ * in the order given. They are bound already. Filters come after the group's choice.
+ */
+export function joinFanout(fds: readonly number[], program: number): void {
+  let group = 0
+  for (const [i, fd] of fds.entries()) {
+    const flags = i === 0 ? PACKET_FANOUT_FLAG_UNIQUEID : 0
+    const request = int(group | ((PACKET_FANOUT_EBPF | flags) << 16))
+    setOption(fd, SOL_PACKET, PACKET_FANOUT, request, 'PACKET_FANOUT')
+    if (i > 0) continue
+    const chosen = int(0)
+    libc().getsockopt(fd, SOL_PACKET, PACKET_FANOUT, chosen, int(4))
+    group = chosen[0] | (chosen[1] << 8)
+    setOption(fd, SOL_PACKET, PACKET_FANOUT_DATA, int(program), 'PACKET_FANOUT_DATA')
+  }
 }
 
 /** The interface takes frames for this group, six bytes, as long as the socket is open. */

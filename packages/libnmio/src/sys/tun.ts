@@ -32,6 +32,8 @@ const TUNSETIFF = iow('T', 202)
 const TUNSETOFFLOAD = iow('T', 208)
 const TUNSETVNETHDRSZ = iow('T', 216)
 const TUNSETVNETLE = iow('T', 220)
+/** _IOR, as the header has it. */
+const TUNSETSTEERINGEBPF = 0x800454e0
 
 /** linux/if.h: struct ifreq is 40 bytes, ifr_flags behind the name. */
 const IFREQ_LEN = 40
@@ -82,4 +84,9 @@ export function setVnetHeader(fd: number, len: number): void {
 /** Which work the kernel may leave undone in frames for us; with 0 they come finished and small. */
 export function setOffload(fd: number, features: number): void {
   check(libc().ioctlValue(fd, TUNSETOFFLOAD, features), 'TUNSETOFFLOAD')
+}
+
+/** The program says which of the interface's queues a packet goes to. */
+export function setSteering(fd: number, program: number): void {
+  check(libc().ioctl(fd, TUNSETSTEERINGEBPF, int(program)), 'TUNSETSTEERINGEBPF')
 }

@@ -7,8 +7,12 @@
  * Read first: Documentation/networking/tuntap.rst, drivers/net/tun.c (tun_set_iff).
  */
 import { userInfo } from 'node:os'
+import { spreadProgram } from '../bpf/spread.ts'
 import { opening } from '../handle.ts'
+import { ONE_WORKER, type Spread } from '../spread/flow.ts'
+import { loadProgram, PROG_TYPE_SOCKET_FILTER } from '../sys/bpf.ts'
 import { EBUSY, EEXIST, EINVAL, ENODEV, EPERM, SysError } from '../sys/errno.ts'
+import { libc } from '../sys/libc.ts'
 import {
   addAddress,
   type Link,
@@ -25,12 +29,17 @@ import { busy, lockName, type TapHandle } from './handle.ts'
 import { checkAddresses, planTap, type TapOptions, type TapPlan } from './options.ts'
 
 const MTU_DEFAULT = 1500
+const FEATURES = tun.TUN_F_CSUM | tun.TUN_F_TSO4 | tun.TUN_F_TSO6 | tun.TUN_F_TSO_ECN
 /** Frames that the kernel keeps for us; its own 500 drops the bursts of a few dozen connections. */
 const TX_QUEUE_LEN = 4096
 
-/** Opens what `options` describes. Throws SysError, whose hint says what to do. */
-export function openTap(options: TapOptions): TapHandle {
-  const plan = planTap(options)
+/** Opens what `options` describes, with one queue. Throws SysError, whose hint says what to do. */
+export const openTap = (options: TapOptions): TapHandle => openTapQueues(options, ONE_WORKER)[0]
+
+/** Opens a queue for each worker; a flow's packets come to its worker's, where the kernel can be told so. */
+export function openTapQueues(options: TapOptions, spread: Spread): TapHandle[] {
+  const wantsMany = spread.count > 1
+  const plan = planTap(wantsMany ? { ...options, multiQueue: true } : options)
   const { name, mac, offloads } = plan
   return opening<TapHandle>(own => {
     own(lockName(name))
@@ -38,16 +47,34 @@ export function openTap(options: TapOptions): TapHandle {
     const link = links.find(link => link.name === name)
     if (link !== undefined) checkAttach(plan, link)
     checkAddresses(plan, links)
-    const fd = own(tun.openDriver())
-    if (link === undefined) create(fd, plan)
-    else attach(fd, plan, link)
-    tun.setVnetHeader(fd, VNET_HDR_LEN)
-    const features = tun.TUN_F_CSUM | tun.TUN_F_TSO4 | tun.TUN_F_TSO6 | tun.TUN_F_TSO_ECN
-    tun.setOffload(fd, offloads ? features : 0)
+    const fds: number[] = []
+    for (let queue = 0; queue < spread.count; queue++) {
+      const fd = own(tun.openDriver())
+      fds.push(fd)
+      if (link !== undefined || queue > 0) attach(fd, plan, link?.tun)
+      else create(fd, plan)
+      tun.setVnetHeader(fd, VNET_HDR_LEN)
+      tun.setOffload(fd, offloads ? FEATURES : 0)
+    }
+    if (wantsMany) steerFlows(fds[0], spread)
     const mtu = configure(plan, link)
-    const wakeFd = own(openWakeFd())
-    return { kind: 'tap', name, mac, offloads, mtu, fd, wakeFd, persistent: link !== undefined }
+    const persistent = link !== undefined
+    return fds.map(fd => {
+      const wakeFd = own(openWakeFd())
+      return { kind: 'tap', name, mac, offloads, mtu, fd, wakeFd, persistent }
+    })
   })
+}
+
+/** Without the right to (CAP_BPF) the kernel's own hash stays, and workers hand over what is not theirs. */
+function steerFlows(fd: number, spread: Spread): void {
+  try {
+    const program = loadProgram(PROG_TYPE_SOCKET_FILTER, 0, spreadProgram(spread))
+    tun.setSteering(fd, program)
+    libc().close(program)
+  } catch (error) {
+    if (!(error instanceof SysError) || error.errno !== EPERM) throw error
+  }
 }
 
 const queueFlag = (multiQueue: boolean): number => (multiQueue ? tun.IFF_MULTI_QUEUE : 0)
@@ -108,15 +135,17 @@ function checkAttach(plan: TapPlan, link: Link): void {
   }
 }
 
-function attach(fd: number, plan: TapPlan, link: Link): void {
+/** `existing`: what an administrator made; undefined: our own. */
+function attach(fd: number, plan: TapPlan, existing: Link['tun']): void {
   const flags = tun.IFF_TAP | tun.IFF_NO_PI | tun.IFF_VNET_HDR
+  const isMultiQueue = existing?.multiQueue ?? plan.multiQueue ?? false
   try {
-    tun.setInterface(fd, plan.name, flags | queueFlag(link.tun?.multiQueue ?? false))
+    tun.setInterface(fd, plan.name, flags | queueFlag(isMultiQueue))
   } catch (error) {
     const errno = error instanceof SysError ? error.errno : 0
     if (errno === EBUSY) throw busy(plan.name)
     if (errno !== EPERM) throw error
-    const owner = link.tun?.owner
+    const owner = existing?.owner
     const whose = owner === undefined ? 'has no owner' : `belongs to uid ${owner}`
     const hint = `it ${whose}; run with sudo, as its owner, or choose another name`
     throw new SysError(`attach to tap ${plan.name}`, EPERM, hint)

@@ -11,6 +11,8 @@ export interface XdpHandle extends OpenHandle {
   readonly xskMap: number
   readonly ifindex: number
   readonly queue: number
+  /** One word, shared: 1: the socket has its memory, rings and queue, from a thread that died. */
+  readonly isBound: Int32Array
   /** The program runs in the driver; else in the kernel's common code, later and slower. */
   readonly isNative: boolean
   /** Ours, with subnets; the kernel's too if `isShared`. */

@@ -11,6 +11,7 @@ import { opening } from '../handle.ts'
 import { claim } from '../nic/claim.ts'
 import { groupMacs } from '../nic/groups.ts'
 import { type NicOptions, type NicPlan, planNic } from '../nic/plan.ts'
+import { ONE_WORKER, type Spread } from '../spread/flow.ts'
 import * as bpf from '../sys/bpf.ts'
 import { EBUSY, EEXIST, EINVAL, SysError } from '../sys/errno.ts'
 import { libc } from '../sys/libc.ts'
@@ -26,48 +27,51 @@ const MTU_MAX = 3498
 /** linux/if_ether.h: for experiments; a socket bound to a protocol that nobody speaks costs nothing. */
 const ETH_P_802_EX1 = 0x88b5
 
-/** Opens what `options` describes. Throws SysError, whose hint says what to do. */
-export function openXdp(options: NicOptions): XdpHandle {
+/** Opens what `options` describes, with one queue. Throws SysError, whose hint says what to do. */
+export const openXdp = (options: NicOptions): XdpHandle => openXdpQueues(options, ONE_WORKER)[0]
+
+/** Opens a socket for each worker, on a queue of the interface's own; which flows come there is the NIC's choice. */
+export function openXdpQueues(options: NicOptions, spread: Spread): XdpHandle[] {
   const plan = planNic('xdp', options)
   const { link, isShared, steering } = plan
   if (options.mtu !== undefined && options.mtu > MTU_MAX) {
     throw new SysError(`xdp:${link.name}: MTU ${options.mtu}`, EINVAL, `give ${MTU_MAX} at most`)
   }
-  checkQueues(plan)
+  checkQueues(plan, spread.count)
   return opening<XdpHandle>(own => {
     claim(plan, own)
-    const fd = own(openXskSocket())
+    const fds = Array.from({ length: spread.count }, () => own(openXskSocket()))
     const watchFd = own(openPacketSocket())
     bindPacketSocket(watchFd, link.index, ETH_P_802_EX1)
     for (const group of groupMacs(steering.own)) joinGroup(watchFd, link.index, group)
-    const xskMap = own(bpf.createXskMap(1))
-    const isNative = attach(plan, xskMap, own)
-    return {
-      kind: 'xdp',
+    const xskMap = own(bpf.createXskMap(spread.count))
+    const rest = {
       name: link.name,
-      fd,
-      wakeFd: own(openWakeFd()),
       watchFd,
       xskMap,
       ifindex: link.index,
-      queue: 0,
-      isNative,
+      isNative: attach(plan, xskMap, own),
       mtu: Math.min(plan.mtu, MTU_MAX),
       mac: link.mac,
       addresses: plan.addresses.map(prefixText),
       isShared,
       isVirtual: link.kind !== '',
     }
+    return fds.map((fd, queue) => {
+      const isBound = new Int32Array(new SharedArrayBuffer(4))
+      return { kind: 'xdp', ...rest, fd, queue, isBound, wakeFd: own(openWakeFd()) }
+    })
   })
 }
 
-/** A frame in a queue that nobody looks into would be lost. */
-function checkQueues({ link }: NicPlan): void {
+/** A frame in a queue that nobody looks into would be lost, and a worker without one could not send. */
+function checkQueues({ link }: NicPlan, workers: number): void {
   const { count, isCombined } = receiveQueues(link.name)
-  if (count === 1) return
-  const channels = isCombined ? 'combined 1' : 'rx 1'
-  const hint = `one worker looks into one: sudo ethtool -L ${link.name} ${channels}; or use --device packet:${link.name}`
-  throw new SysError(`xdp:${link.name} has ${count} receive queues`, EINVAL, hint)
+  if (count === workers) return
+  const channels = isCombined ? `combined ${workers}` : `rx ${workers} tx ${workers}`
+  const hint = `a worker looks into one: sudo ethtool -L ${link.name} ${channels}; or use --device packet:${link.name}`
+  const what = `xdp:${link.name} has ${count} receive queue${count > 1 ? 's' : ''} for ${workers} worker${workers > 1 ? 's' : ''}`
+  throw new SysError(what, EINVAL, hint)
 }
 
 /** Attaches our program; true: in the driver. */

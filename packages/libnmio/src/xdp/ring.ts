@@ -47,7 +47,7 @@ export class Ring {
     return this.#entries + (i & (this.size - 1)) * this.#entryWords
   }
 
-  /** The other side's index. */
+  /** What either side has written. */
   get produced(): number {
     return Atomics.load(this.words, this.#producer)
   }

@@ -48,6 +48,8 @@ const FRAME_SHIFT = 11
 const SEND_BUFFER_BYTES = 8 << 20
 /** With frames that the kernel does not take (the interface is down, its queue full) we ask again after this. */
 const RETRY_US = 1000
+/** A frame that has not left by then went down with its interface. */
+const TAKE_OVER_MS = 100
 /** socket.h */
 const MSG_DONTWAIT = 0x40
 
@@ -125,8 +127,11 @@ export class XdpDevice implements Device {
     this.#fd = fd
     this.#watchFd = handle.watchFd
     this.#ifindex = handle.ifindex
-    xsk.createRings(fd, RINGS)
-    setBuffers(fd, SEND_BUFFER_BYTES, SEND_BUFFER_BYTES)
+    const isNew = Atomics.load(handle.isBound, 0) === 0
+    if (isNew) {
+      xsk.createRings(fd, RINGS)
+      setBuffers(fd, SEND_BUFFER_BYTES, SEND_BUFFER_BYTES)
+    }
     const places = xsk.ringPlaces(fd)
     this.#fill = new Ring(region, fd, places.fill, RINGS.fill, ADDRESS_LEN)
     this.#rx = new Ring(region, fd, places.rx, RINGS.rx, DESC_LEN)
@@ -138,16 +143,35 @@ export class XdpDevice implements Device {
     this.#chunkMask = -chunk
     this.#umem = reservePages(region, RX_CHUNKS * chunk)
     const page = pagesOf(1)
-    const umemLen = Math.floor((region.byteLength - this.#umem) / page) * page
+    const umemLen = Math.floor((region.end - this.#umem) / page) * page
     this.#umemEnd = this.#umem + umemLen
     this.#slotOf = new Int32Array(umemLen >> FRAME_SHIFT)
-    for (let i = 0; i < RX_CHUNKS; i++) this.#offerChunk(i * chunk)
-    this.#fill.publishProduced()
     this.#isVirtual = handle.isVirtual
-    xsk.registerUmem(fd, locate(region) + this.#umem, umemLen, chunk)
-    xsk.bindXsk(fd, handle.ifindex, handle.queue)
+    if (isNew) {
+      for (let i = 0; i < RX_CHUNKS; i++) this.#offerChunk(i * chunk)
+      this.#fill.publishProduced()
+      xsk.registerUmem(fd, locate(region) + this.#umem, umemLen, chunk)
+      xsk.bindXsk(fd, handle.ifindex, handle.queue)
+      Atomics.store(handle.isBound, 0, 1)
+    } else this.#takeOver(handle.isBound)
     this.isZeroCopy = xsk.isZeroCopy(fd)
     updateMap(handle.xskMap, handle.queue, fd)
+  }
+
+  /**
+   * Another thread had the socket, and died: its rings are where it left them. The chunks of its last
+   * batch are lost. What it sent must be out before its frames are ours.
+   */
+  #takeOver(isBound: Int32Array): void {
+    this.#rx.at = this.#rx.consumed
+    this.#fill.at = this.#fill.produced
+    this.#tx.at = this.#tx.produced
+    for (let ms = 0; ms < TAKE_OVER_MS && this.#completion.produced !== this.#tx.at; ms++) {
+      this.#libc.sendto(this.#fd, 0, 0, MSG_DONTWAIT, 0, 0)
+      Atomics.wait(isBound, 0, 1, 1)
+    }
+    this.#completion.at = this.#completion.produced
+    this.#completion.publishConsumed()
   }
 
   #offerChunk(address: number): void {
