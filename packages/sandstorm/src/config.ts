@@ -7,7 +7,7 @@ import { accessSync, constants, statSync } from 'node:fs'
 import { dirname, resolve } from 'node:path'
 import { parseFault, REGION_MAX_BYTES } from '@sandstorm/libnmio'
 import { ADDRESSES_MAX } from '@sandstorm/libtcpip'
-import { ConfigError, NotYetError, UserError } from './cli/errors.ts'
+import { ConfigError, UserError } from './cli/errors.ts'
 import {
   formatIpv4,
   type Ipv4Prefix,
@@ -17,6 +17,14 @@ import {
   usableRange,
 } from './cli/ipv4.ts'
 import { formatSize, parseSize } from './cli/size.ts'
+import {
+  checkCpus,
+  checkDevices,
+  type DeviceKind,
+  type DeviceName,
+  networkKind,
+  WORKERS_MAX,
+} from './devices.ts'
 import { checkLink6, type Link6, type Link6Flags, NO_LINK6 } from './link6.ts'
 
 export { ConfigError }
@@ -29,8 +37,6 @@ export const MTU_MAX = 9000
 export const MEMORY_MIN_BYTES: number = 16 * 2 ** 20
 /** More than one card has slots to hold copies of one packet. */
 export const REPLICAS_MAX = 1024
-/** The TAP that serve makes unless told otherwise. */
-export const TAP_NAME = 'sand0'
 export const TAP_ADDRESS = '10.77.0.2'
 export const TAP_HOST_ADDRESS = '10.77.0.1'
 export const TAP_PREFIX_LEN = 24
@@ -38,7 +44,6 @@ export const TAP_PORT = 80
 export const KERNEL_ADDRESS = '127.0.0.1'
 export const KERNEL_PORT = 8080
 
-export type DeviceKind = 'auto' | 'tap' | 'packet' | 'xdp' | 'kernel'
 export type Transmit = 'auto' | 'template' | 'gather' | 'copy'
 export type CongestionName = 'cubic' | 'newreno'
 
@@ -51,8 +56,8 @@ export interface OwnAddress {
 export interface ServeConfig {
   /** The folder, as an absolute path. */
   readonly root: string
-  /** `name`: the interface; '' for kernel. auto is tap, or kernel where there can be no TAP. packet and xdp are on one that is there. */
-  readonly device: { readonly kind: DeviceKind; readonly name: string }
+  /** One at least; several only of our own stack. */
+  readonly devices: readonly DeviceName[]
   /**
    * Our own stack: its address and subnet (packet, xdp: '' is those of the interface), the host's end of
    * a TAP (else ''), the port.
@@ -81,7 +86,10 @@ export interface ServeConfig {
   readonly trace: boolean
   /** As given, for libnmio's parseFault; '': none. */
   readonly fault: string
-  readonly workers: 1
+  /** Packet threads of each device. */
+  readonly workers: number
+  /** The CPUs that they are pinned to, in turn; none: any. */
+  readonly cpus: readonly number[]
   /** The flags that were given and mean nothing to the kernel's stack. */
   readonly stackFlags: readonly string[]
 }
@@ -89,7 +97,7 @@ export interface ServeConfig {
 /** The flags of `serve` as they were typed; what was not given is absent. */
 export interface ServeFlags extends Link6Flags {
   readonly root: string
-  readonly device?: string
+  readonly device?: readonly string[]
   readonly hostAddress?: string
   readonly gateway?: string
   readonly port?: string
@@ -103,31 +111,33 @@ export interface ServeFlags extends Link6Flags {
   readonly trace?: boolean
   readonly fault?: string
   readonly workers?: string
+  readonly cpus?: string
 }
 
 /** Checks everything, or throws the first ConfigError (NotYetError for what a later version brings). */
 export function checkConfig(raw: ServeFlags): ServeConfig {
-  const device = checkDevice(raw.device ?? 'auto')
+  const devices = checkDevices(raw.device ?? ['auto'])
+  const kind = networkKind(devices, raw)
   const stackFlags = stackFlagsOf(raw)
-  if (device.kind === 'kernel' && stackFlags.length > 0) {
+  if (kind === 'kernel' && stackFlags.length > 0) {
     throw new UserError(
       stackFlags[0],
       'works on our own stack, and --device kernel is not that',
       'Leave it out, or use --device tap',
     )
   }
-  const isOnNic = device.kind === 'packet' || device.kind === 'xdp'
+  const isOnNic = kind === 'packet' || kind === 'xdp'
   if (isOnNic) refuseHostAddress(raw)
   const port = raw.port === undefined ? undefined : checkNumber('--port', raw.port, 1, 65535)
   const addresses = raw.address ?? []
-  const mtuDefault = isOnNic ? 0 : 1500
+  const mtuDefault = isOnNic || devices.length > 1 ? 0 : 1500
   const mtu = raw.mtu === undefined ? mtuDefault : checkNumber('--mtu', raw.mtu, MTU_MIN, MTU_MAX)
   return {
     root: checkFolder('DIR', raw.root),
-    device,
-    ...checkNetwork(device.kind, addresses, raw),
-    link6: device.kind === 'kernel' ? NO_LINK6 : checkLink6(raw, mtu, isOnNic),
-    port: port ?? (device.kind === 'kernel' ? KERNEL_PORT : TAP_PORT),
+    devices,
+    ...checkNetwork(kind, addresses, raw),
+    link6: kind === 'kernel' ? NO_LINK6 : checkLink6(raw, mtu, isOnNic),
+    port: port ?? (kind === 'kernel' ? KERNEL_PORT : TAP_PORT),
     kernel: { address: checkKernelAddress(addresses[0]), port: port ?? KERNEL_PORT },
     mtu,
     memoryBytes: checkMemory(raw.memory ?? '1GiB'),
@@ -139,34 +149,14 @@ export function checkConfig(raw: ServeFlags): ServeConfig {
     pcap: checkPcap(raw.pcap),
     trace: raw.trace ?? false,
     fault: checkFault(raw.fault),
-    workers: checkWorkers(raw.workers ?? '1'),
+    workers: checkNumber('--workers', raw.workers ?? '1', 1, WORKERS_MAX),
+    cpus: raw.cpus === undefined ? [] : checkCpus(raw.cpus),
     stackFlags,
   }
 }
 
 const TRANSMITS = ['auto', 'template', 'gather', 'copy'] as const
 const CONGESTIONS = ['cubic', 'newreno'] as const
-const LATER_DEVICES = ['memif']
-const DEVICE_FORMS = 'auto, tap, tap:NAME, packet:IF, xdp:IF or kernel'
-const NAMED = ['tap', 'packet', 'xdp'] as const
-
-function checkDevice(text: string): ServeConfig['device'] {
-  const [, word, , name] = /^([^:]*)(:(.*))?$/.exec(text) ?? []
-  if (LATER_DEVICES.includes(word)) throw new NotYetError(`--device ${text}`)
-  if (text === 'kernel') return { kind: 'kernel', name: '' }
-  if (text === 'auto' || text === 'tap') return { kind: text, name: TAP_NAME }
-  const kind = NAMED.find(known => known === word)
-  if (kind === undefined) throw new ConfigError('--device', text, 'no such device', DEVICE_FORMS)
-  // linux/if.h: IFNAMSIZ is 16 with the final NUL; net/core/dev.c: dev_valid_name; % is a pattern.
-  if (!/^[^\s/:%]{1,15}$/.test(name ?? '') || Buffer.byteLength(name) > 15 || /^\.\.?$/.test(name))
-    throw new ConfigError(
-      '--device',
-      text,
-      'not an interface name',
-      `${kind}:NAME with a NAME of 1 to 15 bytes, without spaces, "/", ":" and "%"`,
-    )
-  return { kind, name }
-}
 
 /** The kernel's stack makes its own frames: these flags would do nothing there. */
 function stackFlagsOf(raw: ServeFlags): string[] {
@@ -185,6 +175,8 @@ function stackFlagsOf(raw: ServeFlags): string[] {
     ['--pcap', raw.pcap],
     ['--trace', raw.trace],
     ['--fault', raw.fault],
+    ['--workers', raw.workers],
+    ['--cpus', raw.cpus],
   ]
   return flags.filter(([, value]) => value !== undefined).map(([flag]) => flag)
 }
@@ -334,11 +326,6 @@ function checkMemory(text: string): number {
   const why = Number.isNaN(bytes) ? 'not a size' : 'out of range'
   const expected = `${formatSize(MEMORY_MIN_BYTES)} to ${most}, like 512MiB or 300M`
   throw new ConfigError('--memory', text, why, expected)
-}
-
-function checkWorkers(text: string): 1 {
-  if (checkNumber('--workers', text, 1, 1024) > 1) throw new NotYetError(`--workers ${text}`)
-  return 1
 }
 
 function checkFault(text: string | undefined): string {

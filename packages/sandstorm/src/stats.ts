@@ -58,3 +58,20 @@ export function readStats(server: StatsSource): ServerStats {
     device: { ...server.device.stats },
   }
 }
+
+/** What several servers count, in all. */
+export const sumOfStats = (all: readonly ServerStats[]): ServerStats =>
+  all.reduce((sum, stats) => sumOf(sum, stats) as ServerStats)
+
+type Counts = { readonly [name: string]: number | Counts }
+
+/** Of numbers by name, groups of numbers by name, and so on; a name that one side lacks counts as 0. */
+function sumOf(a: object, b: object): object {
+  const sum: Record<string, number | object> = { ...(a as Counts) }
+  for (const [name, value] of Object.entries(b as Counts)) {
+    const before = sum[name]
+    if (typeof value === 'number') sum[name] = value + ((before as number | undefined) ?? 0)
+    else sum[name] = sumOf((before as object | undefined) ?? {}, value)
+  }
+  return sum
+}

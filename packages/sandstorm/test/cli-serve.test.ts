@@ -20,8 +20,7 @@ after(() => clearInterval(held))
 function makeParts(change: Partial<Instance>): { parts: ServeParts; events: string[] } {
   const events: string[] = []
   const instance: Instance = {
-    url: 'http://10.77.0.2/',
-    device: 'tap:sand0',
+    endpoints: [{ url: 'http://10.77.0.2/', device: 'tap:sand0' }],
     done: forever,
     stop: async () => void events.push('stop'),
     ...change,
@@ -53,8 +52,7 @@ for (const signal of ['SIGINT', 'SIGTERM'] as const)
 
 test('the port is printed as the instance has it', async () => {
   const { parts, events } = makeParts({
-    url: 'http://127.0.0.1:8080/',
-    device: 'kernel',
+    endpoints: [{ url: 'http://127.0.0.1:8080/', device: 'kernel' }],
     done: Promise.resolve({ code: 0, message: '' }),
   })
   assert.equal(await serve(config, parts), 0)
@@ -83,7 +81,7 @@ describe('in a process of its own', () => {
     setInterval(() => {}, 1000)
     const stop = () => { console.log('stopping'); return never }
     await serve({}, {
-      start: async () => ({ url: 'http://10.77.0.2/', device: 'x', stop, done: never }),
+      start: async () => ({ endpoints: [{ url: 'http://10.77.0.2/', device: 'x' }], stop, done: never }),
       print: console.log, complain: console.error,
     })`
 

@@ -63,7 +63,7 @@ describe('--help', () => {
     })
   test('shows no flag and no command that a later version brings', () => {
     const text = run('--help').stdout + run('serve', '--help').stdout
-    assert.doesNotMatch(text, /origin|--config|--admin|--workers|\bload\b/)
+    assert.doesNotMatch(text, /origin|--config|--admin|\bload\b/)
     assert.doesNotMatch(text, /memif/)
   })
   test('is what one gets on stderr without any argument, with exit code 2', () => {
@@ -105,7 +105,6 @@ describe('what the contract has and this version has not is refused as such', ()
     ['serve', '.', '--origin', 'http://127.0.0.1:3000'],
     ['serve', '.', '--config', 'x.json'],
     ['serve', '.', '--admin', '127.0.0.1:9077'],
-    ['serve', '.', '--workers', '2'],
   ])
     test(`sandstorm ${args.join(' ')}`, () =>
       refuses(args, /: not part of this version\. See README/))

@@ -23,7 +23,7 @@ const check = (flags: Omit<ServeFlags, 'root'> = {}): ReturnType<typeof checkCon
 test('the defaults are those of the contract', () => {
   assert.deepEqual(check(), {
     root,
-    device: { kind: 'auto', name: 'sand0' },
+    devices: [{ kind: 'auto', name: 'sand0' }],
     address: '10.77.0.2',
     prefixLen: 24,
     hostAddress: '10.77.0.1',
@@ -47,13 +47,14 @@ test('the defaults are those of the contract', () => {
     trace: false,
     fault: '',
     workers: 1,
+    cpus: [],
     stackFlags: [],
   })
 })
 
 test('every flag arrives where it belongs', () => {
   const config = check({
-    device: 'tap:web1',
+    device: ['tap:web1'],
     address: ['192.168.50.7/28', '192.168.50.8/28', '10.0.0.9/32', '172.16.0.1'],
     gateway: '172.16.0.200',
     hostAddress: '192.168.50.9/28',
@@ -70,11 +71,12 @@ test('every flag arrives where it belongs', () => {
     pcap: join(root, 'out.pcapng'),
     trace: true,
     fault: 'drop=0.01',
-    workers: '1',
+    workers: '4',
+    cpus: '0,2-4',
   })
   assert.deepEqual(config, {
     root,
-    device: { kind: 'tap', name: 'web1' },
+    devices: [{ kind: 'tap', name: 'web1' }],
     address: '192.168.50.7',
     prefixLen: 28,
     hostAddress: '192.168.50.9',
@@ -101,7 +103,8 @@ test('every flag arrives where it belongs', () => {
     pcap: join(root, 'out.pcapng'),
     trace: true,
     fault: 'drop=0.01',
-    workers: 1,
+    workers: 4,
+    cpus: [0, 2, 3, 4],
     stackFlags: [
       '--host-address',
       '--gateway',
@@ -117,18 +120,20 @@ test('every flag arrives where it belongs', () => {
       '--pcap',
       '--trace',
       '--fault',
+      '--workers',
+      '--cpus',
     ],
   })
 })
 
 describe('kernel', () => {
   test('listens on 127.0.0.1:8080 unless told otherwise', () => {
-    const config = check({ device: 'kernel' })
+    const config = check({ device: ['kernel'] })
     assert.deepEqual(config.kernel, { address: '127.0.0.1', port: 8080 })
-    assert.deepEqual(config.device, { kind: 'kernel', name: '' })
+    assert.deepEqual(config.devices, [{ kind: 'kernel', name: '' }])
   })
   test('accepts a prefix length and ignores it', () => {
-    const config = check({ device: 'kernel', address: ['0.0.0.0/32'], port: '3000' })
+    const config = check({ device: ['kernel'], address: ['0.0.0.0/32'], port: '3000' })
     assert.deepEqual(config.kernel, { address: '0.0.0.0', port: 3000 })
   })
   const stackFlags: Omit<ServeFlags, 'root'>[] = [
@@ -144,10 +149,12 @@ describe('kernel', () => {
     { pcap: 'x' },
     { trace: true },
     { fault: 'drop=1' },
+    { workers: '2' },
+    { cpus: '0' },
   ]
   for (const flags of stackFlags)
     test(`refuses ${Object.keys(flags)}, which would do nothing there`, () => {
-      assert.throws(() => check({ device: 'kernel', ...flags }), UserError)
+      assert.throws(() => check({ device: ['kernel'], ...flags }), UserError)
     })
 })
 
@@ -155,15 +162,20 @@ describe('an interface that is there', () => {
   for (const kind of ['packet', 'xdp'] as const) {
     const device = `${kind}:web0`
     test(`${kind}: addresses and MTU are the interface's, unless told otherwise`, () => {
-      const shared = check({ device })
-      assert.deepEqual(shared.device, { kind, name: 'web0' })
+      const shared = check({ device: [device] })
+      assert.deepEqual(shared.devices, [{ kind, name: 'web0' }])
       assert.deepEqual(
         [shared.address, shared.hostAddress, shared.mtu, shared.port],
         ['', '', 0, 80],
       )
       assert.deepEqual(shared.link6.addresses, [])
       const address6 = ['fd99::7/64']
-      const own = check({ device, address: ['10.99.0.7/24'], address6, gateway6: 'fd99::1' })
+      const own = check({
+        device: [device],
+        address: ['10.99.0.7/24'],
+        address6,
+        gateway6: 'fd99::1',
+      })
       assert.deepEqual([own.address, own.prefixLen, own.hostAddress], ['10.99.0.7', 24, ''])
       const { addresses, hostAddresses, gateway } = own.link6
       assert.deepEqual([addresses, hostAddresses, gateway], [['fd99::7/64'], [], 'fd99::1'])
@@ -175,9 +187,28 @@ describe('an interface that is there', () => {
         { gateway: '10.99.0.1' },
         { gateway6: 'fd99::1' },
       ]
-      for (const flags of useless) assert.throws(() => check({ device, ...flags }), UserError)
+      for (const flags of useless)
+        assert.throws(() => check({ device: [device], ...flags }), UserError)
     })
   }
+})
+
+describe('several devices', () => {
+  const device = ['packet:web0', 'xdp:web1']
+  test('have the addresses and MTUs of their interfaces', () => {
+    const { devices, address, mtu, link6 } = check({ device })
+    assert.deepEqual(devices, [
+      { kind: 'packet', name: 'web0' },
+      { kind: 'xdp', name: 'web1' },
+    ])
+    assert.deepEqual([address, mtu, link6.addresses], ['', 0, []])
+  })
+  test('and what is said of addresses is the TAP’s, if there is one', () => {
+    const config = check({ device: [...device, 'tap:web2'], address: ['10.99.0.7/24'] })
+    assert.deepEqual([config.address, config.hostAddress], ['10.99.0.7', '10.99.0.1'])
+    assert.throws(() => check({ device, address: ['10.99.0.7/24'] }), UserError)
+    assert.throws(() => check({ device, address6: ['fd99::7'] }), UserError)
+  })
 })
 
 describe('IPv6', () => {
@@ -188,7 +219,7 @@ describe('IPv6', () => {
   test('is not there where the IPv4 address was chosen, or packets are too small', () => {
     assert.deepEqual(link6({ address: ['192.168.50.7/24'] }), [[], []])
     assert.deepEqual(link6({ mtu: '1279' }), [[], []])
-    assert.deepEqual(link6({ device: 'kernel' }), [[], []])
+    assert.deepEqual(link6({ device: ['kernel'] }), [[], []])
     const both = { address: ['192.168.50.7/24'], address6: ['fd00::9'], mtu: '1280' }
     assert.deepEqual(link6(both), [['fd00::9/64'], ['fd00::1/64']])
   })
@@ -264,23 +295,33 @@ const BAD: [flags: Omit<ServeFlags, 'root'>, flag: string, value: string][] = [
   [{ cc: 'bbr' }, '--cc', 'bbr'],
   [{ fault: '' }, '--fault', ''],
   [{ workers: '0' }, '--workers', '0'],
+  [{ workers: '33' }, '--workers', '33'],
+  [{ workers: 'two' }, '--workers', 'two'],
+  [{ cpus: '' }, '--cpus', ''],
+  [{ cpus: '3-1' }, '--cpus', '3-1'],
+  [{ cpus: '0,,1' }, '--cpus', '0,,1'],
+  [{ cpus: '1024' }, '--cpus', '1024'],
+  [{ device: ['tap', 'tap:web1'] }, '--device', 'tap:web1'],
+  [{ device: ['packet:web0', 'xdp:web0'] }, '--device', 'xdp:web0'],
+  [{ device: ['packet:web0', 'kernel'] }, '--device', 'kernel'],
+  [{ device: ['auto', 'packet:web0'] }, '--device', 'auto'],
   [{ pcap: '' }, '--pcap', ''],
   [{ pcap: '/no/such/folder/x.pcapng' }, '--pcap', '/no/such/folder/x.pcapng'],
   [{ pcap: root }, '--pcap', root],
-  [{ device: 'eth0' }, '--device', 'eth0'],
-  [{ device: '' }, '--device', ''],
-  [{ device: 'tap:' }, '--device', 'tap:'],
-  [{ device: 'tap:..' }, '--device', 'tap:..'],
-  [{ device: 'tap:sixteen-bytes-xx' }, '--device', 'tap:sixteen-bytes-xx'],
-  [{ device: 'tap:äöüäöüäö' }, '--device', 'tap:äöüäöüäö'],
-  [{ device: 'tap:a/b' }, '--device', 'tap:a/b'],
-  [{ device: 'tap:sand%d' }, '--device', 'tap:sand%d'],
-  [{ device: 'packet' }, '--device', 'packet'],
-  [{ device: 'packet:' }, '--device', 'packet:'],
-  [{ device: 'xdp:a/b' }, '--device', 'xdp:a/b'],
-  [{ device: 'packet:web0', address: ['10.99.0.7/33'] }, '--address', '10.99.0.7/33'],
-  [{ device: 'kernel:x' }, '--device', 'kernel:x'],
-  [{ device: 'auto:x' }, '--device', 'auto:x'],
+  [{ device: ['eth0'] }, '--device', 'eth0'],
+  [{ device: [''] }, '--device', ''],
+  [{ device: ['tap:'] }, '--device', 'tap:'],
+  [{ device: ['tap:..'] }, '--device', 'tap:..'],
+  [{ device: ['tap:sixteen-bytes-xx'] }, '--device', 'tap:sixteen-bytes-xx'],
+  [{ device: ['tap:äöüäöüäö'] }, '--device', 'tap:äöüäöüäö'],
+  [{ device: ['tap:a/b'] }, '--device', 'tap:a/b'],
+  [{ device: ['tap:sand%d'] }, '--device', 'tap:sand%d'],
+  [{ device: ['packet'] }, '--device', 'packet'],
+  [{ device: ['packet:'] }, '--device', 'packet:'],
+  [{ device: ['xdp:a/b'] }, '--device', 'xdp:a/b'],
+  [{ device: ['packet:web0'], address: ['10.99.0.7/33'] }, '--address', '10.99.0.7/33'],
+  [{ device: ['kernel:x'] }, '--device', 'kernel:x'],
+  [{ device: ['auto:x'] }, '--device', 'auto:x'],
   [{ address: ['10.77.0.256/24'] }, '--address', '10.77.0.256/24'],
   [{ address: ['10.77.0/24'] }, '--address', '10.77.0/24'],
   [{ address: ['010.77.0.2/24'] }, '--address', '010.77.0.2/24'],
@@ -331,7 +372,7 @@ const BAD: [flags: Omit<ServeFlags, 'root'>, flag: string, value: string][] = [
   [{ gateway6: 'fd77::1/64' }, '--gateway6', 'fd77::1/64'],
   [{ address6: ['fd77::2'], mtu: '1000' }, '--mtu', '1000'],
   [{ gateway6: 'fd77::1', mtu: '1279' }, '--mtu', '1279'],
-  [{ device: 'kernel', address: ['localhost'] }, '--address', 'localhost'],
+  [{ device: ['kernel'], address: ['localhost'] }, '--address', 'localhost'],
 ]
 
 describe('a refusal names the flag, the value and what was expected', () => {
@@ -352,7 +393,7 @@ describe('a refusal names the flag, the value and what was expected', () => {
 })
 
 describe('what a later version brings is refused as such', () => {
-  const later: Omit<ServeFlags, 'root'>[] = [{ device: 'memif:/run/x' }, { workers: '2' }]
+  const later: Omit<ServeFlags, 'root'>[] = [{ device: ['memif:/run/x'] }]
   for (const flags of later)
     test(JSON.stringify(flags), () => assert.throws(() => check(flags), NotYetError))
 })
@@ -442,7 +483,7 @@ test('any text in any flag gives a configuration that can be cloned, or one line
   const text = fc.oneof(fc.string({ unit: 'binary' }), fc.stringMatching(/^[0-9./:a-z]{0,12}$/))
   const flags = fc.record(
     {
-      device: text,
+      device: fc.array(text, { minLength: 1, maxLength: 3 }),
       address: fc.array(text, { maxLength: 2 }),
       hostAddress: text,
       port: text,
@@ -453,6 +494,7 @@ test('any text in any flag gives a configuration that can be cloned, or one line
       cc: text,
       fault: text,
       workers: text,
+      cpus: text,
     },
     { requiredKeys: [] },
   )

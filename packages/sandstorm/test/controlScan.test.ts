@@ -5,7 +5,7 @@ import { tcb } from '@sandstorm/libtcpip'
 import type { Connection } from '../src/control/connection.ts'
 import { endpointText, localEnd, remoteEnd } from '../src/control/endpoint.ts'
 import { reply } from '../src/control/inquiry.ts'
-import { Inspector } from '../src/control/inspector.ts'
+import { type Ask, Inspector } from '../src/control/inspector.ts'
 import { LOCAL, ROW_STRIDE } from '../src/control/row.ts'
 import { FIRST, newRows, OVER, ROWS_MAX, SCAN_MAX, scan } from '../src/control/scan.ts'
 import type { Peer, PeerOptions } from './kit/peer.ts'
@@ -15,7 +15,7 @@ const FILES = { '/a': 5000, '/big': 300_000 }
 
 /** An inspector that is answered at once. */
 const inspect = (world: World): Inspector =>
-  new Inspector(async inquiry => reply(world.server, inquiry))
+  new Inspector([async inquiry => reply(world.server, inquiry)])
 
 async function all(world: World): Promise<Connection[]> {
   const connections: Connection[] = []
@@ -224,13 +224,14 @@ test('the packet thread is asked one thing at a time', async () => {
   const world = new World(FILES, { tcp: { maxConnections: 3 * SCAN_MAX } })
   let underWay = 0
   let asked = 0
-  const inspector = new Inspector(async inquiry => {
+  const ask: Ask = async inquiry => {
     asked++
     assert.equal(++underWay, 1)
     await new Promise(resolve => setImmediate(resolve))
     underWay--
     return reply(world.server, inquiry)
-  })
+  }
+  const inspector = new Inspector([ask])
   const drain = async (): Promise<void> => {
     for await (const part of inspector.connections()) assert.equal(part.connections.length, 0)
   }
@@ -241,10 +242,33 @@ test('the packet thread is asked one thing at a time', async () => {
 test('an inquiry that fails does not keep others from being answered', async () => {
   const world = new World(FILES)
   let asked = 0
-  const inspector = new Inspector(async inquiry => {
+  const ask: Ask = async inquiry => {
     if (asked++ === 0) throw new Error('gone')
     return reply(world.server, inquiry)
-  })
+  }
+  const inspector = new Inspector([ask])
   await assert.rejects(inspector.stats(), /gone/)
   assert.equal((await inspector.stats()).timeWait, 0)
+})
+
+test('of several packet threads each is asked, and what they count is added up', async () => {
+  const worlds = [new World(FILES), new World(FILES)]
+  worlds[0].connect()
+  worlds[1].connect({ port: 50_001 })
+  worlds[1].connect({ port: 50_002 })
+  const asks = worlds.map(
+    ({ server }): Ask =>
+      async inquiry =>
+        reply(server, inquiry),
+  )
+  const inspector = new Inspector(asks)
+  const ports: number[] = []
+  for await (const { connections } of inspector.connections()) {
+    for (const { peer } of connections) ports.push(peer.port)
+  }
+  assert.deepEqual(ports.slice(1).sort(), [50_001, 50_002])
+  const [one, other] = worlds.map(({ server }) => server.stats())
+  const both = await inspector.stats()
+  assert.equal(both.inUse.connections, 3)
+  assert.equal(both.tcp.inSegs, one.tcp.inSegs + other.tcp.inSegs)
 })

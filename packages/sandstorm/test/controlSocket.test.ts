@@ -58,8 +58,9 @@ async function start(server?: Asked, device = 'tap:sand0'): Promise<Running> {
   const done = new Promise<{ code: number; message: string }>(resolve => {
     end = () => resolve({ code: 0, message: '' })
   })
-  const inspector = server && new Inspector(async inquiry => reply(server, inquiry))
-  const plain = { url: 'http://10.77.0.2:8080/', device, stop: async () => end(), done }
+  const inspector = server && new Inspector([async inquiry => reply(server, inquiry)])
+  const endpoints = [{ url: 'http://10.77.0.2:8080/', device }]
+  const plain = { endpoints, stop: async () => end(), done }
   const log = { info: () => {}, warn: (line: string) => warnings.push(line), stats: () => {} }
   const instance = await withControlSocket(inspector ? { ...plain, inspector } : plain, log, around)
   closers.push(end)
@@ -344,7 +345,7 @@ describe('the socket', () => {
         warnings[0],
         /^no control socket, so sandstorm conns will not find this server: /,
       )
-      assert.equal(instance.device, 'tap:sand0')
+      assert.equal(instance.endpoints[0].device, 'tap:sand0')
       await stop()
       await assert.rejects(run(), /no server is running/)
     })

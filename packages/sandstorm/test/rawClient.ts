@@ -32,8 +32,8 @@ export class RawClient {
     socket.on('close', () => this.#wake())
   }
 
-  static async to(port: number): Promise<RawClient> {
-    const socket = connect({ port, host: '127.0.0.1', noDelay: true, allowHalfOpen: true })
+  static async to(port: number, host = '127.0.0.1'): Promise<RawClient> {
+    const socket = connect({ port, host, noDelay: true, allowHalfOpen: true })
     await once(socket, 'connect')
     return new RawClient(socket)
   }

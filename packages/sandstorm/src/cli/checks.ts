@@ -11,9 +11,9 @@ import {
   KERNEL_PORT,
   TAP_ADDRESS,
   TAP_HOST_ADDRESS,
-  TAP_NAME,
   TAP_PREFIX_LEN,
 } from '../config.ts'
+import { TAP_NAME } from '../devices.ts'
 import { TAP_ADDRESS6, TAP_PREFIX_LEN6 } from '../link6.ts'
 import { parseIpv4, usableRange } from './ipv4.ts'
 import { isInSubnet, parseIpv6, parseIpv6Prefix } from './ipv6.ts'

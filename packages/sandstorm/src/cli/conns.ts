@@ -64,7 +64,8 @@ export async function conns(
 function isNamed(which: string, pid: number, device: string): boolean {
   if (which === '') return true
   if (/^\d+$/.test(which)) return Number(which) === pid
-  return device === which || device.slice(device.indexOf(':') + 1) === which
+  const devices = device.split(', ')
+  return devices.some(one => one === which || one.slice(one.indexOf(':') + 1) === which)
 }
 
 function refuse(which: string, problems: readonly string[], dir: string): never {

@@ -106,7 +106,8 @@ function addServe(program: Command, finish: (exitCode: number) => void): void {
     .argument('<DIR>', 'the folder')
     .option(
       '--device <name>',
-      'auto, tap, tap:NAME, packet:IF, xdp:IF or kernel (default: auto, which is tap where that is possible)',
+      'auto, tap, tap:NAME, packet:IF, xdp:IF or kernel; may be repeated (default: auto, which is tap where that is possible)',
+      collect,
     )
     .option(
       '--address <ip/len>',
@@ -142,7 +143,8 @@ function addServe(program: Command, finish: (exitCode: number) => void): void {
     .option('--pcap <file>', 'write all frames to a pcapng file')
     .option('--trace', 'print a line for each frame')
     .option('--fault <list>', 'a bad network: drop, dup, reorder, corrupt, delay, seed')
-    .addOption(new Option('--workers <n>').hideHelp())
+    .option('--workers <n>', 'packet threads of each device (default: 1)')
+    .option('--cpus <list>', 'CPUs that they are pinned to, in turn, like 0,2-3 (default: any)')
     .addHelpText('after', SERVE_EXAMPLES)
   for (const flags of LATER_FLAGS) command.addOption(new Option(flags).hideHelp())
   command.action(async (root: string, flags: Omit<ServeFlags, 'root'>) => {

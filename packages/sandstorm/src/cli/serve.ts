@@ -1,6 +1,6 @@
 /**
  * `sandstorm serve`: starts an instance, says where it listens, ends it on a signal. The one line
- * on stdout is a contract that scripts wait for; everything else goes to stderr.
+ * on stdout, one for each device, is a contract that scripts wait for; everything else goes to stderr.
  */
 import type { ServeConfig } from '../config.ts'
 import type { Instance, Log } from '../instance/instance.ts'
@@ -36,7 +36,9 @@ export async function serve(config: ServeConfig, parts: ServeParts = PARTS): Pro
       warn: parts.complain,
       stats: printStats,
     })
-    parts.print(`listening on ${withPort(instance.url)} (device ${instance.device})`)
+    for (const { url, device } of instance.endpoints) {
+      parts.print(`listening on ${withPort(url)} (device ${device})`)
+    }
     const ended = await Promise.race([instance.done, signals.first])
     if (ended === 'signal') {
       await instance.stop()

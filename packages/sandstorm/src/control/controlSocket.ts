@@ -82,7 +82,9 @@ async function* answer(
   question: Question | undefined,
 ): AsyncGenerator<readonly Line[]> {
   const { pid } = process
-  const { device, url, inspector } = instance
+  const { endpoints, inspector } = instance
+  const device = endpoints.map(endpoint => endpoint.device).join(', ')
+  const [{ url }] = endpoints
   yield [{ type: 'instance', protocol: PROTOCOL, pid, device, url } satisfies InstanceLine]
   if (question === undefined) yield [{ type: 'error', message: 'no such question' }]
   if (question === undefined || question === 'instance' || inspector === undefined) return

@@ -1,9 +1,9 @@
 /**
- * What the control socket can ask of an instance on our own stack. The packet thread is asked one
+ * What the control socket can ask of an instance on our own stack. A packet thread is asked one
  * thing at a time, and the next only when the last is answered: however many people look, it does
  * one step of work between two batches.
  */
-import type { ServerStats } from '../stats.ts'
+import { type ServerStats, sumOfStats } from '../stats.ts'
 import { type Connection, readConnection } from './connection.ts'
 import type { Inquiry, Reply, RowsReply, StatsReply } from './inquiry.ts'
 import { ROW_STRIDE } from './row.ts'
@@ -20,31 +20,41 @@ export interface Part {
 }
 
 export class Inspector {
-  readonly #ask: Ask
+  readonly #asks: readonly Ask[]
   #last: Promise<unknown> = Promise.resolve()
 
-  constructor(ask: Ask) {
-    this.#ask = ask
+  /** `asks`: of each packet thread. */
+  constructor(asks: readonly Ask[]) {
+    this.#asks = asks
   }
 
   /** All connections, in parts; the caller sets the pace. */
   async *connections(): AsyncGenerator<Part> {
     const rows = newRows()
-    let from = FIRST
-    while (from !== OVER) {
-      const reply = (await this.#inTurn({ kind: 'rows', rows, from })) as RowsReply
-      yield { connections: readAll(rows, reply), timeWait: reply.timeWait }
-      from = reply.next
+    let before = 0
+    for (const ask of this.#asks) {
+      let timeWait = 0
+      for (let from = FIRST; from !== OVER; ) {
+        const reply = (await this.#inTurn(ask, { kind: 'rows', rows, from })) as RowsReply
+        timeWait = before + reply.timeWait
+        yield { connections: readAll(rows, reply), timeWait }
+        from = reply.next
+      }
+      before = timeWait
     }
   }
 
   async stats(): Promise<ServerStats> {
-    const { stats } = (await this.#inTurn({ kind: 'stats' })) as StatsReply
-    return stats
+    const all: ServerStats[] = []
+    for (const ask of this.#asks) {
+      const { stats } = (await this.#inTurn(ask, { kind: 'stats' })) as StatsReply
+      all.push(stats)
+    }
+    return sumOfStats(all)
   }
 
-  #inTurn(inquiry: Inquiry): Promise<Reply> {
-    const reply = this.#last.then(() => this.#ask(inquiry))
+  #inTurn(ask: Ask, inquiry: Inquiry): Promise<Reply> {
+    const reply = this.#last.then(() => ask(inquiry))
     this.#last = reply.catch(() => {})
     return reply
   }

@@ -9,11 +9,17 @@ export interface Log {
   stats(counters: object): void
 }
 
-export interface Instance {
-  /** Where it answers: `http://10.77.0.2/`. */
+/** A device, and where an instance answers on it. */
+export interface Endpoint {
+  /** `http://10.77.0.2/`. */
   readonly url: string
   /** For people: `tap:sand0`. */
   readonly device: string
+}
+
+export interface Instance {
+  /** One at least. */
+  readonly endpoints: readonly Endpoint[]
   /** Ends it cleanly; idempotent. */
   stop(): Promise<void>
   /** Settles when it is over, by `stop` or by itself; `code` is for the process. */

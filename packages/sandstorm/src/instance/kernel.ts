@@ -18,8 +18,7 @@ export async function startKernelInstance(config: ServeConfig, log: Log): Promis
     end = resolve
   })
   return {
-    url: `http://${mount.address}:${mount.port}/`,
-    device: 'kernel',
+    endpoints: [{ url: `http://${mount.address}:${mount.port}/`, device: 'kernel' }],
     stop: async () => {
       await mount.close()
       log.stats({ connections: mount.stats.open, ...mount.stats })

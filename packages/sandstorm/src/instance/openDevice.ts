@@ -5,18 +5,21 @@
 import {
   type DeviceHandle,
   ipv6Problem,
-  openPacket,
-  openTap,
-  openXdp,
+  openPacketQueues,
+  openTapQueues,
+  openXdpQueues,
   persistentTaps,
+  type Spread,
 } from '@sandstorm/libnmio'
 import type { ServeConfig } from '../config.ts'
+import type { DeviceName } from '../devices.ts'
 import { type Link6, NO_LINK6 } from '../link6.ts'
 import type { Log } from './instance.ts'
 
 /** A device, and the addresses of the stack on it with their subnets: `10.77.0.2/24`, `fd77::2/64`. */
 export interface Opened {
-  readonly handle: DeviceHandle
+  /** A queue for each worker. */
+  readonly handles: readonly DeviceHandle[]
   readonly addresses: readonly string[]
   /** The host's kernel has them as well, and answers for them. */
   readonly sharesAddresses: boolean
@@ -24,39 +27,51 @@ export interface Opened {
   readonly dadTransmits: number
 }
 
-/** Throws SysError, one clear line. */
-export function openDevice(config: ServeConfig, log: Log): Opened {
-  const { kind } = config.device
-  return kind === 'packet' || kind === 'xdp' ? openNic(config) : openOurTap(config, log)
+/** Opens it with a queue for each worker. Throws SysError, one clear line. */
+export function openDevice(
+  config: ServeConfig,
+  device: DeviceName,
+  spread: Spread,
+  log: Log,
+): Opened {
+  return device.kind === 'packet' || device.kind === 'xdp'
+    ? openNic(config, device, spread)
+    : openOurTap(config, device, spread, log)
 }
 
 /** On an interface that is there already. */
-function openNic(config: ServeConfig): Opened {
-  const own = [...ownAddresses(config), ...config.link6.addresses]
-  const open = config.device.kind === 'xdp' ? openXdp : openPacket
-  const handle = open({
-    interfaceName: config.device.name,
-    addresses: own,
+function openNic(config: ServeConfig, { kind, name }: DeviceName, spread: Spread): Opened {
+  // The addresses of several devices are their interfaces'; what is given is the TAP's.
+  const isAlone = config.devices.length === 1
+  const open = kind === 'xdp' ? openXdpQueues : openPacketQueues
+  const options = {
+    interfaceName: name,
+    addresses: isAlone ? [...ownAddresses(config), ...config.link6.addresses] : [],
     port: config.port,
     mtu: config.mtu === 0 ? undefined : config.mtu,
     offloads: config.fault === '',
-  })
-  const { addresses, isShared } = handle
-  return { handle, addresses, sharesAddresses: isShared, dadTransmits: 1 }
+  }
+  const handles = open(options, spread)
+  const { addresses, isShared } = handles[0]
+  return { handles, addresses, sharesAddresses: isShared, dadTransmits: 1 }
 }
 
-function openOurTap(config: ServeConfig, log: Log): Opened {
-  const link6 = usableLink6(config, log)
+function openOurTap(config: ServeConfig, { name }: DeviceName, spread: Spread, log: Log): Opened {
+  const link6 = usableLink6(config, name, log)
   const own = [...ownAddresses(config), ...link6.addresses]
-  const handle = openTap({
-    name: config.device.name,
-    mtu: config.mtu,
+  const options = {
+    name,
     hostAddresses: [`${config.hostAddress}/${config.prefixLen}`, ...link6.hostAddresses],
     serverAddresses: own,
     offloads: config.fault === '',
-  })
+  }
+  const handles = openTapQueues(
+    config.mtu === 0 ? options : { ...options, mtu: config.mtu },
+    spread,
+  )
   // Nobody but the host is on a link that we have just made, and its addresses were looked at.
-  return { handle, addresses: own, sharesAddresses: false, dadTransmits: handle.persistent ? 1 : 0 }
+  const dadTransmits = handles[0].persistent ? 1 : 0
+  return { handles, addresses: own, sharesAddresses: false, dadTransmits }
 }
 
 /** Of IPv4, with subnets. */
@@ -69,14 +84,13 @@ function ownAddresses({ address, prefixLen, others }: ServeConfig): string[] {
  * What of the IPv6 link can be had: nothing on a host without IPv6. Of an interface that somebody
  * else made the host's end is changed only if we are asked to.
  */
-function usableLink6(config: ServeConfig, log: Log): Link6 {
-  const { link6, device } = config
+function usableLink6({ link6 }: ServeConfig, tap: string, log: Log): Link6 {
   if (link6.addresses.length === 0) return link6
-  const problem = ipv6Problem(device.name)
+  const problem = ipv6Problem(tap)
   if (problem !== '') {
     log.warn(`serving over IPv4 alone: ${problem}`)
     return NO_LINK6
   }
-  const isForeign = link6.isDefault && persistentTaps().some(({ name }) => name === device.name)
+  const isForeign = link6.isDefault && persistentTaps().some(({ name }) => name === tap)
   return isForeign ? { ...link6, hostAddresses: [] } : link6
 }

@@ -1,124 +1,118 @@
 /**
- * An instance on our own stack: one region, one device, one packet thread. What is told
- * to the thread is one int32 and the device's wake-up, and inquiries; what it tells is when it serves,
- * what it was asked, and how it ended. The main thread opens the device and owns its descriptors, so that they are closed whatever
- * becomes of the packet thread.
+ * An instance on our own stack: the content, loaded once, and what serves it on each device
+ * (deviceServer.ts). The main thread opens devices and owns their descriptors, so that they are closed
+ * whatever becomes of a packet thread.
+ *
+ *   region: content │ hub of each device │ part of worker 0 │ part of worker 1 │ …
  */
-import { Worker } from 'node:worker_threads'
-import {
-  closeHandle,
-  type DeviceHandle,
-  deviceName,
-  faultRegionBytes,
-  wakeDevice,
-} from '@sandstorm/libnmio'
+import { randomInt } from 'node:crypto'
+import { closeHandles, faultRegionBytes, hubBytes, Region, type Spread } from '@sandstorm/libnmio'
 import type { ServeConfig } from '../config.ts'
 import { loadContent } from '../content/load.ts'
 import type { ContentShared } from '../content/table.ts'
-import type { Inquiry, Reply } from '../control/inquiry.ts'
 import { type Ask, Inspector } from '../control/inspector.ts'
 import { StartError } from '../startError.ts'
-import type { Instance, Log } from './instance.ts'
+import { type ServerStats, sumOfStats } from '../stats.ts'
+import { type CommonSetup, DeviceServer, type Place } from './deviceServer.ts'
+import type { Endpoint, Instance, Log } from './instance.ts'
 import { type Opened, openDevice } from './openDevice.ts'
-import { ASKED, DRAIN, STOP, type WorkerMessage, type WorkerSetup } from './workerSetup.ts'
 
-/** What the stack wants of the region at least: rings, request buffers, frames. */
+/** What a stack wants of the region at least: rings, request buffers, frames. */
 const STACK_BYTES = 48 << 20
-/** A packet thread that is still draining after this long is told to end at once. */
-const STOP_LIMIT_MS = 7000
+/** Workers' parts begin at whole pages, whatever their size. */
+const PART_ALIGN = 65536
 
-interface Ending {
-  readonly code: number
-  readonly message: string
+/** An instance that a test can look into. */
+export interface OwnStack extends Instance {
+  readonly servers: readonly DeviceServer[]
 }
 
-/** Opens the device, loads the content and starts the thread. Throws errors that are one clear line. */
-export async function startOwnStack(config: ServeConfig, log: Log): Promise<Instance> {
-  // The device first: loading takes time, and a second start should fail at once.
-  const opened = openDevice(config, log)
-  const { handle } = opened
+/** Opens the devices, loads the content and starts the threads. Throws errors that are one clear line. */
+export async function startOwnStack(config: ServeConfig, log: Log): Promise<OwnStack> {
+  const spread: Spread = { count: config.workers, key: randomInt(2 ** 31) }
+  // The devices first: loading takes time, and a second start should fail at once.
+  const opened = openAll(config, spread, log)
+  let servers: DeviceServer[] = []
   try {
     const content = await loadContent(config.root, {
       memoryBytes: config.memoryBytes,
-      stackBytes: STACK_BYTES + (config.fault === '' ? 0 : faultRegionBytes(handle.mtu)),
+      stackBytes: stackBytes(config, opened),
       onWarning: line => log.warn(line),
     })
-    return await startWorker(config, opened, content, log)
+    servers = startAll(config, spread, opened, content, log)
   } catch (error) {
-    closeHandle(handle)
+    for (const { handles } of opened) closeHandles(handles)
+    throw error
+  }
+  await allReady(servers)
+  return makeInstance(config, opened, servers, log)
+}
+
+function openAll(config: ServeConfig, spread: Spread, log: Log): Opened[] {
+  const opened: Opened[] = []
+  try {
+    for (const device of config.devices) opened.push(openDevice(config, device, spread, log))
+    return opened
+  } catch (error) {
+    for (const { handles } of opened) closeHandles(handles)
     throw error
   }
 }
 
-async function startWorker(
+function stackBytes(config: ServeConfig, opened: readonly Opened[]): number {
+  const { fault, workers } = config
+  let bytes = PART_ALIGN
+  for (const { handles } of opened) {
+    const faults = fault === '' ? 0 : faultRegionBytes(handles[0].mtu)
+    bytes += hubBytes(workers) + workers * (STACK_BYTES + faults)
+  }
+  return bytes
+}
+
+function startAll(
   config: ServeConfig,
-  opened: Opened,
+  spread: Spread,
+  opened: readonly Opened[],
   content: ContentShared,
   log: Log,
-): Promise<Instance> {
-  const { handle } = opened
-  const control = new Int32Array(new SharedArrayBuffer(4))
-  const worker = new Worker(new URL('./worker.js', import.meta.url), {
-    workerData: makeSetup(config, opened, content, control.buffer as SharedArrayBuffer),
+): DeviceServer[] {
+  const region = new Region(content.region)
+  region.reserve(content.contentBytes)
+  const hubs = opened.map(() => region.reserve(hubBytes(spread.count), 64))
+  const places = placeWorkers(region, opened.length * spread.count, config.cpus)
+  return opened.map((one, i) => {
+    const common = commonSetup(config, one, content, spread, hubs[i])
+    const own = places.slice(i * spread.count, (i + 1) * spread.count)
+    return new DeviceServer(one, common, own, log)
   })
-  const done = watch(worker, handle, log)
-  await Promise.race([
-    ready(worker),
-    done.then(({ code, message }) =>
-      Promise.reject(code === 2 ? new StartError(message) : new Error(message)),
-    ),
-  ])
-  const tell = (bit: number): void => {
-    Atomics.or(control, 0, bit)
-    wakeDevice(handle)
-  }
-  const stop = async (): Promise<void> => {
-    tell(DRAIN)
-    const timer = setTimeout(() => tell(STOP), STOP_LIMIT_MS)
-    await done
-    clearTimeout(timer)
-  }
-  const inspector = new Inspector(makeAsk(worker, done, () => tell(ASKED)))
-  const [first] = opened.addresses[0].split('/')
-  const url = `http://${first.includes(':') ? `[${first}]` : first}:${config.port}/`
-  return { url, device: deviceName(handle), stop, done, inspector }
 }
 
-/** Asks the packet thread; the Inspector sees to it that one inquiry at a time is under way. */
-function makeAsk(worker: Worker, done: Promise<Ending>, wake: () => void): Ask {
-  let settle: (reply: Reply) => void = () => {}
-  let fail: (error: Error) => void = () => {}
-  let hasEnded = false
-  worker.on('message', (message: WorkerMessage) => {
-    if (message.kind === 'reply') settle(message.reply)
-  })
-  done.then(() => {
-    hasEnded = true
-    fail(new Error('the server has ended'))
-  })
-  return (inquiry: Inquiry) =>
-    new Promise((resolve, reject) => {
-      settle = resolve
-      fail = reject
-      if (hasEnded) return reject(new Error('the server has ended'))
-      worker.postMessage(inquiry)
-      wake()
-    })
+/** Equal parts of what is left of the region. */
+function placeWorkers(region: Region, count: number, cpus: readonly number[]): Place[] {
+  const from = region.reserve(0, PART_ALIGN)
+  const size = Math.floor((region.end - from) / count / PART_ALIGN) * PART_ALIGN
+  return Array.from({ length: count }, (_, i) => ({
+    from: from + i * size,
+    end: from + (i + 1) * size,
+    cpu: cpus.length === 0 ? -1 : cpus[i % cpus.length],
+  }))
 }
 
-function makeSetup(
+function commonSetup(
   config: ServeConfig,
-  { handle, addresses, sharesAddresses, dadTransmits }: Opened,
+  { addresses, dadTransmits }: Opened,
   content: ContentShared,
-  control: SharedArrayBuffer,
-): WorkerSetup {
+  spread: Spread,
+  hub: number,
+): CommonSetup {
   const { gateway, port, replicas, cc, pacing, pcap, trace, fault } = config
   return {
-    handle,
+    isAlone: config.devices.length * spread.count === 1,
     content,
     addresses,
-    sharesAddresses,
     dadTransmits,
+    spread,
+    hub,
     gateway,
     gateway6: config.link6.gateway,
     port,
@@ -129,37 +123,64 @@ function makeSetup(
     pcap,
     trace,
     fault,
-    control,
   }
 }
 
-const ready = (worker: Worker): Promise<void> =>
-  new Promise(resolve => {
-    worker.on('message', (message: WorkerMessage) => {
-      if (message.kind === 'ready') resolve()
-    })
-  })
+/** Settles when everything serves; throws, with everything ended, if something does not. */
+async function allReady(servers: readonly DeviceServer[]): Promise<void> {
+  const failure = Promise.race(servers.map(({ done }) => done))
+  const ready = Promise.all(servers.map(({ ready }) => ready))
+  const first = await Promise.race([ready.then(() => undefined), failure])
+  if (first === undefined) return
+  await Promise.all(servers.map(server => server.stop()))
+  throw first.code === 2 ? new StartError(first.message) : new Error(first.message)
+}
 
-/** Settles when the thread is gone and the device is closed. */
-function watch(worker: Worker, handle: DeviceHandle, log: Log): Promise<Ending> {
-  let ending: Ending = { code: 1, message: 'the packet thread ended unexpectedly' }
-  worker.on('message', (message: WorkerMessage) => {
-    if (message.kind === 'warning') log.warn(message.line)
-    if (message.kind !== 'ended') return
-    log.stats({ ...message.stats.inUse, ...message.stats })
-    ending = message.down === '' ? { code: 0, message: '' } : { code: 1, message: message.down }
-  })
-  worker.on('error', (error: NodeJS.ErrnoException) => {
-    // What the system refused at the start (the capture file, say) is the user's to mend.
-    ending =
-      error.syscall === undefined
-        ? { code: 1, message: `the packet thread failed: ${error.message}` }
-        : { code: 2, message: `cannot serve: ${error.message}` }
-  })
-  return new Promise(resolve => {
-    worker.on('exit', () => {
-      closeHandle(handle)
-      resolve(ending)
-    })
-  })
+function makeInstance(
+  config: ServeConfig,
+  opened: readonly Opened[],
+  servers: readonly DeviceServer[],
+  log: Log,
+): OwnStack {
+  const endpoints = servers.map(({ device }, i) => ({ device, url: urlOf(config, opened[i]) }))
+  // A thread that is replaced is asked by its place.
+  const asks = servers.flatMap(({ threads }) =>
+    threads.map(
+      (_, worker): Ask =>
+        inquiry =>
+          threads[worker].ask(inquiry),
+    ),
+  )
+  const stop = async (): Promise<void> => {
+    await Promise.all(servers.map(server => server.stop()))
+  }
+  const done = finish(servers, log)
+  return { endpoints, stop, done, inspector: new Inspector(asks), servers }
+}
+
+function urlOf(config: ServeConfig, { addresses }: Opened): Endpoint['url'] {
+  const [first] = addresses[0].split('/')
+  return `http://${first.includes(':') ? `[${first}]` : first}:${config.port}/`
+}
+
+/** Settles when all devices are done; one that goes away leaves the others at work. */
+async function finish(
+  servers: readonly DeviceServer[],
+  log: Log,
+): Promise<{ code: number; message: string }> {
+  let atWork = servers.length
+  const stats: ServerStats[] = []
+  const endings = await Promise.all(
+    servers.map(async ({ done }) => {
+      const ending = await done
+      if (ending.stats !== undefined) stats.push(ending.stats)
+      if (--atWork > 0 && ending.code !== 0) log.warn(`${ending.message}; the others go on`)
+      return ending
+    }),
+  )
+  if (stats.length > 0) {
+    const sum = sumOfStats(stats)
+    log.stats({ ...sum.inUse, ...sum })
+  }
+  return endings.find(ending => ending.code !== 0) ?? endings[0]
 }

@@ -15,8 +15,9 @@ export async function startInstance(config: ServeConfig, log: Log): Promise<Inst
 }
 
 async function choose(config: ServeConfig, log: Log): Promise<Instance> {
-  if (config.device.kind === 'kernel') return startKernelInstance(config, log)
-  if (config.device.kind !== 'auto') return startOwnStack(config, log)
+  const [{ kind }] = config.devices
+  if (kind === 'kernel') return startKernelInstance(config, log)
+  if (kind !== 'auto') return startOwnStack(config, log)
   const problem = koffiProblem() || tunProblem()
   if (problem !== '') return fallBack(config, log, problem)
   try {

@@ -13,10 +13,19 @@ import {
   makeDevice,
   PcapDevice,
   parseFault,
+  pinThread,
   type Region,
+  SpreadDevice,
   TraceDevice,
 } from '@sandstorm/libnmio'
-import { formatFrame, type IpAddress, ipv4Address, ipv6, ipv6Address } from '@sandstorm/libtcpip'
+import {
+  formatFrame,
+  type IpAddress,
+  ipv4Address,
+  ipv6,
+  ipv6Address,
+  withLinkLocal,
+} from '@sandstorm/libtcpip'
 import { attachContent } from '../content/table.ts'
 import { type Inquiry, reply } from '../control/inquiry.ts'
 import { inlineMore } from '../inlining.ts'
@@ -51,12 +60,15 @@ function wrap(inner: Device, region: Region, setup: WorkerSetup): Device {
 }
 
 function build(setup: WorkerSetup): Server {
+  if (setup.cpu >= 0) pinThread(setup.cpu)
   const content = attachContent(setup.content)
-  const inner = makeDevice(setup.handle, content.region, content.region)
+  const region = content.region.part(setup.part.from, setup.part.end)
+  const queue = makeDevice(setup.handle, region, content.region)
+  const inner = setup.spread.count === 1 ? queue : new SpreadDevice(queue, setup)
   return new Server({
     device: wrap(inner, content.region, setup),
     content,
-    addresses: setup.addresses.map(parseAddress),
+    addresses: addressesOf(setup, queue.mac),
     sharesAddresses: setup.sharesAddresses,
     gateway: setup.gateway === '' ? undefined : ipv4Address(setup.gateway),
     gateway6: setup.gateway6 === '' ? undefined : ipv6Address(setup.gateway6),
@@ -70,6 +82,12 @@ function build(setup: WorkerSetup): Server {
     random: () => randomBytes(4).readInt32LE(),
     nowUs: nowUs(),
   })
+}
+
+/** Whoever speaks for our addresses has a link-local one too, and so have those who serve at it. */
+function addressesOf({ addresses, spread }: WorkerSetup, mac: Uint8Array): readonly IpAddress[] {
+  const all = addresses.map(parseAddress)
+  return spread.count > 1 ? withLinkLocal(all, mac) : all
 }
 
 /** `10.77.0.2/24` or `fd77::2/64` as the stack wants it. */

@@ -1,5 +1,5 @@
 /** What main thread and packet thread say to each other: plain data and one shared word. */
-import type { DeviceHandle } from '@sandstorm/libnmio'
+import type { DeviceHandle, Spread } from '@sandstorm/libnmio'
 import type { CongestionName } from '../config.ts'
 import type { ContentShared } from '../content/table.ts'
 import type { Reply } from '../control/inquiry.ts'
@@ -8,10 +8,22 @@ import type { ServerStats } from '../stats.ts'
 
 /** What a packet thread is started with. */
 export interface WorkerSetup {
+  /** The worker's own queue of the device. */
   readonly handle: DeviceHandle
   readonly content: ContentShared
+  /** The worker's part of the region. */
+  readonly part: { readonly from: number; readonly end: number }
+  /** How flows are spread over the device's workers, and which of them this is. */
+  readonly spread: Spread
+  readonly worker: number
+  /** Where in the region they hand over frames, and of each the eventfd that ends its wait. */
+  readonly hub: number
+  readonly wakeFds: readonly number[]
+  /** The CPU to stay on; -1: any. */
+  readonly cpu: number
   /** Of both versions, with their prefix lengths. */
   readonly addresses: readonly string[]
+  /** Somebody else speaks for our addresses: the kernel, or worker 0. */
   readonly sharesAddresses: boolean
   readonly dadTransmits: number
   /** '': none. */

@@ -42,7 +42,8 @@ export class FrameBuilder {
     this.content = context.content
     this.records = context.answers.records
     this.frames = context.tcp.frames
-    this.region = context.content.region
+    // Of the two views of one memory the one that hands out what is ours.
+    this.region = context.tcp.frames.region
     this.fields = new HeadFields(this.region, this.content.images, this.records)
   }
 

@@ -1,0 +1,94 @@
+/**
+ * Which devices to serve on, and with which threads: the words of `--device`, `--workers` and `--cpus`.
+ */
+import { ConfigError, NotYetError, UserError } from './cli/errors.ts'
+
+export type DeviceKind = 'auto' | 'tap' | 'packet' | 'xdp' | 'kernel'
+
+/**
+ * `name`: the interface; '' for kernel. auto is tap, or kernel where there can be no TAP; packet and xdp
+ * are on one that is there.
+ */
+export interface DeviceName {
+  readonly kind: DeviceKind
+  readonly name: string
+}
+
+const LATER_DEVICES = ['memif']
+const DEVICE_FORMS = 'auto, tap, tap:NAME, packet:IF, xdp:IF or kernel'
+const NAMED = ['tap', 'packet', 'xdp'] as const
+/** The TAP that serve makes unless told otherwise. */
+export const TAP_NAME = 'sand0'
+
+interface AddressFlags {
+  readonly address?: readonly string[]
+  readonly address6?: readonly string[]
+}
+
+/** Each a packet thread of its own, with a hub of mailboxes from each to each. */
+export const WORKERS_MAX = 32
+const DEVICES_MAX = 8
+const CPU_MAX = 1023
+
+/** Checks all `--device`s. Throws ConfigError. */
+export function checkDevices(texts: readonly string[]): DeviceName[] {
+  const devices = texts.map(checkDevice)
+  if (devices.length === 1) return devices
+  const refuse = (i: number, why: string, expected: string): never => {
+    throw new ConfigError('--device', texts[i], why, expected)
+  }
+  for (const [i, { kind, name }] of devices.entries()) {
+    if (kind === 'auto' || kind === 'kernel')
+      refuse(i, 'beside another', 'tap, packet:IF or xdp:IF')
+    if (devices.findIndex(other => other.name === name) < i) refuse(i, 'given twice', 'another one')
+    const isSecondTap = kind === 'tap' && devices.findIndex(other => other.kind === 'tap') < i
+    if (isSecondTap) refuse(i, 'a second TAP', 'one at most')
+  }
+  if (devices.length > DEVICES_MAX) refuse(DEVICES_MAX, 'too many', `${DEVICES_MAX} at most`)
+  return devices
+}
+
+/**
+ * The kind of device that flags about addresses are for: with several, the TAP; the others have those
+ * of their interfaces.
+ */
+export function networkKind(devices: readonly DeviceName[], raw: AddressFlags): DeviceKind {
+  const kind = devices.find(device => device.kind === 'tap')?.kind ?? devices[0].kind
+  if (devices.length === 1 || kind === 'tap') return kind
+  const flags = { '--address': raw.address, '--address6': raw.address6 }
+  for (const [flag, value] of Object.entries(flags)) {
+    if (value === undefined) continue
+    const why = 'with several devices each has the addresses of its interface'
+    throw new UserError(flag, why, 'Leave it out, or serve on one device')
+  }
+  return kind
+}
+
+/** `0,2-3`: numbers and ranges of them. */
+export function checkCpus(text: string): number[] {
+  const expected = 'CPU numbers like 0,2-3'
+  return text.split(',').flatMap(part => {
+    const [, first, last = first] = /^(\d{1,4})(?:-(\d{1,4}))?$/.exec(part) ?? []
+    if (first === undefined || Number(last) < Number(first) || Number(last) > CPU_MAX)
+      throw new ConfigError('--cpus', text, 'no such list', expected)
+    return Array.from({ length: Number(last) - Number(first) + 1 }, (_, i) => Number(first) + i)
+  })
+}
+
+function checkDevice(text: string): DeviceName {
+  const [, word, , name] = /^([^:]*)(:(.*))?$/.exec(text) ?? []
+  if (LATER_DEVICES.includes(word)) throw new NotYetError(`--device ${text}`)
+  if (text === 'kernel') return { kind: 'kernel', name: '' }
+  if (text === 'auto' || text === 'tap') return { kind: text, name: TAP_NAME }
+  const kind = NAMED.find(known => known === word)
+  if (kind === undefined) throw new ConfigError('--device', text, 'no such device', DEVICE_FORMS)
+  // linux/if.h: IFNAMSIZ is 16 with the final NUL; net/core/dev.c: dev_valid_name; % is a pattern.
+  if (!/^[^\s/:%]{1,15}$/.test(name ?? '') || Buffer.byteLength(name) > 15 || /^\.\.?$/.test(name))
+    throw new ConfigError(
+      '--device',
+      text,
+      'not an interface name',
+      `${kind}:NAME with a NAME of 1 to 15 bytes, without spaces, "/", ":" and "%"`,
+    )
+  return { kind, name }
+}

@@ -1,0 +1,153 @@
+/**
+ * All that serves on one device: its queues, and a packet thread for each. The threads share nothing
+ * but the content, which nobody writes, and the hub through which they hand over frames of each
+ * other's flows. One that dies is replaced, and the others go on; its connections are lost, and their
+ * clients told so (RST) as soon as they say something.
+ *
+ * The device's descriptors are the main thread's: they outlive a thread that dies, and are closed
+ * when all have ended.
+ */
+import { join, parse } from 'node:path'
+import { closeHandles, deviceName, leaveHub, Region } from '@sandstorm/libnmio'
+import { type ServerStats, sumOfStats } from '../stats.ts'
+import type { Log } from './instance.ts'
+import type { Opened } from './openDevice.ts'
+import { type Ending, PacketThread } from './packetThread.ts'
+import { DRAIN, STOP, type WorkerSetup } from './workerSetup.ts'
+
+/** A packet thread that is still draining after this long is told to end at once. */
+const STOP_LIMIT_MS = 7000
+/** Threads that die so soon after their start, one after the other, show that starting is no help. */
+const SOON_MS = 2000
+const DEATHS_MAX = 3
+
+/** What the threads of a device are started with; what is each one's own is added here. */
+export interface CommonSetup extends Omit<WorkerSetup, OwnFields> {
+  /** There is one thread in all. */
+  readonly isAlone: boolean
+}
+type OwnFields = 'control' | 'handle' | 'part' | 'worker' | 'sharesAddresses' | 'wakeFds' | 'cpu'
+
+/** Of each worker its part of the region and the CPU that it is pinned to (-1: none). */
+export interface Place {
+  readonly from: number
+  readonly end: number
+  readonly cpu: number
+}
+
+/** `code` is for the process: 0: told to, 1: by itself, 2: the user's to mend. */
+export interface DeviceEnding {
+  readonly code: number
+  readonly message: string
+  readonly stats: ServerStats | undefined
+}
+
+export class DeviceServer {
+  readonly device: string
+  /** Settles when all threads are gone and the device is closed. */
+  readonly done: Promise<DeviceEnding>
+  /** Settles when all threads serve. */
+  readonly ready: Promise<unknown>
+  readonly #opened: Opened
+  readonly #common: CommonSetup
+  readonly #places: readonly Place[]
+  readonly #log: Log
+  /** By worker. */
+  readonly threads: PacketThread[]
+  #isStopping = false
+
+  constructor(opened: Opened, common: CommonSetup, places: readonly Place[], log: Log) {
+    this.device = deviceName(opened.handles[0])
+    this.#opened = opened
+    this.#common = common
+    this.#places = places
+    this.#log = log
+    this.threads = places.map((_, worker) => this.#start(worker))
+    this.ready = Promise.all(this.threads.map(({ ready }) => ready))
+    this.done = this.#run()
+  }
+
+  /** Ends it cleanly; idempotent. */
+  async stop(): Promise<void> {
+    this.#isStopping = true
+    this.#tell(DRAIN)
+    const timer = setTimeout(() => this.#tell(STOP), STOP_LIMIT_MS)
+    await this.done
+    clearTimeout(timer)
+  }
+
+  #tell(bit: number): void {
+    for (const thread of this.threads) thread.tell(bit)
+  }
+
+  #start(worker: number): PacketThread {
+    const { handles, sharesAddresses } = this.#opened
+    const { from, end, cpu } = this.#places[worker]
+    const setup = {
+      ...this.#common,
+      handle: handles[worker],
+      part: { from, end },
+      worker,
+      // Worker 0 speaks for our addresses, as the kernel does for those that it shares with us.
+      sharesAddresses: sharesAddresses || worker > 0,
+      wakeFds: handles.map(({ wakeFd }) => wakeFd),
+      cpu,
+      pcap: this.#pcapOf(worker),
+    }
+    return new PacketThread(setup, line => this.#log.warn(line))
+  }
+
+  /** A file of its own for each of several threads: out.web0-1.pcapng. */
+  #pcapOf(worker: number): string {
+    const { pcap, isAlone } = this.#common
+    if (pcap === '' || isAlone) return pcap
+    const { dir, name, ext } = parse(pcap)
+    return join(dir, `${name}.${this.#opened.handles[0].name}-${worker}${ext}`)
+  }
+
+  async #run(): Promise<DeviceEnding> {
+    const endings = await Promise.all(this.threads.map((_, worker) => this.#keep(worker)))
+    closeHandles(this.#opened.handles)
+    const stats = endings.flatMap(ending => ('stats' in ending ? [ending.stats] : []))
+    const worst =
+      endings.find(({ kind }) => kind === 'refused') ??
+      endings.find(({ kind }) => kind === 'died') ??
+      endings.find(({ kind }) => kind === 'down')
+    return { ...explain(worst), stats: stats.length === 0 ? undefined : sumOfStats(stats) }
+  }
+
+  /** Sees to it that there is such a worker, until it ends for another reason than its death. */
+  async #keep(worker: number): Promise<Ending> {
+    let deaths = 0
+    for (;;) {
+      const startMs = performance.now()
+      const ending = await this.threads[worker].ended
+      if (ending.kind !== 'died' || this.#isStopping) return this.#endAll(ending)
+      deaths = performance.now() - startMs < SOON_MS ? deaths + 1 : 1
+      if (deaths === DEATHS_MAX) return this.#endAll(ending)
+      const who = this.#places.length === 1 ? 'the packet thread' : `worker ${worker}`
+      this.#log.warn(`${who} of ${this.device} died and is replaced: ${ending.message}`)
+      this.#leave(worker)
+      this.threads[worker] = this.#start(worker)
+    }
+  }
+
+  /** Others do not outlast one that cannot go on. */
+  #endAll(ending: Ending): Ending {
+    const isAlone = ending.kind === 'refused' || ending.kind === 'died'
+    if (isAlone && !this.#isStopping) this.#tell(STOP)
+    return ending
+  }
+
+  #leave(worker: number): void {
+    const { content, hub, spread } = this.#common
+    if (spread.count > 1) leaveHub(new Region(content.region), hub, worker)
+  }
+}
+
+function explain(ending: Ending | undefined): { code: number; message: string } {
+  if (ending === undefined || ending.kind === 'stopped') return { code: 0, message: '' }
+  if (ending.kind === 'down') return { code: 1, message: ending.message }
+  if (ending.kind === 'refused') return { code: 2, message: `cannot serve: ${ending.message}` }
+  return { code: 1, message: `the packet thread failed: ${ending.message}` }
+}
