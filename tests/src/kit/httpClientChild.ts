@@ -2,14 +2,18 @@
  * The child process of httpClient.ts: reads a Job from standard input, writes Answers to standard
  * output. Bodies are hashed as they arrive, never kept.
  */
+
 import { createHash } from 'node:crypto'
 import { Agent, request } from 'node:http'
 import type { Socket } from 'node:net'
 import { text } from 'node:stream/consumers'
+import { urlToHttpOptions } from 'node:url'
 import type { Answer, Answers, Job, Request } from './httpClient.ts'
 
 const job = JSON.parse(await text(process.stdin)) as Job
-const { hostname, port } = new URL(job.url)
+const { port, ...url } = urlToHttpOptions(new URL(job.url))
+// Of an IPv6 address, without the brackets.
+const hostname = url.hostname ?? ''
 const extra = job.close ? { connection: 'close' } : {}
 const agent = new Agent({ keepAlive: !job.close, maxSockets: job.maxSockets })
 // Every socket that carried a request: `reusedSocket` misses those handed on by the agent's queue.

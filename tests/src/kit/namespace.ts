@@ -39,15 +39,21 @@ export class Namespace {
     return ip('-n', this.name, ...args)
   }
 
-  /** Lays a cable to another namespace: `name` here, `farName` there, both up, with these addresses. */
+  /**
+   * Lays a cable to another namespace: `name` here, `farName` there, both up, with these addresses, and
+   * with so many queues.
+   */
   connect(
     name: string,
     address: string,
     far: Namespace,
     farName: string,
     farAddress: string,
+    queues = 1,
   ): void {
-    this.ip('link', 'add', name, 'type', 'veth', 'peer', 'name', farName, 'netns', far.name)
+    const many = ['numrxqueues', `${queues}`, 'numtxqueues', `${queues}`]
+    const peer = ['peer', 'name', farName, 'netns', far.name, ...many]
+    this.ip('link', 'add', name, ...many, 'type', 'veth', ...peer)
     this.ip('addr', 'add', address, 'dev', name)
     far.ip('addr', 'add', farAddress, 'dev', farName)
     this.ip('link', 'set', name, 'up')

@@ -34,6 +34,8 @@ export interface Stats {
   readonly drops: Readonly<Record<string, number>>
   /** TCP's counters. */
   readonly tcp: Readonly<Record<string, number>>
+  /** The devices' counters, added up. */
+  readonly device: Readonly<Record<string, number>>
 }
 
 /** What `inUse` tells at least. */
