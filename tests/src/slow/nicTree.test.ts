@@ -1,6 +1,7 @@
 /**
  * The 1,000-file tree of tree.test.ts through an interface that is there, beside the kernel: by packet
- * sockets and by AF_XDP, with two clients that share no code and a load generator.
+ * sockets and by AF_XDP, with two clients that share no code and a load generator; and the same of two
+ * workers.
  */
 import assert from 'node:assert/strict'
 import { after, afterEach, before, describe, it } from 'node:test'
@@ -26,6 +27,7 @@ describe('1,000 files', { ...needs('root', 'ip', 'curl', 'wrk'), timeout: 1_200_
     near = new Namespace()
     far = new Namespace()
     near.connect('web0', '10.99.0.1/24', far, 'client0', '10.99.0.2/24')
+    near.connect('web1', '10.98.0.1/24', far, 'client1', '10.98.0.2/24', 2)
   })
   afterEach(() => server?.kill())
   after(() => {
@@ -34,13 +36,19 @@ describe('1,000 files', { ...needs('root', 'ip', 'curl', 'wrk'), timeout: 1_200_
     tree?.remove()
   })
 
-  for (const kind of ['packet', 'xdp'] as const) {
+  for (const [device, ...workers] of [
+    ['packet:web0'],
+    ['xdp:web0'],
+    ['packet:web1', '--workers', '2'],
+    ['xdp:web1', '--workers', '2'],
+  ]) {
+    const how = [device, ...workers].join(' ')
     for (const [link, flags] of [
       ['a good link', []],
       ['a bad link', ['--fault', FAULTS]],
     ] as const) {
-      it(`arrive by ${kind} over ${link}, on kept connections and on new ones`, async () => {
-        const args = [tree.dir, '--device', `${kind}:web0`, ...flags]
+      it(`arrive by ${how} over ${link}, on kept connections and on new ones`, async () => {
+        const args = [tree.dir, '--device', device, ...workers, ...flags]
         server = await Server.serve(args, { namespace: near })
         for (const close of [false, true]) {
           for (const fetch of [fetchTree, curlTree]) {
@@ -53,8 +61,9 @@ describe('1,000 files', { ...needs('root', 'ip', 'curl', 'wrk'), timeout: 1_200_
       })
     }
 
-    it(`arrive by ${kind} while wrk asks for others from 64 connections`, async () => {
-      server = await Server.serve([tree.dir, '--device', `${kind}:web0`], { namespace: near })
+    it(`arrive by ${how} while wrk asks for others from 64 connections`, async () => {
+      const args = [tree.dir, '--device', device, ...workers]
+      server = await Server.serve(args, { namespace: near })
       const load = run(['wrk', '-t1', '-c64', '-d10', `${server.url}/`], { namespace: far })
       const { wrong } = await curlTree(server.url, tree.files, { namespace: far, limitMs })
       assert.deepEqual(wrong, [])

@@ -41,6 +41,7 @@ describe('1,000 files', { ...needs('root', 'tun', 'ip', 'curl'), timeout: 1_200_
   for (const [link, flags] of [
     ['a good link', []],
     [`a bad link (${FAULTS})`, ['--fault', FAULTS]],
+    ['a bad link, from two workers', ['--workers', '2', '--fault', FAULTS]],
   ] as const) {
     for (const close of [false, true]) {
       const mode = close ? 'a connection per request' : 'keep-alive'
