@@ -9,8 +9,9 @@ import { type Outcome, run, start } from './kit/command.ts'
 import { curlTree } from './kit/curlTree.ts'
 import { fetchTree } from './kit/fetchTree.ts'
 import { Namespace } from './kit/namespace.ts'
+import { becomeNobody } from './kit/nobody.ts'
 import { needs } from './kit/privileges.ts'
-import { assertRefused, runCommand, Server } from './kit/server.ts'
+import { assertRefused, runCommand, Server, SITE } from './kit/server.ts'
 import { makeTree, type Tree } from './kit/tree.ts'
 
 const IF = 'web0'
@@ -19,12 +20,17 @@ const SHARED6 = 'fd99::1'
 const OWN = '10.99.0.7'
 const OWN6 = 'fd99::7'
 const timeout = 120_000
+const PACKET_RIGHTS = ['net_admin', 'net_raw', 'bpf', 'net_bind_service']
+const RIGHTS = { packet: PACKET_RIGHTS, xdp: [...PACKET_RIGHTS, 'perfmon', 'ipc_lock'] }
 
 /** A kernel's service, as ssh would be: says hello to whoever connects, at this port. */
 const HELLO = `require('node:net').createServer(s => s.end('hello')).listen(Number(process.argv[1]), '::')`
 
 for (const kind of ['packet', 'xdp'] as const) {
-  describe(`over ${kind}`, { ...needs('root', 'ip', 'curl', 'ping', 'wrk'), timeout }, () => {
+  describe(`over ${kind}`, {
+    ...needs('root', 'ip', 'curl', 'ping', 'setpriv', 'unshare', 'wrk'),
+    timeout,
+  }, () => {
     const device = ['--device', `${kind}:${IF}`]
     let near: Namespace
     let far: Namespace
@@ -162,6 +168,25 @@ for (const kind of ['packet', 'xdp'] as const) {
       await refused(/is down.*ip link set web0 up/, ...device)
       near.ip('link', 'set', IF, 'up')
       near.ip('addr', 'replace', `${SHARED6}/64`, 'dev', IF, 'nodad')
+    })
+
+    it('runs without root, with the capabilities that docs/devices.md names, and says which are missing', async () => {
+      const rights = RIGHTS[kind]
+      const nobody = becomeNobody(...rights)
+      const args = [SITE, ...device]
+      server = await Server.serve(args, { namespace: near, ...nobody })
+      assert.equal((await curl(server.url, '-o', '/dev/null')).code, 0)
+      await server.stopDrained()
+      nobody.remove()
+      for (const missing of rights) {
+        const less = becomeNobody(...rights.filter(right => right !== missing))
+        await assert.rejects(
+          Server.serve(args, { namespace: near, ...less }),
+          new RegExp(`ended with code 2.*(cap_${missing}|CAP_IPC_LOCK)`, 's'),
+          missing,
+        )
+        less.remove()
+      }
     })
 
     it('refuses a port where the kernel listens, and a second start, which leaves the first alone', async () => {

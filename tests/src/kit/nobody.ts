@@ -8,11 +8,11 @@ import { join } from 'node:path'
 import { ROOT } from './server.ts'
 import { temporaryFolder } from './temporary.ts'
 
-/** Called as `sh DIR ROOT NODE ARGUMENT…`. */
+/** Called as `sh DIR ROOT RIGHTS NODE ARGUMENT…`. */
 const SCRIPT = `
 set -e
-dir=$1 root=$2 node=$3
-shift 3
+dir=$1 root=$2 rights=$3 node=$4
+shift 4
 mount --bind "$root" "$dir/clone"
 mount --bind "$node" "$dir/node"
 for arg; do
@@ -20,7 +20,8 @@ for arg; do
   case $arg in "$root"*) arg=$dir/clone/\${arg#"$root"} ;; esac
   set -- "$@" "$arg"
 done
-exec setpriv --reuid 65534 --regid 65534 --clear-groups -- "$dir/node" "$@"
+exec setpriv --reuid 65534 --regid 65534 --clear-groups \
+  --inh-caps "$rights" --ambient-caps "$rights" --bounding-set "$rights" -- "$dir/node" "$@"
 `
 
 export interface Nobody {
@@ -31,8 +32,11 @@ export interface Nobody {
   remove(): void
 }
 
-/** Needs root, `unshare`, `mount` and `setpriv` (util-linux). */
-export function becomeNobody(): Nobody {
+/**
+ * Needs root, `unshare`, `mount` and `setpriv` (util-linux). `rights`: the capabilities that the process
+ * has all the same, and no other, as `net_admin`.
+ */
+export function becomeNobody(...rights: string[]): Nobody {
   const { path: dir, remove } = temporaryFolder('nobody')
   chmodSync(dir, 0o755)
   mkdirSync(join(dir, 'clone'))
@@ -41,5 +45,6 @@ export function becomeNobody(): Nobody {
   mkdirSync(controls, { mode: 0o700 })
   chownSync(controls, 65534, 65534)
   const env = { SANDSTORM_RUNTIME_DIR: controls }
-  return { env, prefix: ['unshare', '--mount', 'sh', '-c', SCRIPT, 'sh', dir, ROOT], remove }
+  const caps = ['-all', ...rights.map(right => `+${right}`)].join(',')
+  return { env, prefix: ['unshare', '--mount', 'sh', '-c', SCRIPT, 'sh', dir, ROOT, caps], remove }
 }

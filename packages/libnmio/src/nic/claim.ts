@@ -3,10 +3,12 @@
  * us, a shared address's port against the kernel's listeners too, whose clients we would take away.
  * The claims are descriptors, and end with the process.
  */
-import { EADDRINUSE, SysError } from '../sys/errno.ts'
+
+import { EACCES, EADDRINUSE, SysError } from '../sys/errno.ts'
 import { check, libc, O_CLOEXEC } from '../sys/libc.ts'
 import { takeLock } from '../sys/lock.ts'
 import { addressText, familyOf, isIpv6Prefix, type Prefix } from '../sys/prefix.ts'
+import { NIC_RIGHTS_HINT } from '../sys/rights.ts'
 import type { NicPlan } from './plan.ts'
 
 const SOCK_STREAM = 1
@@ -47,7 +49,8 @@ function reservePort(address: Prefix, port: number): number {
   c.close(fd)
   const key = `${addressText(address)} port ${port}`
   if (errno === EADDRINUSE) throw taken(key, 'a program on this host listens there')
-  throw new SysError(`bind ${key}`, errno)
+  const hint = errno === EACCES ? `choose a port above 1023, or ${NIC_RIGHTS_HINT}` : ''
+  throw new SysError(`bind ${key}`, errno, hint)
 }
 
 const taken = (key: string, who: string): SysError =>

@@ -3,8 +3,10 @@
  * descriptor: it ends with the process, however that ends, and nothing is left on the interface.
  * Set-up only.
  */
+
 import { EACCES, EAGAIN, EINVAL, EPERM, SysError } from './errno.ts'
 import { libc } from './libc.ts'
+import { NIC_RIGHTS_HINT } from './rights.ts'
 
 /** asm/unistd_64.h on x64, asm-generic/unistd.h elsewhere. */
 const SYS_BPF = process.arch === 'x64' ? 321 : 280
@@ -60,10 +62,8 @@ function bpf(what: string, command: number, attributes: Attributes): number {
     if (result >= 0) return result
     errno = c.errno()
   }
-  throw new SysError(what, errno, errno === EPERM ? BPF_RIGHT : '')
+  throw new SysError(what, errno, errno === EPERM ? NIC_RIGHTS_HINT : '')
 }
-
-const BPF_RIGHT = `run with sudo, or give this Node the rights: sudo setcap cap_bpf,cap_net_admin,cap_net_raw+ep ${process.execPath}`
 
 /** A map from queue to AF_XDP socket; returns its descriptor. */
 export function createXskMap(queues: number): number {
@@ -101,7 +101,9 @@ export function loadProgram(type: number, attach: number, program: Uint8Array): 
     attributes.u32(24, 1).u32(28, LOG_LEN).pointer(32, log) // log_level, log_size, log_buf
     libc().syscall(SYS_BPF, PROG_LOAD, attributes.bytes, ATTR_LEN)
     const said = new TextDecoder().decode(log).replace(/\0.*$/s, '').trim()
-    throw new SysError('load a BPF program', error.errno, said.split('\n').slice(-4).join('; '))
+    const why = said.split('\n').slice(-4).join('; ')
+    const isRight = error.errno === EACCES && /!root|unpriv/.test(why)
+    throw new SysError('load a BPF program', error.errno, isRight ? NIC_RIGHTS_HINT : why)
   }
 }
 

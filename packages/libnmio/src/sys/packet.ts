@@ -4,8 +4,10 @@
  * TPACKET_V2: one slot a frame, so none waits for a block to fill up). Set-up, and the layout of a
  * slot.
  */
+
 import { EPERM, SysError } from './errno.ts'
 import { check, libc, O_CLOEXEC, O_NONBLOCK } from './libc.ts'
+import { NIC_RIGHTS_HINT } from './rights.ts'
 
 const AF_PACKET = 17
 const SOCK_RAW = 3
@@ -64,11 +66,10 @@ const setOption = (
   name: number,
   value: Uint8Array,
   what: string,
+  hint = '',
 ): void => {
-  check(libc().setsockopt(fd, level, name, value, value.length), what)
+  check(libc().setsockopt(fd, level, name, value, value.length), what, hint)
 }
-
-const RIGHT = `run with sudo, or give this Node the right: sudo setcap cap_net_raw,cap_net_admin,cap_bpf+ep ${process.execPath}`
 
 /** A socket that receives nothing yet. */
 export function openPacketSocket(): number {
@@ -76,7 +77,7 @@ export function openPacketSocket(): number {
   const fd = c.socket(AF_PACKET, SOCK_RAW | O_NONBLOCK | O_CLOEXEC, 0)
   if (fd >= 0) return fd
   const errno = c.errno()
-  throw new SysError('socket(AF_PACKET)', errno, errno === EPERM ? RIGHT : '')
+  throw new SysError('socket(AF_PACKET)', errno, errno === EPERM ? NIC_RIGHTS_HINT : '')
 }
 
 /** Frames begin with a virtio_net_hdr both ways; what we send ourselves is not received again. */
@@ -97,8 +98,8 @@ export function setReceiveRing(fd: number, { slotBytes, slotCount }: PacketRing)
 
 /** Bytes that may wait in the interface's queue, and in the socket's own. */
 export function setBuffers(fd: number, sendBytes: number, receiveBytes: number): void {
-  setOption(fd, SOL_SOCKET, SO_SNDBUFFORCE, int(sendBytes), 'SO_SNDBUFFORCE')
-  setOption(fd, SOL_SOCKET, SO_RCVBUFFORCE, int(receiveBytes), 'SO_RCVBUFFORCE')
+  setOption(fd, SOL_SOCKET, SO_SNDBUFFORCE, int(sendBytes), 'SO_SNDBUFFORCE', NIC_RIGHTS_HINT)
+  setOption(fd, SOL_SOCKET, SO_RCVBUFFORCE, int(receiveBytes), 'SO_RCVBUFFORCE', NIC_RIGHTS_HINT)
 }
 
 /** Only frames that the program keeps are received. */

@@ -3,8 +3,10 @@
  * NIC's driver (UMEM), in chunks of one frame, and four rings that say whose a chunk is. Set-up only;
  * the rings' use is xdp/ring.ts's.
  */
+
 import { EPERM, SysError } from './errno.ts'
 import { check, cString, libc, O_CLOEXEC } from './libc.ts'
+import { NIC_RIGHTS_HINT } from './rights.ts'
 import { IFNAMSIZ } from './tun.ts'
 
 const AF_XDP = 44
@@ -32,15 +34,13 @@ export const XDP_RING_NEED_WAKEUP = 1
 
 const int = (value: number): Uint8Array => new Uint8Array(Int32Array.of(value).buffer)
 
-const RIGHT = `run with sudo, or give this Node the rights: sudo setcap cap_net_raw,cap_net_admin,cap_bpf,cap_ipc_lock+ep ${process.execPath}`
-
 /** A socket without memory, rings or interface. */
 export function openXskSocket(): number {
   const c = libc()
   const fd = c.socket(AF_XDP, SOCK_RAW | O_CLOEXEC, 0)
   if (fd >= 0) return fd
   const errno = c.errno()
-  const hint = errno === EPERM ? RIGHT : 'this kernel has no AF_XDP; use --device packet'
+  const hint = errno === EPERM ? NIC_RIGHTS_HINT : 'this kernel has no AF_XDP; use --device packet'
   throw new SysError('socket(AF_XDP)', errno, hint)
 }
 

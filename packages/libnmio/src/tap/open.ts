@@ -6,6 +6,7 @@
  * our descriptor, also by kill -9; on any failure everything opened here is closed again.
  * Read first: Documentation/networking/tuntap.rst, drivers/net/tun.c (tun_set_iff).
  */
+
 import { userInfo } from 'node:os'
 import { spreadProgram } from '../bpf/spread.ts'
 import { opening } from '../handle.ts'
@@ -22,6 +23,7 @@ import {
   setLink,
 } from '../sys/links.ts'
 import { isIpv6Prefix, isSameAddress, type Prefix, prefixText } from '../sys/prefix.ts'
+import { setcap } from '../sys/rights.ts'
 import * as tun from '../sys/tun.ts'
 import { openWakeFd } from '../sys/waiter.ts'
 import { VNET_HDR_LEN } from '../vnet.ts'
@@ -99,7 +101,7 @@ function rightsHint(plan: TapPlan): string {
   return (
     `run with sudo; or make the interface once for this user: ` +
     `sudo ip tuntap add dev ${name} mode tap user ${userName()}${address} && ${upCommand(plan)}; ` +
-    `or give this Node the right: sudo setcap cap_net_admin+ep ${process.execPath}`
+    `or give this Node the right: ${setcap('cap_net_admin')}`
   )
 }
 
