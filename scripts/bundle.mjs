@@ -33,4 +33,5 @@ await build([
   program('bench/src/main.ts', 'bench/dist/bundle'),
   program('bench/src/memoryRun.ts', 'bench/dist/bundle'),
   program('bench/src/idleRun.ts', 'bench/dist/bundle'),
+  program('bench/src/workersRun.ts', 'bench/dist/bundle'),
 ])

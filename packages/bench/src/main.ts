@@ -3,21 +3,25 @@
  * prints a table for people and writes a record for machines; it throws when it cannot measure
  * honestly. One case failing does not keep the others from running, but the exit code tells.
  */
+import { benchDevices } from './devices.ts'
 import { benchIdle } from './idle.ts'
 import { benchLossy } from './lossy.ts'
 import { benchMemory } from './memory.ts'
 import { benchMicro } from './micro.ts'
 import { type Options, parseOptions, USAGE } from './options.ts'
 import { benchTap } from './tap.ts'
+import { benchWorkers } from './workers.ts'
 
 type Case = (options: Options) => Promise<void> | void
 
 const CASES: Readonly<Record<string, Case>> = {
   tap: benchTap,
+  devices: benchDevices,
   lossy: benchLossy,
   memory: benchMemory,
   micro: benchMicro,
   idle: benchIdle,
+  workers: benchWorkers,
 }
 
 async function main(argv: readonly string[]): Promise<number> {

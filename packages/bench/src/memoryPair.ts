@@ -2,7 +2,7 @@
  * A server and a client on two linked ports, in one thread, taking turns: what the memory benchmark
  * measures (memoryRun.ts). Only the time inside `server.poll` is the server's.
  */
-import { memoryLink } from '@sandstorm/libnmio'
+import { memoryLink, type Region } from '@sandstorm/libnmio'
 import { ipv4Address } from '@sandstorm/libtcpip'
 import { type Content, Server, type TransmitKind } from 'sandstorm'
 import { MemoryClient } from './memoryClient.ts'
@@ -29,8 +29,15 @@ export class Pair {
   #clockMs: number = performance.now()
   #lastMs: number = performance.now()
 
-  constructor(content: Content, kind: TransmitKind, close: boolean, maxConnections = 65536) {
-    const [near, far] = memoryLink({ region: content.region, mtu: 1500, ringSize: 4096 })
+  /** `region`: where both have their frames; behind the content, or a part of what is there. */
+  constructor(
+    content: Content,
+    kind: TransmitKind,
+    close: boolean,
+    maxConnections = 65536,
+    region: Region = content.region,
+  ) {
+    const [near, far] = memoryLink({ region, mtu: 1500, ringSize: 4096 })
     this.client = new MemoryClient({
       device: far,
       serverMac: near.mac,

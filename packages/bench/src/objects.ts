@@ -2,13 +2,19 @@
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { attachContent, type Content, loadContent } from 'sandstorm'
+import { attachContent, type Content, type ContentShared, loadContent } from 'sandstorm'
 
 /** Content with an object of the given length for each name, in a region of `regionBytes`. */
-export async function loadObjects(
+export const loadObjects = async (
   lengths: Readonly<Record<string, number>>,
   regionBytes: number,
-): Promise<Content> {
+): Promise<Content> => attachContent(await loadShared(lengths, regionBytes))
+
+/** The same, as threads hand it to each other. */
+export async function loadShared(
+  lengths: Readonly<Record<string, number>>,
+  regionBytes: number,
+): Promise<ContentShared> {
   const dir = mkdtempSync(join(tmpdir(), 'sand-objects-'))
   try {
     for (const [name, len] of Object.entries(lengths)) writeFileSync(join(dir, name), bytes(len))
@@ -16,7 +22,7 @@ export async function loadObjects(
       throw new Error(line)
     }
     const memory = { memoryBytes: regionBytes, stackBytes: regionBytes / 2, onWarning }
-    return attachContent(await loadContent(dir, memory))
+    return await loadContent(dir, memory)
   } finally {
     rmSync(dir, { recursive: true })
   }

@@ -1,8 +1,9 @@
 /**
- * The two sides of the comparison, each pinned to the same core, each serving the same folder, each
- * with the client at the other end of one link:
+ * The sides of a comparison, each pinned to the same core, each serving the same folder, each with the
+ * client at the other end of one link:
  *
- *     ours    wrk ── TAP ── sandstorm                 the client's kernel is the TAP's other end
+ *     tap     wrk ── TAP ── sandstorm                  the client's kernel is the TAP's other end
+ *     packet  wrk ── veth pair ── sandstorm            likewise xdp
  *     nginx   wrk ── veth pair ── kernel TCP ── nginx  offloads on, so that segments stay large
  *
  * nginx gets what its manual advises for static files (one worker, sendfile, open_file_cache, no
@@ -27,24 +28,72 @@ export interface Side {
 }
 
 /** Our server on a TAP of its own. */
-export async function startSandstorm(dir: string): Promise<Side> {
+export async function startSandstorm(dir: string): Promise<Side & OurStats> {
   const namespace = makeNamespace()
   prepareClient(namespace)
   return { name: 'sandstorm', clientNamespace: namespace, ...(await serveInside(namespace, dir)) }
 }
 
+/** Our server on an interface, one end of a veth pair. */
+export async function startOnInterface(
+  kind: 'packet' | 'xdp',
+  dir: string,
+): Promise<Side & OurStats> {
+  const { client, server } = linkNamespaces()
+  const device = `${kind}:${SERVER_INTERFACE}`
+  const running = await serveInside(server, dir, [], device)
+  return { name: kind, clientNamespace: client, ...running }
+}
+
 /** A server that runs, wherever its clients are. */
 export type Running = Pick<Side, 'url' | 'stop'>
 
-/** `sandstorm serve DIR --device tap FLAGS` in a namespace, ready when it says so. */
+/** What ours counted, as SANDSTORM_STATS=1 prints it, once it has stopped. */
+export interface OurStats {
+  counters(): Counters
+}
+
+export interface Counters {
+  readonly http: { readonly requests: number }
+  readonly ledger: { readonly payloadBytesCopied: number; readonly payloadBytesSummed: number }
+  readonly device: {
+    readonly rxFrames: number
+    readonly txFrames: number
+    readonly syscalls: number
+  }
+}
+
+const SERVER_INTERFACE = 'bench1'
+const SERVER_ADDRESS = '10.78.0.2'
+
+/** A client's and a server's namespace, and a veth pair between them. */
+function linkNamespaces(): { client: string; server: string } {
+  const client = makeNamespace()
+  const server = makeNamespace()
+  prepareClient(client)
+  const peer = ['peer', SERVER_INTERFACE, 'netns', server]
+  ip('link', 'add', 'bench0', 'netns', client, 'type', 'veth', ...peer)
+  for (const [namespace, name, address] of [
+    [client, 'bench0', '10.78.0.1/24'],
+    [server, SERVER_INTERFACE, `${SERVER_ADDRESS}/24`],
+  ]) {
+    ip('-n', namespace, 'addr', 'add', address, 'dev', name)
+    ip('-n', namespace, 'link', 'set', name, 'up')
+  }
+  return { client, server }
+}
+
+/** `sandstorm serve DIR --device DEVICE FLAGS` in a namespace, ready when it says so. */
 export async function serveInside(
   namespace: string,
   dir: string,
   flags: readonly string[] = [],
-): Promise<Running> {
+  device = 'tap',
+): Promise<Running & OurStats> {
   const bin = `${ROOT}packages/sandstorm/bin/sandstorm.js`
-  const argv = [process.execPath, bin, 'serve', dir, '--device', 'tap', ...flags]
-  const child = startInside(namespace, ['taskset', '-c', SERVER_CORE, ...argv])
+  const argv = [process.execPath, bin, 'serve', dir, '--device', device, ...flags]
+  const env = ['env', 'SANDSTORM_STATS=1']
+  const child = startInside(namespace, ['taskset', '-c', SERVER_CORE, ...env, ...argv])
   const done = ended(child)
   let stderr = ''
   child.stderr?.on('data', chunk => {
@@ -65,24 +114,15 @@ export async function serveInside(
       const code = await done
       if (code !== 0) throw new Error(`sandstorm ended with code ${code}: ${stderr}`)
     },
+    counters: () => JSON.parse(/^stats (.*)$/m.exec(stderr)?.[1] ?? '') as Counters,
   }
 }
 
 /** Debian's nginx on the far side of a veth pair. */
 export async function startNginx(dir: string, workDir: string): Promise<Side> {
-  const client = makeNamespace()
-  const server = makeNamespace()
-  prepareClient(client)
-  ip('link', 'add', 'bench0', 'netns', client, 'type', 'veth', 'peer', 'bench1', 'netns', server)
-  for (const [namespace, name, address] of [
-    [client, 'bench0', '10.78.0.1/24'],
-    [server, 'bench1', '10.78.0.2/24'],
-  ]) {
-    ip('-n', namespace, 'addr', 'add', address, 'dev', name)
-    ip('-n', namespace, 'link', 'set', name, 'up')
-  }
+  const { client, server } = linkNamespaces()
   sysctl(server, 'net.ipv4.tcp_congestion_control', 'reno')
-  const nginx = await nginxInside(server, client, '10.78.0.2', dir, workDir)
+  const nginx = await nginxInside(server, client, SERVER_ADDRESS, dir, workDir)
   return { name: 'nginx', clientNamespace: client, ...nginx }
 }
 
