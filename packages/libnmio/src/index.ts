@@ -24,6 +24,7 @@ export { type Clock, VirtualClock } from './clock.ts'
 export { type DeviceHandle, deviceName, makeDevice } from './devices.ts'
 export { closeHandle, closeHandles, type OpenHandle, wakeDevice } from './handle.ts'
 export { type MemoryLinkOptions, MemoryPort, memoryLink } from './memory.ts'
+export { type NicFacts, nicFacts, type XdpSupport } from './nic/facts.ts'
 export type { NicOptions } from './nic/plan.ts'
 export type { PacketHandle } from './packet/handle.ts'
 export { openPacket, openPacketQueues } from './packet/open.ts'
@@ -42,6 +43,7 @@ export {
   persistentTaps,
   tunProblem,
 } from './sys/probe.ts'
+export { missingRights, RIGHTS, setcap } from './sys/rights.ts'
 export type { TapHandle } from './tap/handle.ts'
 export { openTap, openTapQueues } from './tap/open.ts'
 export type { TapOptions } from './tap/options.ts'

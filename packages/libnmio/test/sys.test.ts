@@ -10,6 +10,7 @@ import { addAddress, listAddresses, listLinks } from '../src/sys/links.ts'
 import { attributes, stringOf, u32, u32Of } from '../src/sys/netlink.ts'
 import { overlaps, type Prefix, parsePrefix, prefixText } from '../src/sys/prefix.ts'
 import { hasNetAdmin, kernelRelease, koffiProblem, tunProblem } from '../src/sys/probe.ts'
+import { missingRights, RIGHTS } from '../src/sys/rights.ts'
 import { unless } from './privileges.ts'
 
 const needsKoffi = unless(koffiProblem())
@@ -128,4 +129,19 @@ test('the probes give plain facts', () => {
   assert.match(kernelRelease(), /^\d+\./)
   assert.equal(typeof hasNetAdmin(), 'boolean')
   assert.equal(typeof tunProblem(), 'string')
+})
+
+test('rights are read from the effective set and no other', () => {
+  const admin = ['cap_net_admin']
+  assert.deepEqual(missingRights(admin, 'CapEff:\t0000000000001000\n'), [])
+  assert.deepEqual(missingRights(admin, 'CapEff:\tffffffffffffefff\n'), admin)
+  const status = 'CapPrm:\t0000000000001000\nCapEff:\t0000000000000000\n'
+  assert.deepEqual(missingRights(admin, status), admin)
+  assert.deepEqual(missingRights(admin, ''), admin)
+  // capsh --decode=000000c000007400
+  assert.deepEqual(missingRights(RIGHTS.xdp, 'CapEff:\t000000c000007400\n'), [])
+  assert.deepEqual(missingRights(RIGHTS.xdp, 'CapEff:\t0000008000003400\n'), [
+    'cap_perfmon',
+    'cap_ipc_lock',
+  ])
 })

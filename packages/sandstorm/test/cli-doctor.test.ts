@@ -1,7 +1,8 @@
 /** `doctor` on machines of our own making: the table, the mending commands, the exit code. */
 import assert from 'node:assert/strict'
 import { describe, test } from 'node:test'
-import { checksOf, hasNetAdmin, type Machine, tapState, thisMachine } from '../src/cli/checks.ts'
+import { type NicFacts, nicFacts } from '@sandstorm/libnmio'
+import { checksOf, type Machine, tapState, thisMachine } from '../src/cli/checks.ts'
 import { doctor, formatChecks } from '../src/cli/doctor.ts'
 
 const FULL = 'CapPrm:\t000001ffffffffff\nCapEff:\t000001ffffffffff\n'
@@ -19,7 +20,7 @@ function makeMachine(change: Partial<Machine> = {}, files: Record<string, string
   return {
     node: 'v20.19.0',
     platform: 'linux',
-    release: '6.1.0',
+    release: '6.18.0',
     uid: 1000,
     read: path => all[path] ?? '',
     openProblem: () => '',
@@ -39,7 +40,7 @@ const makeTap = (change: Record<string, string> = {}): Record<string, string> =>
 
 async function examine(machine: Machine): Promise<{ lines: string[]; code: number }> {
   const lines: string[] = []
-  const code = await doctor(line => lines.push(line), machine, [])
+  const code = await doctor(line => lines.push(line), machine, [], [])
   return { lines, code }
 }
 
@@ -121,11 +122,53 @@ test('tapState tells a free name, our TAP, one in use, and what is no TAP of our
   assert.equal(state(makeTap({ [`${SAND0}/tun_flags`]: '' })), 'foreign') // a bridge, say
 })
 
-test('hasNetAdmin reads bit 12 of CapEff and no other mask', () => {
-  assert.equal(hasNetAdmin('CapEff:\t0000000000001000\n'), true)
-  assert.equal(hasNetAdmin('CapEff:\tffffffffffffefff\n'), false)
-  assert.equal(hasNetAdmin('CapPrm:\t0000000000001000\nCapEff:\t0000000000000000\n'), false)
-  assert.equal(hasNetAdmin(''), false)
+describe('of interfaces that are there', () => {
+  const nic: NicFacts = {
+    name: 'eth1',
+    driver: 'ice',
+    isUp: true,
+    mtu: 1500,
+    addresses: ['192.0.2.5/24'],
+    receiveQueues: 1,
+    hasLro: false,
+    xdp: 'zero-copy',
+  }
+  const linesOf = async (change: Partial<NicFacts>, machine = makeMachine()): Promise<string> => {
+    const lines: string[] = []
+    await doctor(line => lines.push(line), machine, [], [{ ...nic, ...change }])
+    return lines.join('\n')
+  }
+  test('it says what they can do', async () => {
+    const expected =
+      /^ok +eth1 +ice, MTU 1500, 1 receive queue, XDP native, zero-copy, 192\.0\.2\.5\/24$/m
+    assert.match(await linesOf({}), expected)
+  })
+  for (const [change, said] of [
+    [{ isUp: false }, /^note +eth1 .*down\n +mend: sudo ip link set eth1 up$/m],
+    [{ addresses: [] }, /no address\n +mend: sandstorm serve DIR --device packet:eth1 --address/],
+    [{ hasLro: true }, /LRO.*\n +mend: sudo ethtool -K eth1 lro off$/m],
+    [{ mtu: 9000 }, /too large for xdp\n +mend: sandstorm serve DIR --device packet:eth1$/m],
+    [{ receiveQueues: 4 }, /mend: sandstorm serve DIR --device xdp:eth1 --workers 4$/m],
+  ] as const)
+    test(`and what is in the way: ${JSON.stringify(change)}`, async () => {
+      assert.match(await linesOf(change), said)
+    })
+  test('a busy port, missing rights and an old kernel are notes with a command', async () => {
+    const busy = makeMachine({ listenProblem: async () => 'EADDRINUSE' })
+    assert.match(await linesOf({}, busy), /port 80 is in use\n +mend: .*packet:eth1 --port 8080$/m)
+    const poor = makeMachine({}, { '/proc/self/status': 'CapEff:\t0000000000001000\n' })
+    const needs =
+      /^note +--device packet +needs CAP_NET_RAW, CAP_BPF, CAP_NET_BIND_SERVICE\n +mend: sudo setcap /m
+    assert.match(await linesOf({}, poor), needs)
+    const old = await linesOf({}, makeMachine({ release: '6.1.0' }))
+    assert.match(old, /^note +--device packet +needs Linux 6\.6$/m)
+    assert.match(old, /^ok +--device xdp /m)
+  })
+  test('this machine’s own can be told', () => {
+    for (const { name, mtu, receiveQueues } of nicFacts()) {
+      assert.ok(name.length > 0 && mtu > 0 && receiveQueues > 0)
+    }
+  })
 })
 
 test('a plugged-in check takes its place in the table and in the verdict', async () => {

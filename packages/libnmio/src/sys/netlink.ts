@@ -12,6 +12,7 @@ import { check, libc } from './libc.ts'
 const AF_NETLINK = 16
 const SOCK_RAW_CLOEXEC = 3 | 0o2000000
 const NETLINK_ROUTE = 0
+export const NETLINK_GENERIC = 16
 
 /** linux/netlink.h: message types and flags. */
 const NLMSG_ERROR = 2
@@ -121,9 +122,10 @@ export function request(
   flags: number,
   fixed: Uint8Array,
   attrs: Attributes,
+  protocol: number = NETLINK_ROUTE,
 ): Message[] {
   const c = libc()
-  const fd = check(c.socket(AF_NETLINK, SOCK_RAW_CLOEXEC, NETLINK_ROUTE), 'socket(AF_NETLINK)')
+  const fd = check(c.socket(AF_NETLINK, SOCK_RAW_CLOEXEC, protocol), 'socket(AF_NETLINK)')
   try {
     const bytes = encode(type, flags, fixed, attrs)
     check(c.send(fd, bytes, bytes.length, 0), `${what}: send`)

@@ -7,10 +7,8 @@ import { release } from 'node:os'
 import { libc } from './libc.ts'
 import { listAddresses, listLinks } from './links.ts'
 import { prefixText } from './prefix.ts'
+import { missingRights } from './rights.ts'
 import { driverError, IFF_TAP, TUN_PATH } from './tun.ts'
-
-/** linux/capability.h. */
-const CAP_NET_ADMIN = 12n
 
 /** The running kernel, as `uname -r` says it. */
 export const kernelRelease = (): string => release()
@@ -40,11 +38,12 @@ export function ipv6Problem(name: string): string {
   return "this host's kernel has no IPv6"
 }
 
-/** Does this process hold CAP_NET_ADMIN (proc(5): CapEff)? It is what making an interface takes. */
+/** Does this process hold CAP_NET_ADMIN? It is what making an interface takes. */
 export function hasNetAdmin(): boolean {
   try {
-    const hex = /^CapEff:\s*([0-9a-f]+)/m.exec(readFileSync('/proc/self/status', 'latin1'))?.[1]
-    return hex !== undefined && ((BigInt(`0x${hex}`) >> CAP_NET_ADMIN) & 1n) === 1n
+    return (
+      missingRights(['cap_net_admin'], readFileSync('/proc/self/status', 'latin1')).length === 0
+    )
   } catch {
     return false // no /proc: no Linux
   }

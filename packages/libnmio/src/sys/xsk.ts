@@ -5,14 +5,11 @@
  */
 
 import { EPERM, SysError } from './errno.ts'
-import { check, cString, libc, O_CLOEXEC } from './libc.ts'
+import { check, libc, O_CLOEXEC } from './libc.ts'
 import { NIC_RIGHTS_HINT } from './rights.ts'
-import { IFNAMSIZ } from './tun.ts'
 
 const AF_XDP = 44
-const AF_INET = 2
 const SOCK_RAW = 3
-const SOCK_DGRAM = 2
 
 const SOL_XDP = 283
 const XDP_MMAP_OFFSETS = 1
@@ -144,25 +141,4 @@ export function readXskDrops(fd: number): number {
   if (libc().getsockopt(fd, SOL_XDP, XDP_STATISTICS, stats, int(stats.length)) < 0) return 0
   const view = new DataView(stats.buffer)
   return view.getUint32(0, true) + view.getUint32(24, true)
-}
-
-/** linux/ethtool.h: ETHTOOL_GCHANNELS; linux/sockios.h: SIOCETHTOOL. */
-const ETHTOOL_GCHANNELS = 0x3c
-const SIOCETHTOOL = 0x8946
-const IFREQ_LEN = 40
-
-/** Receive queues of an interface, and whether they come in pairs with queues to send; 1 where none can be told. */
-export function receiveQueues(name: string): { count: number; isCombined: boolean } {
-  const c = libc()
-  // struct ethtool_channels { u32 cmd, max_rx, max_tx, max_other, max_combined, rx, tx, other, combined }
-  const channels = Uint32Array.of(ETHTOOL_GCHANNELS, 0, 0, 0, 0, 0, 0, 0, 0)
-  const ifreq = new Uint8Array(IFREQ_LEN)
-  ifreq.set(cString(name, IFNAMSIZ))
-  const address = c.addressOf(new Uint8Array(channels.buffer))
-  new DataView(ifreq.buffer).setBigUint64(IFNAMSIZ, BigInt(address), true)
-  const fd = check(c.socket(AF_INET, SOCK_DGRAM | O_CLOEXEC, 0), 'socket')
-  const result = c.ioctl(fd, SIOCETHTOOL, ifreq)
-  c.close(fd)
-  if (result < 0) return { count: 1, isCombined: true }
-  return { count: Math.max(1, channels[5] + channels[8]), isCombined: channels[8] > 0 }
 }

@@ -14,11 +14,12 @@ import { type NicOptions, type NicPlan, planNic } from '../nic/plan.ts'
 import { ONE_WORKER, type Spread } from '../spread/flow.ts'
 import * as bpf from '../sys/bpf.ts'
 import { EBUSY, EEXIST, EINVAL, SysError } from '../sys/errno.ts'
+import { receiveQueues } from '../sys/ethtool.ts'
 import { libc } from '../sys/libc.ts'
 import { bindPacketSocket, joinGroup, openPacketSocket } from '../sys/packet.ts'
 import { prefixText } from '../sys/prefix.ts'
 import { openWakeFd } from '../sys/waiter.ts'
-import { openXskSocket, receiveQueues } from '../sys/xsk.ts'
+import { openXskSocket } from '../sys/xsk.ts'
 import type { XdpHandle } from './handle.ts'
 
 /** A frame lies in one chunk, a page at most, with what the kernel keeps in front and behind it. */

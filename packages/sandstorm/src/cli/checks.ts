@@ -6,6 +6,7 @@
 import { closeSync, openSync, readFileSync } from 'node:fs'
 import { createServer } from 'node:net'
 import { networkInterfaces, release } from 'node:os'
+import { missingRights } from '@sandstorm/libnmio'
 import {
   KERNEL_ADDRESS,
   KERNEL_PORT,
@@ -93,15 +94,6 @@ function checkTun(machine: Machine): Check {
   return { name: TUN, state: 'missing', detail: `cannot be opened (${problem})`, fix }
 }
 
-/** linux/capability.h */
-const CAP_NET_ADMIN = 12n
-
-/** proc(5): CapEff is the mask of effective capabilities, in hexadecimal. */
-export function hasNetAdmin(status: string): boolean {
-  const mask = /^CapEff:\s*([0-9a-f]+)$/m.exec(status)?.[1]
-  return mask !== undefined && ((BigInt(`0x${mask}`) >> CAP_NET_ADMIN) & 1n) === 1n
-}
-
 const MAKE_TAP =
   `sudo ip tuntap add dev ${TAP_NAME} mode tap user $USER && ` +
   `sudo ip addr add ${TAP_HOST_ADDRESS}/${TAP_PREFIX_LEN} dev ${TAP_NAME} && ` +
@@ -109,7 +101,8 @@ const MAKE_TAP =
 
 function checkRight(machine: Machine): Check {
   const name = 'CAP_NET_ADMIN'
-  if (hasNetAdmin(machine.read('/proc/self/status'))) return ok(name, 'held: can make a TAP')
+  if (missingRights(['cap_net_admin'], machine.read('/proc/self/status')).length === 0)
+    return ok(name, 'held: can make a TAP')
   if (tapState(machine) === 'ours') return ok(name, `not needed: ${TAP_NAME} is ours to attach to`)
   const detail = 'not held: this user cannot make a TAP; root can make one for it'
   return { name, state: 'missing', detail, fix: MAKE_TAP }
@@ -178,7 +171,10 @@ async function checkPort(machine: Machine): Promise<Check> {
   const name = `port ${KERNEL_PORT}`
   const problem = await machine.listenProblem(KERNEL_ADDRESS, KERNEL_PORT)
   if (problem === '') return ok(name, `free on ${KERNEL_ADDRESS}, for --device kernel`)
-  const fix = 'sandstorm serve DIR --device kernel --port 8081'
+  const fix =
+    problem === 'EADDRNOTAVAIL'
+      ? 'sudo ip link set lo up'
+      : 'sandstorm serve DIR --device kernel --port 8081'
   return { name, state: 'note', detail: `not for --device kernel (${problem})`, fix }
 }
 

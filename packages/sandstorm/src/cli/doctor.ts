@@ -2,8 +2,9 @@
  * `sandstorm doctor`: what this machine can do, what is missing, and the exact command that mends
  * it. Exit code 0: serving over a TAP is possible; 1: only the kernel device is.
  */
-import { koffiProblem } from '@sandstorm/libnmio'
+import { koffiProblem, type NicFacts, nicFacts } from '@sandstorm/libnmio'
 import { type Check, type CheckFunction, checksOf, type Machine, thisMachine } from './checks.ts'
+import { nicChecks } from './nicChecks.ts'
 
 /** Do system calls work? Our stack reaches devices through koffi, which libnmio alone loads. */
 const checkKoffi: CheckFunction = () => {
@@ -20,9 +21,11 @@ export async function doctor(
   print: (line: string) => void,
   machine: Machine = thisMachine,
   extra: readonly CheckFunction[] = LIBRARY_CHECKS,
+  nics: readonly NicFacts[] = nicFacts(),
 ): Promise<number> {
   const checks: Check[] = []
-  for (const check of checksOf(machine, extra)) checks.push(await check())
+  const all = [...checksOf(machine, extra), ...nicChecks(machine, nics)]
+  for (const check of all) checks.push(await check())
   for (const line of formatChecks(checks)) print(line)
   const missing = checks.filter(check => check.state === 'missing').length
   print('')

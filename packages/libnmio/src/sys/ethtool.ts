@@ -1,0 +1,51 @@
+/**
+ * What a driver says of its interface: ethtool's ioctl (linux/ethtool.h, linux/sockios.h). Answers are
+ * for people and for plans; where the driver knows none there is a default.
+ */
+import { check, cString, libc, O_CLOEXEC } from './libc.ts'
+import { IFNAMSIZ } from './tun.ts'
+
+const AF_INET = 2
+const SOCK_DGRAM = 2
+const SIOCETHTOOL = 0x8946
+const IFREQ_LEN = 40
+const ETHTOOL_GDRVINFO = 0x3
+const ETHTOOL_GFLAGS = 0x25
+const ETHTOOL_GCHANNELS = 0x3c
+const ETH_FLAG_LRO = 1 << 15
+
+/** Receive queues, and whether they come in pairs with queues to send; 1 where none can be told. */
+export function receiveQueues(name: string): { count: number; isCombined: boolean } {
+  // struct ethtool_channels { u32 cmd, max_rx, max_tx, max_other, max_combined, rx, tx, other, combined }
+  const channels = Uint32Array.of(ETHTOOL_GCHANNELS, 0, 0, 0, 0, 0, 0, 0, 0)
+  if (!ask(name, new Uint8Array(channels.buffer))) return { count: 1, isCombined: true }
+  return { count: Math.max(1, channels[5] + channels[8]), isCombined: channels[8] > 0 }
+}
+
+/** `virtio_net`; '' where it has no name. */
+export function driverName(name: string): string {
+  // struct ethtool_drvinfo { u32 cmd; char driver[32], version[32], … }
+  const info = new Uint8Array(196)
+  info[0] = ETHTOOL_GDRVINFO
+  if (!ask(name, info)) return ''
+  return new TextDecoder().decode(info.subarray(4, 36)).replace(/\0.*$/s, '')
+}
+
+/** Does it put received segments together, in a way that XDP cannot have? */
+export function hasLro(name: string): boolean {
+  // struct ethtool_value { u32 cmd, data }
+  const value = Uint32Array.of(ETHTOOL_GFLAGS, 0)
+  return ask(name, new Uint8Array(value.buffer)) && (value[1] & ETH_FLAG_LRO) !== 0
+}
+
+/** The answer is in `request`; false: there is none. */
+function ask(name: string, request: Uint8Array): boolean {
+  const c = libc()
+  const ifreq = new Uint8Array(IFREQ_LEN)
+  ifreq.set(cString(name, IFNAMSIZ))
+  new DataView(ifreq.buffer).setBigUint64(IFNAMSIZ, BigInt(c.addressOf(request)), true)
+  const fd = check(c.socket(AF_INET, SOCK_DGRAM | O_CLOEXEC, 0), 'socket')
+  const result = c.ioctl(fd, SIOCETHTOOL, ifreq)
+  c.close(fd)
+  return result >= 0
+}
