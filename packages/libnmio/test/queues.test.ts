@@ -32,7 +32,7 @@ const MAC = (mac: Uint8Array): string =>
 
 /** Of each queue the device, with a region of its own. */
 const makeAll = (handles: readonly DeviceHandle[]): Device[] =>
-  handles.map(handle => makeDevice(handle, new Region(8 << 20), new Region(4096)))
+  handles.map(handle => makeDevice(handle, new Region(24 << 20), new Region(4096)))
 
 interface Arrival {
   readonly queue: number
@@ -150,4 +150,24 @@ describe('an interface that is there', unless(nicProblem()), () => {
     )
     assert.match(ip('link', 'show', 'near'), /^((?!xdp).)*$/s, 'and nothing was attached')
   })
+
+  for (const [kind, open] of [
+    ['packet', openPacketQueues],
+    ['xdp', openXdpQueues],
+  ] as const)
+    test(`that is removed ends every queue of ${kind}`, () => {
+      makeVeth('gone', 'other', 1500, 2)
+      const handles = open({ ...options, interfaceName: 'gone' }, { count: 2, key: 1 })
+      const devices = makeAll(handles)
+      try {
+        removeVeth('gone')
+        for (const device of devices) {
+          for (let i = 0; i < 20 && device.down === ''; i++) device.wait(100_000)
+          assert.match(device.down, /gone was removed/)
+        }
+      } finally {
+        for (const device of devices) device.close()
+        closeHandles(handles)
+      }
+    })
 })

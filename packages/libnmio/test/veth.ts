@@ -11,9 +11,10 @@ import { findLink } from './taps.ts'
 
 export const ip = (...args: string[]): string => execFileSync('ip', args, { encoding: 'utf8' })
 
-/** `near` and `far`, up, without addresses of their own making. */
-export function makeVeth(near: string, far: string, mtu = 1500): void {
-  ip('link', 'add', near, 'mtu', `${mtu}`, 'type', 'veth', 'peer', 'name', far, 'mtu', `${mtu}`)
+/** `near` and `far`, up, without addresses of their own making, with so many queues each way. */
+export function makeVeth(near: string, far: string, mtu = 1500, queues = 1): void {
+  const rest = ['mtu', `${mtu}`, 'numrxqueues', `${queues}`, 'numtxqueues', `${queues}`]
+  ip('link', 'add', near, ...rest, 'type', 'veth', 'peer', 'name', far, ...rest)
   for (const name of [near, far]) {
     ip('link', 'set', name, 'addrgenmode', 'none')
     ip('link', 'set', name, 'up')

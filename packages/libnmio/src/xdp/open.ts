@@ -42,13 +42,12 @@ export function openXdpQueues(options: NicOptions, spread: Spread): XdpHandle[] 
   return opening<XdpHandle>(own => {
     claim(plan, own)
     const fds = Array.from({ length: spread.count }, () => own(openXskSocket()))
-    const watchFd = own(openPacketSocket())
-    bindPacketSocket(watchFd, link.index, ETH_P_802_EX1)
-    for (const group of groupMacs(steering.own)) joinGroup(watchFd, link.index, group)
+    // One for each: an error is told to who asks first, and no other.
+    const watchFds = fds.map(() => own(watchInterface(link.index)))
+    for (const group of groupMacs(steering.own)) joinGroup(watchFds[0], link.index, group)
     const xskMap = own(bpf.createXskMap(spread.count))
     const rest = {
       name: link.name,
-      watchFd,
       xskMap,
       ifindex: link.index,
       isNative: attach(plan, xskMap, own),
@@ -60,9 +59,22 @@ export function openXdpQueues(options: NicOptions, spread: Spread): XdpHandle[] 
     }
     return fds.map((fd, queue) => {
       const isBound = new Int32Array(new SharedArrayBuffer(4))
-      return { kind: 'xdp', ...rest, fd, queue, isBound, wakeFd: own(openWakeFd()) }
+      const watchFd = watchFds[queue]
+      return { kind: 'xdp', ...rest, fd, watchFd, queue, isBound, wakeFd: own(openWakeFd()) }
     })
   })
+}
+
+/** A socket that hears nothing but that the interface is down, or gone. */
+function watchInterface(ifindex: number): number {
+  const fd = openPacketSocket()
+  try {
+    bindPacketSocket(fd, ifindex, ETH_P_802_EX1)
+    return fd
+  } catch (error) {
+    libc().close(fd)
+    throw error
+  }
 }
 
 /** A frame in a queue that nobody looks into would be lost, and a worker without one could not send. */
