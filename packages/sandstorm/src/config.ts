@@ -20,9 +20,11 @@ import { formatSize, parseSize } from './cli/size.ts'
 import {
   checkCpus,
   checkDevices,
+  checkInterfaceName,
   type DeviceKind,
   type DeviceName,
   networkKind,
+  TAP_NAME,
   WORKERS_MAX,
 } from './devices.ts'
 import { checkLink6, type Link6, type Link6Flags, NO_LINK6 } from './link6.ts'
@@ -84,6 +86,8 @@ export interface ServeConfig {
   /** Capture file, as an absolute path; '': none. */
   readonly pcap: string
   readonly trace: boolean
+  /** The bridge that the TAP joins; '': none. */
+  readonly bridge: string
   /** As given, for libnmio's parseFault; '': none. */
   readonly fault: string
   /** Packet threads of each device. */
@@ -112,6 +116,7 @@ export interface ServeFlags extends Link6Flags {
   readonly fault?: string
   readonly workers?: string
   readonly cpus?: string
+  readonly bridge?: string
 }
 
 /** Checks everything, or throws the first ConfigError (NotYetError for what a later version brings). */
@@ -126,17 +131,19 @@ export function checkConfig(raw: ServeFlags): ServeConfig {
       'Leave it out, or use --device tap',
     )
   }
-  const isOnNic = kind === 'packet' || kind === 'xdp'
-  if (isOnNic) refuseHostAddress(raw)
+  const bridge = checkBridge(raw, kind)
+  const isOnLink = kind === 'packet' || kind === 'xdp' || bridge !== ''
+  if (isOnLink) refuseHostAddress(raw)
   const port = raw.port === undefined ? undefined : checkNumber('--port', raw.port, 1, 65535)
   const addresses = raw.address ?? []
-  const mtuDefault = isOnNic || devices.length > 1 ? 0 : 1500
+  const mtuDefault = isOnLink || devices.length > 1 ? 0 : 1500
   const mtu = raw.mtu === undefined ? mtuDefault : checkNumber('--mtu', raw.mtu, MTU_MIN, MTU_MAX)
   return {
     root: checkFolder('DIR', raw.root),
-    devices,
-    ...checkNetwork(kind, addresses, raw),
-    link6: kind === 'kernel' ? NO_LINK6 : checkLink6(raw, mtu, isOnNic),
+    // Who names a bridge wants a TAP, and no other way out.
+    devices: devices.map(one => (one.kind === 'auto' && bridge !== '' ? TAP : one)),
+    ...checkNetwork(kind, isOnLink, raw),
+    link6: kind === 'kernel' ? NO_LINK6 : checkLink6(raw, mtu, isOnLink),
     port: port ?? (kind === 'kernel' ? KERNEL_PORT : TAP_PORT),
     kernel: { address: checkKernelAddress(addresses[0]), port: port ?? KERNEL_PORT },
     mtu,
@@ -151,6 +158,7 @@ export function checkConfig(raw: ServeFlags): ServeConfig {
     fault: checkFault(raw.fault),
     workers: checkNumber('--workers', raw.workers ?? '1', 1, WORKERS_MAX),
     cpus: raw.cpus === undefined ? [] : checkCpus(raw.cpus),
+    bridge,
     stackFlags,
   }
 }
@@ -177,26 +185,31 @@ function stackFlagsOf(raw: ServeFlags): string[] {
     ['--fault', raw.fault],
     ['--workers', raw.workers],
     ['--cpus', raw.cpus],
+    ['--bridge', raw.bridge],
   ]
   return flags.filter(([, value]) => value !== undefined).map(([flag]) => flag)
 }
+
+const TAP: DeviceName = { kind: 'tap', name: TAP_NAME }
 
 type Network = Pick<ServeConfig, 'address' | 'prefixLen' | 'hostAddress' | 'others' | 'gateway'>
 
 const NO_NETWORK: Network = { address: '', prefixLen: 0, hostAddress: '', others: [], gateway: '' }
 
-/** Our own stack's addresses; on a TAP the first is on the link with the host, whose own end comes with it. */
-function checkNetwork(kind: DeviceKind, texts: readonly string[], raw: ServeFlags): Network {
+/**
+ * Our own stack's addresses. Unless the link is there already, the first is on one with the host, whose
+ * own end comes with it.
+ */
+function checkNetwork(kind: DeviceKind, isOnLink: boolean, raw: ServeFlags): Network {
   if (kind === 'kernel') return NO_NETWORK
-  const isOnNic = kind === 'packet' || kind === 'xdp'
-  const [first, ...rest] = texts
-  if (isOnNic && first === undefined) return { ...NO_NETWORK, gateway: checkFreeGateway(raw) }
-  const ours = checkAddress(first ?? `${TAP_ADDRESS}/${TAP_PREFIX_LEN}`, isOnNic ? 32 : 31)
+  const [first, ...rest] = raw.address ?? []
+  if (isOnLink && first === undefined) return { ...NO_NETWORK, gateway: checkFreeGateway(raw) }
+  const ours = checkAddress(first ?? `${TAP_ADDRESS}/${TAP_PREFIX_LEN}`, isOnLink ? 32 : 31)
   const others = rest.map(text => checkAddress(text, 32))
   const all = [ours, ...others]
   if (all.length > ADDRESSES_MAX)
-    throw new ConfigError('--address', texts.at(-1) ?? '', 'too many', `${ADDRESSES_MAX} at most`)
-  const host = isOnNic ? 0 : checkHostAddress(raw.hostAddress, ours)
+    throw new ConfigError('--address', rest.at(-1) ?? '', 'too many', `${ADDRESSES_MAX} at most`)
+  const host = isOnLink ? 0 : checkHostAddress(raw.hostAddress, ours)
   for (const { address } of others)
     if (address === host || all.filter(one => one.address === address).length > 1) {
       const why = address === host ? "the host's own address" : 'given twice'
@@ -204,7 +217,7 @@ function checkNetwork(kind: DeviceKind, texts: readonly string[], raw: ServeFlag
     }
   return {
     ...asText(ours),
-    hostAddress: isOnNic ? '' : formatIpv4(host),
+    hostAddress: isOnLink ? '' : formatIpv4(host),
     others: others.map(asText),
     gateway: raw.gateway === undefined ? '' : checkGateway(raw.gateway, all),
   }
@@ -217,11 +230,22 @@ function checkFreeGateway({ gateway }: ServeFlags): string {
   throw new UserError('--gateway', why, 'Leave it out, or give an --address of our own')
 }
 
-/** On an interface that is there the host's end is somewhere else. */
+/** A TAP on a bridge is a host among others: its address is to be told. */
+function checkBridge(raw: ServeFlags, kind: DeviceKind): string {
+  const { bridge } = raw
+  if (bridge === undefined) return ''
+  if (kind !== 'tap' && kind !== 'auto')
+    throw new UserError('--bridge', 'is for a TAP', 'Leave it out, or use --device tap')
+  if (raw.address === undefined && raw.address6 === undefined)
+    throw new UserError('--bridge', 'needs an address there', 'Give one with --address')
+  return checkInterfaceName('--bridge', bridge, bridge, 'a NAME')
+}
+
+/** On a link that is there already the host's end is somewhere else. */
 function refuseHostAddress(raw: ServeFlags): void {
   const flag = raw.hostAddress === undefined ? '--host-address6' : '--host-address'
   if (raw.hostAddress === undefined && raw.hostAddress6 === undefined) return
-  throw new UserError(flag, "is the host's end of a TAP", 'Leave it out, or use --device tap')
+  throw new UserError(flag, "is the host's end of a TAP", 'Leave it out, or use --device tap alone')
 }
 
 const asText = ({ address, prefixLen }: Ipv4Prefix): OwnAddress => ({

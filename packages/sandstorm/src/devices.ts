@@ -82,13 +82,22 @@ function checkDevice(text: string): DeviceName {
   if (text === 'auto' || text === 'tap') return { kind: text, name: TAP_NAME }
   const kind = NAMED.find(known => known === word)
   if (kind === undefined) throw new ConfigError('--device', text, 'no such device', DEVICE_FORMS)
+  return {
+    kind,
+    name: checkInterfaceName('--device', text, name ?? '', `${kind}:NAME with a NAME`),
+  }
+}
+
+/** `text`: what was typed, and `name` the part of it. Throws ConfigError. */
+export function checkInterfaceName(
+  flag: string,
+  text: string,
+  name: string,
+  expected: string,
+): string {
   // linux/if.h: IFNAMSIZ is 16 with the final NUL; net/core/dev.c: dev_valid_name; % is a pattern.
-  if (!/^[^\s/:%]{1,15}$/.test(name ?? '') || Buffer.byteLength(name) > 15 || /^\.\.?$/.test(name))
-    throw new ConfigError(
-      '--device',
-      text,
-      'not an interface name',
-      `${kind}:NAME with a NAME of 1 to 15 bytes, without spaces, "/", ":" and "%"`,
-    )
-  return { kind, name }
+  const isName = /^[^\s/:%]{1,15}$/.test(name) && !/^\.\.?$/.test(name)
+  if (isName && Buffer.byteLength(name) <= 15) return name
+  const rest = 'of 1 to 15 bytes, without spaces, "/", ":" and "%"'
+  throw new ConfigError(flag, text, 'not an interface name', `${expected} ${rest}`)
 }

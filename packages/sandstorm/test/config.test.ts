@@ -48,6 +48,7 @@ test('the defaults are those of the contract', () => {
     fault: '',
     workers: 1,
     cpus: [],
+    bridge: '',
     stackFlags: [],
   })
 })
@@ -105,6 +106,7 @@ test('every flag arrives where it belongs', () => {
     fault: 'drop=0.01',
     workers: 4,
     cpus: [0, 2, 3, 4],
+    bridge: '',
     stackFlags: [
       '--host-address',
       '--gateway',
@@ -151,6 +153,7 @@ describe('kernel', () => {
     { fault: 'drop=1' },
     { workers: '2' },
     { cpus: '0' },
+    { bridge: 'br0' },
   ]
   for (const flags of stackFlags)
     test(`refuses ${Object.keys(flags)}, which would do nothing there`, () => {
@@ -191,6 +194,26 @@ describe('an interface that is there', () => {
         assert.throws(() => check({ device: [device], ...flags }), UserError)
     })
   }
+})
+
+describe('a bridge', () => {
+  test('has the host’s end, and we an address that is told', () => {
+    const bridge = 'br0'
+    const config = check({ bridge, address: ['192.168.7.9/24'], gateway: '192.168.7.1' })
+    assert.deepEqual(
+      [config.bridge, config.address, config.hostAddress],
+      ['br0', '192.168.7.9', ''],
+    )
+    assert.deepEqual([config.gateway, config.mtu], ['192.168.7.1', 0])
+    assert.deepEqual(check({ bridge, address6: ['fd99::7'] }).link6.hostAddresses, [])
+    for (const useless of [
+      {},
+      { address: ['192.168.7.9/24'], hostAddress: '192.168.7.8' },
+      { address: ['192.168.7.9/24'], device: ['packet:web0'] },
+    ])
+      assert.throws(() => check({ bridge, ...useless }), UserError)
+    assert.throws(() => check({ bridge: 'a/b', address: ['192.168.7.9/24'] }), ConfigError)
+  })
 })
 
 describe('several devices', () => {
@@ -495,6 +518,7 @@ test('any text in any flag gives a configuration that can be cloned, or one line
       fault: text,
       workers: text,
       cpus: text,
+      bridge: text,
     },
     { requiredKeys: [] },
   )

@@ -31,6 +31,7 @@ const RTM_GETROUTE = 26
 const IFLA_ADDRESS = 1
 const IFLA_IFNAME = 3
 const IFLA_MTU = 4
+const IFLA_MASTER = 10
 const IFLA_TXQLEN = 13
 const IFLA_LINKINFO = 18
 const IFLA_INFO_KIND = 1
@@ -84,6 +85,8 @@ export interface Link {
   readonly mtu: number
   readonly txQueueLen: number
   readonly mac: Uint8Array
+  /** The index of the bridge that it is a port of; 0: none. */
+  readonly master: number
   /** linux/if_arp.h: ARPHRD_ETHER (1) has Ethernet's frames and addresses. */
   readonly type: number
   readonly up: boolean
@@ -133,6 +136,7 @@ function linkOf(message: Message): Link {
     mtu: u32Of(attrs.get(IFLA_MTU), 0),
     txQueueLen: u32Of(attrs.get(IFLA_TXQLEN), 0),
     mac: attrs.get(IFLA_ADDRESS) ?? new Uint8Array(6),
+    master: u32Of(attrs.get(IFLA_MASTER), 0),
     type: view.getUint16(2, true),
     up: (flags & IFF_UP) !== 0,
     carrier: (flags & IFF_LOWER_UP) !== 0,
@@ -195,6 +199,8 @@ export interface LinkChange {
   readonly up?: boolean
   readonly mtu?: number
   readonly txQueueLen?: number
+  /** The index of the bridge to join. */
+  readonly master?: number
 }
 
 /** Changes interface `index`. */
@@ -209,5 +215,6 @@ export function setLink(index: number, change: LinkChange): void {
   const attrs = new Map<number, Uint8Array>()
   if (change.mtu !== undefined) attrs.set(IFLA_MTU, u32(change.mtu))
   if (change.txQueueLen !== undefined) attrs.set(IFLA_TXQLEN, u32(change.txQueueLen))
+  if (change.master !== undefined) attrs.set(IFLA_MASTER, u32(change.master))
   request('change interface', RTM_NEWLINK, NLM_F_ACK, fixed, attrs)
 }

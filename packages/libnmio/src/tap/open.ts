@@ -48,6 +48,7 @@ export function openTapQueues(options: TapOptions, spread: Spread): TapHandle[] 
     const links = listLinks()
     const link = links.find(link => link.name === name)
     if (link !== undefined) checkAttach(plan, link)
+    const master = plan.bridge === '' ? 0 : findBridge(plan.bridge, links).index
     checkAddresses(plan, links)
     const fds: number[] = []
     for (let queue = 0; queue < spread.count; queue++) {
@@ -59,7 +60,7 @@ export function openTapQueues(options: TapOptions, spread: Spread): TapHandle[] 
       tun.setOffload(fd, offloads ? FEATURES : 0)
     }
     if (wantsMany) steerFlows(fds[0], spread)
-    const mtu = configure(plan, link)
+    const mtu = configure(plan, link, master)
     const persistent = link !== undefined
     return fds.map(fd => {
       const wakeFd = own(openWakeFd())
@@ -154,8 +155,18 @@ function attach(fd: number, plan: TapPlan, existing: Link['tun']): void {
   }
 }
 
+function findBridge(name: string, links: readonly Link[]): Link {
+  const found = links.find(link => link.name === name)
+  if (found?.kind === 'bridge') return found
+  const bridges = links.filter(({ kind }) => kind === 'bridge').map(link => link.name)
+  const there = bridges.length === 0 ? '' : `there is ${bridges.join(', ')}; or `
+  const hint = `${there}make one: sudo ip link add ${name} type bridge && sudo ip link set ${name} up`
+  if (found === undefined) throw new SysError(`bridge ${name}`, ENODEV, hint)
+  throw new SysError(`bridge ${name}: it is none`, EINVAL, there || 'choose a bridge')
+}
+
 /** Brings the interface to what the plan says, changes nothing that is right already; returns the MTU. */
-function configure(plan: TapPlan, before: Link | undefined): number {
+function configure(plan: TapPlan, before: Link | undefined, master: number): number {
   const link = before ?? listLinks().find(link => link.name === plan.name)
   if (link === undefined) throw new SysError(`tap ${plan.name}`, ENODEV, 'it was deleted meanwhile')
   for (const host of plan.hosts) {
@@ -164,6 +175,10 @@ function configure(plan: TapPlan, before: Link | undefined): number {
         index === link.index && isSameAddress(prefix, host) && prefix.len === host.len,
     )
     if (!has) withRight(plan, addressCommand(plan, host), () => addAddress(link.index, host))
+  }
+  if (master !== 0 && link.master !== master) {
+    const command = `sudo ip link set ${plan.name} master ${plan.bridge}`
+    withRight(plan, command, () => setLink(link.index, { master }))
   }
   const mtu = plan.mtu ?? (before === undefined ? MTU_DEFAULT : link.mtu)
   if (link.txQueueLen < TX_QUEUE_LEN) growQueue(link)

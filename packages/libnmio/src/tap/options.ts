@@ -25,6 +25,8 @@ export interface TapOptions {
   readonly mtu?: number
   /** The kernel's addresses on the interface, with their subnets: `10.77.0.1/24`, `fd77::1/64`. */
   readonly hostAddresses?: readonly string[]
+  /** A bridge for the interface to join: the host's end is then the bridge's. */
+  readonly bridge?: string | undefined
   /** The addresses that our stack will answer on; only checked against what the machine has. */
   readonly serverAddresses?: readonly string[]
   /** Several queues. Default: as a persistent TAP was made, else one. */
@@ -41,6 +43,8 @@ export interface TapPlan {
   readonly mtu: number | undefined
   readonly hosts: readonly Prefix[]
   readonly servers: readonly Prefix[]
+  /** '': none. */
+  readonly bridge: string
   readonly multiQueue: boolean | undefined
   readonly offloads: boolean
   readonly mac: Uint8Array
@@ -78,7 +82,8 @@ export function planTap(options: TapOptions): TapPlan {
   if (shared !== undefined) {
     throw bad(`address ${addressText(shared)}`, 'server and host need two different addresses')
   }
-  return { name, mtu, hosts, servers, multiQueue, offloads, mac: makeMac(options.macSeed) }
+  const mac = makeMac(options.macSeed)
+  return { name, mtu, hosts, servers, bridge: options.bridge ?? '', multiQueue, offloads, mac }
 }
 
 /** RFC 7042 §2.1: locally administered, unicast; 40 bits of seed or chance. */
@@ -104,7 +109,9 @@ export function checkAddresses(plan: TapPlan, links: Link[]): void {
   const addresses = listAddresses()
   for (const server of plan.servers) checkFree(server, addresses, nameOf, '')
   for (const host of plan.hosts) checkFree(host, addresses, nameOf, plan.name)
-  const routes = listRoutes().filter(({ index }) => nameOf(index) !== plan.name)
+  const routes = listRoutes().filter(
+    ({ index }) => nameOf(index) !== plan.name && nameOf(index) !== plan.bridge,
+  )
   for (const subnet of [...plan.hosts, ...plan.servers]) checkRoutes(plan, subnet, routes, nameOf)
 }
 

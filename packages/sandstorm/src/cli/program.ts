@@ -118,6 +118,7 @@ function addServe(program: Command, finish: (exitCode: number) => void): void {
       '--host-address <ip/len>',
       "the host's end of the TAP (default: the first other address of the subnet)",
     )
+    .option('--bridge <name>', 'join the TAP to a bridge; --address is then ours on it')
     .option('--gateway <ip>', 'the router to clients who are in no subnet of ours (default: none)')
     .option(
       '--address6 <ip/len>',

@@ -59,9 +59,12 @@ function openNic(config: ServeConfig, { kind, name }: DeviceName, spread: Spread
 function openOurTap(config: ServeConfig, { name }: DeviceName, spread: Spread, log: Log): Opened {
   const link6 = usableLink6(config, name, log)
   const own = [...ownAddresses(config), ...link6.addresses]
+  const { hostAddress, prefixLen, bridge } = config
+  const host4 = hostAddress === '' ? [] : [`${hostAddress}/${prefixLen}`]
   const options = {
     name,
-    hostAddresses: [`${config.hostAddress}/${config.prefixLen}`, ...link6.hostAddresses],
+    hostAddresses: [...host4, ...link6.hostAddresses],
+    bridge: bridge === '' ? undefined : bridge,
     serverAddresses: own,
     offloads: config.fault === '',
   }
@@ -70,7 +73,7 @@ function openOurTap(config: ServeConfig, { name }: DeviceName, spread: Spread, l
     spread,
   )
   // Nobody but the host is on a link that we have just made, and its addresses were looked at.
-  const dadTransmits = handles[0].persistent ? 1 : 0
+  const dadTransmits = handles[0].persistent || bridge !== '' ? 1 : 0
   return { handles, addresses: own, sharesAddresses: false, dadTransmits }
 }
 
@@ -84,8 +87,8 @@ function ownAddresses({ address, prefixLen, others }: ServeConfig): string[] {
  * What of the IPv6 link can be had: nothing on a host without IPv6. Of an interface that somebody
  * else made the host's end is changed only if we are asked to.
  */
-function usableLink6({ link6 }: ServeConfig, tap: string, log: Log): Link6 {
-  if (link6.addresses.length === 0) return link6
+function usableLink6({ link6, bridge }: ServeConfig, tap: string, log: Log): Link6 {
+  if (link6.addresses.length === 0 || bridge !== '') return link6
   const problem = ipv6Problem(tap)
   if (problem !== '') {
     log.warn(`serving over IPv4 alone: ${problem}`)
