@@ -27,13 +27,16 @@ import {
 } from './servers.ts'
 import { CONNECTIONS, wrk } from './wrk.ts'
 
-const NAMES = ['tap', 'packet', 'xdp'] as const
+export const NAMES = ['tap', 'packet', 'xdp'] as const
 type Name = (typeof NAMES)[number]
 
-const START: Record<Name, (dir: string) => Promise<Side & OurStats>> = {
-  tap: async dir => ({ ...(await startSandstorm(dir)), name: 'tap' }),
-  packet: dir => startOnInterface('packet', dir),
-  xdp: dir => startOnInterface('xdp', dir),
+export const START: Record<
+  Name,
+  (dir: string, flags?: readonly string[]) => Promise<Side & OurStats>
+> = {
+  tap: async (dir, flags) => ({ ...(await startSandstorm(dir, flags)), name: 'tap' }),
+  packet: (dir, flags) => startOnInterface('packet', dir, flags),
+  xdp: (dir, flags) => startOnInterface('xdp', dir, flags),
 }
 
 interface Cost extends Row {

@@ -9,6 +9,7 @@ import { benchLossy } from './lossy.ts'
 import { benchMemory } from './memory.ts'
 import { benchMicro } from './micro.ts'
 import { type Options, parseOptions, USAGE } from './options.ts'
+import { benchSpin } from './spin.ts'
 import { benchTap } from './tap.ts'
 import { benchWorkers } from './workers.ts'
 
@@ -22,6 +23,7 @@ const CASES: Readonly<Record<string, Case>> = {
   micro: benchMicro,
   idle: benchIdle,
   workers: benchWorkers,
+  spin: benchSpin,
 }
 
 async function main(argv: readonly string[]): Promise<number> {

@@ -28,20 +28,28 @@ export interface Side {
 }
 
 /** Our server on a TAP of its own. */
-export async function startSandstorm(dir: string): Promise<Side & OurStats> {
+export async function startSandstorm(
+  dir: string,
+  flags: readonly string[] = [],
+): Promise<Side & OurStats> {
   const namespace = makeNamespace()
   prepareClient(namespace)
-  return { name: 'sandstorm', clientNamespace: namespace, ...(await serveInside(namespace, dir)) }
+  return {
+    name: 'sandstorm',
+    clientNamespace: namespace,
+    ...(await serveInside(namespace, dir, flags)),
+  }
 }
 
 /** Our server on an interface, one end of a veth pair. */
 export async function startOnInterface(
   kind: 'packet' | 'xdp',
   dir: string,
+  flags: readonly string[] = [],
 ): Promise<Side & OurStats> {
   const { client, server } = linkNamespaces()
   const device = `${kind}:${SERVER_INTERFACE}`
-  const running = await serveInside(server, dir, [], device)
+  const running = await serveInside(server, dir, flags, device)
   return { name: kind, clientNamespace: client, ...running }
 }
 

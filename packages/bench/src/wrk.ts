@@ -1,5 +1,5 @@
 /**
- * wrk(1), the load generator: one thread, 64 connections, pinned to the core that the server does
+ * wrk(1), the load generator: one thread, 64 connections if nothing else is said, pinned to the core that the server does
  * not use. A run with any error counts for nothing; it says so instead of giving a figure.
  */
 import { runInside } from './process.ts'
@@ -13,15 +13,16 @@ export interface WrkRun {
   readonly refused: string
 }
 
-/** Loads `url` for some seconds from inside a namespace. */
+/** Loads `url` for some seconds from inside a namespace, with so many connections. */
 export async function wrk(
   namespace: string,
   url: string,
   seconds: number,
   close: boolean,
+  connections: number = CONNECTIONS,
 ): Promise<WrkRun> {
   const header = `Connection: ${close ? 'close' : 'keep-alive'}`
-  const pinned = ['taskset', '-c', CLIENT_CORE, 'wrk', '-t', '1', '-c', String(CONNECTIONS)]
+  const pinned = ['taskset', '-c', CLIENT_CORE, 'wrk', '-t', '1', '-c', String(connections)]
   const argv = [...pinned, '-d', String(seconds), '-H', header, url]
   const { code, stdout, stderr } = await runInside(namespace, argv, (seconds + 30) * 1000)
   return code === 0 ? parseWrk(stdout) : { requestsPerSecond: 0, refused: stderr.trim() }

@@ -37,6 +37,8 @@ export const MTU_MIN = 576
 export const MTU_MAX = 9000
 /** Less has no room for rings and a useful number of frames. */
 export const MEMORY_MIN_BYTES: number = 16 * 2 ** 20
+/** Longer than a round trip on any link where looking is worth it. */
+export const SPIN_MAX_US = 1000
 /** More than one card has slots to hold copies of one packet. */
 export const REPLICAS_MAX = 1024
 export const TAP_ADDRESS = '10.77.0.2'
@@ -86,6 +88,8 @@ export interface ServeConfig {
   /** Capture file, as an absolute path; '': none. */
   readonly pcap: string
   readonly trace: boolean
+  /** A packet thread looks for the next frame for so long before it sleeps; undefined: as suits the machine. */
+  readonly spinUs: number | undefined
   /** The bridge that the TAP joins; '': none. */
   readonly bridge: string
   /** As given, for libnmio's parseFault; '': none. */
@@ -116,6 +120,7 @@ export interface ServeFlags extends Link6Flags {
   readonly fault?: string
   readonly workers?: string
   readonly cpus?: string
+  readonly spin?: string
   readonly bridge?: string
 }
 
@@ -158,6 +163,7 @@ export function checkConfig(raw: ServeFlags): ServeConfig {
     fault: checkFault(raw.fault),
     workers: checkNumber('--workers', raw.workers ?? '1', 1, WORKERS_MAX),
     cpus: raw.cpus === undefined ? [] : checkCpus(raw.cpus),
+    spinUs: raw.spin === undefined ? undefined : checkNumber('--spin', raw.spin, 0, SPIN_MAX_US),
     bridge,
     stackFlags,
   }
@@ -185,6 +191,7 @@ function stackFlagsOf(raw: ServeFlags): string[] {
     ['--fault', raw.fault],
     ['--workers', raw.workers],
     ['--cpus', raw.cpus],
+    ['--spin', raw.spin],
     ['--bridge', raw.bridge],
   ]
   return flags.filter(([, value]) => value !== undefined).map(([flag]) => flag)

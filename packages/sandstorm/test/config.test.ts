@@ -48,6 +48,7 @@ test('the defaults are those of the contract', () => {
     fault: '',
     workers: 1,
     cpus: [],
+    spinUs: undefined,
     bridge: '',
     stackFlags: [],
   })
@@ -74,6 +75,7 @@ test('every flag arrives where it belongs', () => {
     fault: 'drop=0.01',
     workers: '4',
     cpus: '0,2-4',
+    spin: '20',
   })
   assert.deepEqual(config, {
     root,
@@ -106,6 +108,7 @@ test('every flag arrives where it belongs', () => {
     fault: 'drop=0.01',
     workers: 4,
     cpus: [0, 2, 3, 4],
+    spinUs: 20,
     bridge: '',
     stackFlags: [
       '--host-address',
@@ -124,6 +127,7 @@ test('every flag arrives where it belongs', () => {
       '--fault',
       '--workers',
       '--cpus',
+      '--spin',
     ],
   })
 })
@@ -153,6 +157,7 @@ describe('kernel', () => {
     { fault: 'drop=1' },
     { workers: '2' },
     { cpus: '0' },
+    { spin: '0' },
     { bridge: 'br0' },
   ]
   for (const flags of stackFlags)
@@ -320,6 +325,7 @@ const BAD: [flags: Omit<ServeFlags, 'root'>, flag: string, value: string][] = [
   [{ workers: '0' }, '--workers', '0'],
   [{ workers: '33' }, '--workers', '33'],
   [{ workers: 'two' }, '--workers', 'two'],
+  [{ spin: '1001' }, '--spin', '1001'],
   [{ cpus: '' }, '--cpus', ''],
   [{ cpus: '3-1' }, '--cpus', '3-1'],
   [{ cpus: '0,,1' }, '--cpus', '0,,1'],
@@ -518,6 +524,7 @@ test('any text in any flag gives a configuration that can be cloned, or one line
       fault: text,
       workers: text,
       cpus: text,
+      spin: text,
       bridge: text,
     },
     { requiredKeys: [] },

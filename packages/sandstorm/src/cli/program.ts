@@ -118,6 +118,10 @@ function addServe(program: Command, finish: (exitCode: number) => void): void {
       '--host-address <ip/len>',
       "the host's end of the TAP (default: the first other address of the subnet)",
     )
+    .option(
+      '--spin <us>',
+      'look for the next frame so long before sleeping, where that helps; 0: never (default: 50, or 0 without a CPU to spare)',
+    )
     .option('--bridge <name>', 'join the TAP to a bridge; --address is then ours on it')
     .option('--gateway <ip>', 'the router to clients who are in no subnet of ours (default: none)')
     .option(

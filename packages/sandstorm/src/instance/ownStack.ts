@@ -6,6 +6,7 @@
  *   region: content │ hub of each device │ part of worker 0 │ part of worker 1 │ …
  */
 import { randomInt } from 'node:crypto'
+import { availableParallelism } from 'node:os'
 import { closeHandles, faultRegionBytes, hubBytes, Region, type Spread } from '@sandstorm/libnmio'
 import type { ServeConfig } from '../config.ts'
 import { loadContent } from '../content/load.ts'
@@ -17,6 +18,8 @@ import { type CommonSetup, DeviceServer, type Place } from './deviceServer.ts'
 import type { Endpoint, Instance, Log } from './instance.ts'
 import { type Opened, openDevice } from './openDevice.ts'
 
+/** Without --spin: a few times what a client on the same machine takes for its next request. */
+const SPIN_US = 50
 /** What a stack wants of the region at least: rings, request buffers, frames. */
 const STACK_BYTES = 48 << 20
 /** Workers' parts begin at whole pages, whatever their size. */
@@ -106,8 +109,12 @@ function commonSetup(
   hub: number,
 ): CommonSetup {
   const { gateway, port, replicas, cc, pacing, pcap, trace, fault } = config
+  const threads = config.devices.length * spread.count
+  // A thread that looks must not keep anybody from the work that it waits for.
+  const spinDefault = threads < availableParallelism() ? SPIN_US : 0
   return {
-    isAlone: config.devices.length * spread.count === 1,
+    spinUs: config.spinUs ?? spinDefault,
+    isAlone: threads === 1,
     content,
     addresses,
     dadTransmits,

@@ -30,6 +30,7 @@ import { attachContent } from '../content/table.ts'
 import { type Inquiry, reply } from '../control/inquiry.ts'
 import { inlineMore } from '../inlining.ts'
 import { Server } from '../server.ts'
+import { Spinner } from './spinner.ts'
 import { traceLines } from './traceLines.ts'
 import { ASKED, DRAIN, RUN, STOP, type WorkerMessage, type WorkerSetup } from './workerSetup.ts'
 
@@ -109,16 +110,19 @@ function warnOnce(): (address: IpAddress) => void {
 }
 
 /** Polls until told to stop; returns why the device went down, '' if it did not. */
-function run(server: Server, control: Int32Array): string {
+function run(server: Server, control: Int32Array, spinUs: number): string {
   const { device } = server
+  const spinner = new Spinner(spinUs)
   for (;;) {
-    const count = server.poll(nowUs(), epochSec())
+    const now = nowUs()
+    const count = server.poll(now, epochSec())
     if (device.down !== '') return device.down
     if (control[0] !== RUN) {
       if (control[0] & ASKED) answer(server, control)
       if (control[0] & (DRAIN | STOP)) break
     }
-    if (count === 0) device.wait(server.idleUs())
+    if (count > 0) spinner.onFrames(now)
+    else if (spinner.shouldSleep(now)) device.wait(server.idleUs())
   }
   if ((control[0] & STOP) === 0) drain(server, control)
   return device.down
@@ -155,6 +159,6 @@ const server = build(setup)
 const tell = (message: WorkerMessage): void => parentPort?.postMessage(message)
 server.stack.start()
 tell({ kind: 'ready' })
-const down = run(server, new Int32Array(setup.control))
+const down = run(server, new Int32Array(setup.control), setup.spinUs)
 tell({ kind: 'ended', down, stats: server.stats() })
 server.device.close()

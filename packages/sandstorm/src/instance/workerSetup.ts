@@ -19,6 +19,8 @@ export interface WorkerSetup {
   /** Where in the region they hand over frames, and of each the eventfd that ends its wait. */
   readonly hub: number
   readonly wakeFds: readonly number[]
+  /** For so long after the last frame it looks for the next before it sleeps, if that is any use. */
+  readonly spinUs: number
   /** The CPU to stay on; -1: any. */
   readonly cpu: number
   /** Of both versions, with their prefix lengths. */
