@@ -22,6 +22,7 @@ export const EOPNOTSUPP = 95
 export const EADDRINUSE = 98
 export const ENETDOWN = 100
 export const ENOBUFS = 105
+export const ECONNREFUSED = 111
 
 /** What libuv has no words for. */
 const MORE: Record<number, [string, string]> = {

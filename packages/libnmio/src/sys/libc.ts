@@ -65,6 +65,8 @@ export interface Libc {
   /** The packet path: `address` and friends point into a region. */
   read(fd: number, address: number, len: number): number
   writev(fd: number, iovecs: number, count: number): number
+  /** preadv2 at the file's own position, with RWF_ flags. */
+  readv(fd: number, iovecs: number, count: number, off: number, flags: number): number
   ppoll(fds: number, count: number, timespec: number, sigmask: number): number
   /** `mmsghdrs`: an array of struct mmsghdr. */
   sendmmsg(fd: number, mmsghdrs: number, count: number, flags: number): number
@@ -103,6 +105,7 @@ const PROTOTYPES: Record<Exclude<keyof Libc, 'errno'>, string> = {
   // The lengths in use are below 2^31, so ssize_t results fit the low half: an int stays unboxed.
   read: 'int read(int fd, uintptr_t buf, size_t count)',
   writev: 'int writev(int fd, uintptr_t iov, int iovcnt)',
+  readv: 'int preadv2(int fd, uintptr_t iov, int iovcnt, int64_t off, int flags)',
   ppoll: 'int ppoll(uintptr_t fds, unsigned long nfds, uintptr_t timeout, uintptr_t sigmask)',
   sendmmsg: 'int sendmmsg(int fd, uintptr_t msgs, unsigned int count, int flags)',
   sendto: 'int sendto(int fd, uintptr_t buf, size_t n, int flags, uintptr_t to, uint32_t tolen)',

@@ -1,0 +1,221 @@
+/**
+ * Unix sockets that keep messages apart (unix(7), SOCK_SEQPACKET) and carry descriptors (SCM_RIGHTS).
+ * Nothing here blocks. A path that begins with '@' is an abstract name: it belongs to the network
+ * namespace, and no file stands for it.
+ *
+ * Invariant: a descriptor that comes is either handed over or closed.
+ */
+import { lstatSync, unlinkSync } from 'node:fs'
+import { EADDRINUSE, EAGAIN, ECONNREFUSED, EINVAL, SysError } from './errno.ts'
+import { check, libc, O_CLOEXEC, O_NONBLOCK } from './libc.ts'
+import { takeLock } from './lock.ts'
+
+/** sys/socket.h. */
+const AF_UNIX = 1
+const SOCK_SEQPACKET = 5
+const SOL_SOCKET = 1
+const SCM_RIGHTS = 1
+const MSG_CTRUNC = 0x8
+const MSG_TRUNC = 0x20
+const MSG_DONTWAIT = 0x40
+const MSG_NOSIGNAL = 0x4000
+const MSG_CMSG_CLOEXEC = 0x40000000
+
+/** sys/un.h: struct sockaddr_un { u16 family; char path[108] }. */
+const PATH_MAX = 108
+
+/** struct sockaddr_un of `path`, as long as it counts. Throws SysError if it is too long, or none. */
+function addressOf(path: string): Uint8Array {
+  const text = new TextEncoder().encode(path)
+  const isAbstract = path.startsWith('@')
+  if (text.length < (isAbstract ? 2 : 1) || text.length > PATH_MAX - 1) {
+    throw new SysError(`socket ${path}`, EINVAL, `give a path of 1 to ${PATH_MAX - 1} bytes`)
+  }
+  const address = new Uint8Array(2 + text.length + (isAbstract ? 0 : 1))
+  address[0] = AF_UNIX
+  address.set(text, 2)
+  if (isAbstract) address[2] = 0
+  return address
+}
+
+const openSocket = (): number =>
+  check(
+    libc().socket(AF_UNIX, SOCK_SEQPACKET | O_NONBLOCK | O_CLOEXEC, 0),
+    'socket(AF_UNIX, SOCK_SEQPACKET)',
+  )
+
+/** A listening socket; `close` also removes its file. */
+export interface Listener {
+  readonly fd: number
+  close(): void
+}
+
+const WAITING_MAX = 8
+
+/**
+ * Listens at `path`. What a dead server left there is removed; a live one, or a file that is none of a
+ * server's, is EADDRINUSE.
+ */
+export function listenAt(path: string): Listener {
+  const c = libc()
+  const address = addressOf(path)
+  // Of two that find the same dead server's file, one would remove the other's.
+  const lock = takeLock(`socket${path}`)
+  if (lock < 0) throw inUse(path)
+  let fd = -1
+  try {
+    fd = openSocket()
+    if (c.bind(fd, address, address.length) < 0) {
+      const errno = c.errno()
+      if (errno !== EADDRINUSE) throw new SysError(`bind ${path}`, errno)
+      removeStale(path)
+      check(c.bind(fd, address, address.length), `bind ${path}`)
+    }
+    check(c.listen(fd, WAITING_MAX), `listen ${path}`)
+  } catch (error) {
+    if (fd >= 0) c.close(fd)
+    c.close(lock)
+    throw error
+  }
+  const file = path.startsWith('@') ? -1 : lstatSync(path).ino
+  return {
+    fd,
+    close() {
+      if (file >= 0 && lstatSync(path, { throwIfNoEntry: false })?.ino === file) unlinkSync(path)
+      c.close(fd)
+      c.close(lock)
+    },
+  }
+}
+
+const inUse = (path: string): SysError =>
+  new SysError(
+    `listen ${path}`,
+    EADDRINUSE,
+    'another server listens there; stop it, or give another path',
+  )
+
+/** Nobody answers at a dead server's socket. */
+function removeStale(path: string): void {
+  if (path.startsWith('@')) throw inUse(path)
+  if (!lstatSync(path).isSocket()) {
+    throw new SysError(`listen ${path}`, EADDRINUSE, 'there is a file that is no socket')
+  }
+  const fd = connectTo(path)
+  if (fd !== -ECONNREFUSED) {
+    if (fd >= 0) libc().close(fd)
+    throw inUse(path)
+  }
+  unlinkSync(path)
+}
+
+/** A socket that is connected to the server at `path`; or minus the errno that says why there is none. */
+export function connectTo(path: string): number {
+  const c = libc()
+  const address = addressOf(path)
+  const fd = openSocket()
+  if (c.connect(fd, address, address.length) === 0) return fd
+  const errno = c.errno()
+  c.close(fd)
+  return -errno
+}
+
+/** The next who has connected; -1: nobody. */
+export const acceptFrom = (fd: number): number => libc().accept(fd, 0, 0, O_NONBLOCK | O_CLOEXEC)
+
+/** struct msghdr { name*; u32 namelen; iov*; iovlen; control*; controllen; int flags }, and struct iovec. */
+const MSGHDR_LEN = 56
+const MSG_IOV = 16
+const MSG_IOVLEN = 24
+const MSG_CONTROL = 32
+const MSG_CONTROLLEN = 40
+const MSG_FLAGS = 48
+const IOVEC_LEN = 16
+/** struct cmsghdr { size_t len; int level; int type }, then descriptors. */
+const CMSG_LEVEL = 8
+const CMSG_TYPE = 12
+const CMSGHDR_LEN = 16
+/** So many descriptors are looked at, and closed if they are too many. */
+const FDS_MAX = 16
+const CONTROL_LEN = CMSGHDR_LEN + FDS_MAX * 4
+
+/** A struct msghdr with one piece of data, which lie in one buffer. */
+function messageHeader(data: Uint8Array, control: Uint8Array): DataView {
+  const bytes = new Uint8Array(MSGHDR_LEN + IOVEC_LEN)
+  const view = new DataView(bytes.buffer)
+  const pointer = (at: number, to: Uint8Array): void =>
+    view.setBigUint64(at, BigInt(libc().addressOf(to)), true)
+  pointer(MSG_IOV, bytes.subarray(MSGHDR_LEN))
+  view.setUint32(MSG_IOVLEN, 1, true)
+  pointer(MSGHDR_LEN, data)
+  view.setUint32(MSGHDR_LEN + 8, data.length, true)
+  if (control.length > 0) pointer(MSG_CONTROL, control)
+  view.setUint32(MSG_CONTROLLEN, control.length, true)
+  return view
+}
+
+const bytesOf = (view: DataView): Uint8Array => new Uint8Array(view.buffer)
+
+/** Sends one message, with `fds`; false if it cannot be sent, now or at all. */
+export function sendMessage(fd: number, data: Uint8Array, fds: readonly number[]): boolean {
+  const control = new Uint8Array(fds.length === 0 ? 0 : CMSGHDR_LEN + Math.ceil(fds.length / 2) * 8)
+  const view = new DataView(control.buffer)
+  if (fds.length > 0) {
+    view.setUint32(0, CMSGHDR_LEN + 4 * fds.length, true)
+    view.setInt32(CMSG_LEVEL, SOL_SOCKET, true)
+    view.setInt32(CMSG_TYPE, SCM_RIGHTS, true)
+    for (const [i, passed] of fds.entries()) view.setInt32(CMSGHDR_LEN + 4 * i, passed, true)
+  }
+  const header = bytesOf(messageHeader(data, control))
+  return libc().sendmsg(fd, header, MSG_DONTWAIT | MSG_NOSIGNAL) === data.length
+}
+
+export interface Received {
+  readonly data: Uint8Array
+  /** Whose they are now; closing them is the caller's. */
+  readonly fds: readonly number[]
+}
+
+/**
+ * Takes the next message, of `lenMax` bytes and `fdsMax` descriptors at most. 'none': there is none
+ * yet; 'closed': there will be none any more; 'malformed': it had more than that.
+ */
+export function receiveMessage(
+  fd: number,
+  lenMax: number,
+  fdsMax: number,
+): Received | 'none' | 'closed' | 'malformed' {
+  const c = libc()
+  const data = new Uint8Array(new ArrayBuffer(lenMax))
+  const control = new Uint8Array(new ArrayBuffer(CONTROL_LEN))
+  const header = messageHeader(data, control)
+  const len = c.recvmsg(fd, bytesOf(header), MSG_DONTWAIT | MSG_CMSG_CLOEXEC)
+  if (len < 0) return c.errno() === EAGAIN ? 'none' : 'closed'
+  const fds = descriptorsIn(control.subarray(0, header.getUint32(MSG_CONTROLLEN, true)))
+  const isCut = (header.getUint32(MSG_FLAGS, true) & (MSG_CTRUNC | MSG_TRUNC)) !== 0
+  if (!isCut && fds.length <= fdsMax && len > 0) return { data: data.subarray(0, len), fds }
+  for (const surplus of fds) c.close(surplus)
+  return len === 0 ? 'closed' : 'malformed'
+}
+
+/** The descriptors of all SCM_RIGHTS in the control data that the kernel has written. */
+function descriptorsIn(control: Uint8Array): number[] {
+  const view = new DataView(control.buffer, control.byteOffset, control.length)
+  const fds: number[] = []
+  for (let at = 0; at + CMSGHDR_LEN <= control.length; ) {
+    const len = view.getUint32(at, true)
+    if (len < CMSGHDR_LEN) break
+    const isRights =
+      view.getInt32(at + CMSG_LEVEL, true) === SOL_SOCKET &&
+      view.getInt32(at + CMSG_TYPE, true) === SCM_RIGHTS
+    for (
+      let i = at + CMSGHDR_LEN;
+      isRights && i + 4 <= Math.min(at + len, control.length);
+      i += 4
+    ) {
+      fds.push(view.getInt32(i, true))
+    }
+    at += Math.ceil(len / 8) * 8
+  }
+  return fds
+}
