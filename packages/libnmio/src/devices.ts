@@ -1,5 +1,7 @@
 /** Every kind of device by its handle: what opens on the main thread is made on the packet thread. */
 import type { Device } from './device.ts'
+import type { MemifHandle } from './memif/handle.ts'
+import { MemifDevice } from './memif/memif.ts'
 import type { PacketHandle } from './packet/handle.ts'
 import { PacketDevice } from './packet/packet.ts'
 import type { Region } from './region.ts'
@@ -8,7 +10,7 @@ import { TapDevice } from './tap/tap.ts'
 import type { XdpHandle } from './xdp/handle.ts'
 import { XdpDevice } from './xdp/xdp.ts'
 
-export type DeviceHandle = TapHandle | PacketHandle | XdpHandle
+export type DeviceHandle = TapHandle | PacketHandle | XdpHandle | MemifHandle
 
 /**
  * The device of a handle, on the thread that will use it, in what is left of `region`; where it can
@@ -22,6 +24,8 @@ export function makeDevice(handle: DeviceHandle, region: Region, content: Region
       return new PacketDevice(handle, region, content)
     case 'xdp':
       return new XdpDevice(handle, region)
+    case 'memif':
+      return new MemifDevice(handle, region)
   }
 }
 

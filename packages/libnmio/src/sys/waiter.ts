@@ -56,6 +56,11 @@ export class Waiter {
     this.#view.setInt32(this.#at + WATCH, watchFd, true) // for POLLERR, which nobody needs to ask for
   }
 
+  /** From now on the device's descriptor is `fd`; -1: it has none. */
+  follow(fd: number): void {
+    this.#view.setInt32(this.#at, fd, true)
+  }
+
   /** poll(2) leaves out negative descriptors; a dead one would report its error without end. */
   forget(): void {
     this.#view.setInt32(this.#at, -1, true)
