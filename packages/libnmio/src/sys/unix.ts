@@ -5,7 +5,9 @@
  *
  * Invariant: a descriptor that comes is either handed over or closed.
  */
+import { createHash } from 'node:crypto'
 import { lstatSync, unlinkSync } from 'node:fs'
+import { resolve } from 'node:path'
 import { EADDRINUSE, EAGAIN, ECONNREFUSED, EINVAL, SysError } from './errno.ts'
 import { check, libc, O_CLOEXEC, O_NONBLOCK } from './libc.ts'
 import { takeLock } from './lock.ts'
@@ -60,7 +62,7 @@ export function listenAt(path: string): Listener {
   const c = libc()
   const address = addressOf(path)
   // Of two that find the same dead server's file, one would remove the other's.
-  const lock = takeLock(`socket${path}`)
+  const lock = takeLock(`socket/${hash(path)}`)
   if (lock < 0) throw inUse(path)
   let fd = -1
   try {
@@ -87,6 +89,10 @@ export function listenAt(path: string): Listener {
     },
   }
 }
+
+/** A path may be longer than what a lock can be called. */
+const hash = (path: string): string =>
+  createHash('sha256').update(resolve(path)).digest('hex').slice(0, 32)
 
 const inUse = (path: string): SysError =>
   new SysError(
