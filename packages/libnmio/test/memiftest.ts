@@ -68,7 +68,10 @@ export function turn(ends: readonly End[]): void {
 }
 
 /** A server and a client that have found each other. */
-export function meet(options: Partial<MemifOptions> = {}, frameBytes: number = 4 << 20): [End, End] {
+export function meet(
+  options: Partial<MemifOptions> = {},
+  frameBytes: number = 4 << 20,
+): [End, End] {
   const socket = options.socket ?? newSocket()
   const server = openEnd({ ...options, socket, role: 'server' }, frameBytes)
   const client = openEnd({ ...options, socket, role: 'client' }, frameBytes)

@@ -45,6 +45,13 @@ export function nicProblem(): string {
   return found.error === undefined ? '' : 'needs the command ip'
 }
 
+/** '' if DPDK's test program is here (Debian: dpdk-dev), else why not. */
+export function testpmdProblem(): string {
+  if (koffiProblem() !== '') return koffiProblem()
+  const found = spawnSync('dpdk-testpmd', ['--help'])
+  return found.error === undefined ? '' : 'needs the command dpdk-testpmd'
+}
+
 /** Test options for a test that needs what `problem` says is missing. */
 export function unless(problem: string): { skip: string | false } {
   if (problem !== '' && process.env['CI'] !== undefined) throw new Error(`CI lacks: ${problem}`)
