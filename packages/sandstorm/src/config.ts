@@ -5,7 +5,7 @@
  */
 import { accessSync, constants, statSync } from 'node:fs'
 import { dirname, resolve } from 'node:path'
-import { parseFault, REGION_MAX_BYTES } from '@sandstorm/libnmio'
+import { type MemifRole, parseFault, REGION_MAX_BYTES } from '@sandstorm/libnmio'
 import { ADDRESSES_MAX } from '@sandstorm/libtcpip'
 import { ConfigError, UserError } from './cli/errors.ts'
 import {
@@ -90,6 +90,8 @@ export interface ServeConfig {
   readonly trace: boolean
   /** A packet thread looks for the next frame for so long before it sleeps; undefined: as suits the machine. */
   readonly spinUs: number | undefined
+  /** Who listens at memif's socket, and which of its interfaces we are. */
+  readonly memif: { readonly role: MemifRole; readonly id: number }
   /** The bridge that the TAP joins; '': none. */
   readonly bridge: string
   /** As given, for libnmio's parseFault; '': none. */
@@ -120,11 +122,13 @@ export interface ServeFlags extends Link6Flags {
   readonly fault?: string
   readonly workers?: string
   readonly cpus?: string
+  readonly memifRole?: string
+  readonly memifId?: string
   readonly spin?: string
   readonly bridge?: string
 }
 
-/** Checks everything, or throws the first ConfigError (NotYetError for what a later version brings). */
+/** Checks everything, or throws the first ConfigError. */
 export function checkConfig(raw: ServeFlags): ServeConfig {
   const devices = checkDevices(raw.device ?? ['auto'])
   const kind = networkKind(devices, raw)
@@ -137,10 +141,11 @@ export function checkConfig(raw: ServeFlags): ServeConfig {
     )
   }
   const bridge = checkBridge(raw, kind)
-  const isOnLink = kind === 'packet' || kind === 'xdp' || bridge !== ''
+  const isOnLink = kind === 'packet' || kind === 'xdp' || kind === 'memif' || bridge !== ''
   if (isOnLink) refuseHostAddress(raw)
   const port = raw.port === undefined ? undefined : checkNumber('--port', raw.port, 1, 65535)
   const addresses = raw.address ?? []
+  if (kind === 'memif') demandAddress('--device', raw)
   const mtuDefault = isOnLink || devices.length > 1 ? 0 : 1500
   const mtu = raw.mtu === undefined ? mtuDefault : checkNumber('--mtu', raw.mtu, MTU_MIN, MTU_MAX)
   return {
@@ -163,12 +168,14 @@ export function checkConfig(raw: ServeFlags): ServeConfig {
     fault: checkFault(raw.fault),
     workers: checkNumber('--workers', raw.workers ?? '1', 1, WORKERS_MAX),
     cpus: raw.cpus === undefined ? [] : checkCpus(raw.cpus),
+    memif: checkMemif(raw, devices),
     spinUs: raw.spin === undefined ? undefined : checkNumber('--spin', raw.spin, 0, SPIN_MAX_US),
     bridge,
     stackFlags,
   }
 }
 
+const ROLES = ['client', 'server'] as const
 const TRANSMITS = ['auto', 'template', 'gather', 'copy'] as const
 const CONGESTIONS = ['cubic', 'newreno'] as const
 
@@ -192,6 +199,8 @@ function stackFlagsOf(raw: ServeFlags): string[] {
     ['--workers', raw.workers],
     ['--cpus', raw.cpus],
     ['--spin', raw.spin],
+    ['--memif-role', raw.memifRole],
+    ['--memif-id', raw.memifId],
     ['--bridge', raw.bridge],
   ]
   return flags.filter(([, value]) => value !== undefined).map(([flag]) => flag)
@@ -237,14 +246,33 @@ function checkFreeGateway({ gateway }: ServeFlags): string {
   throw new UserError('--gateway', why, 'Leave it out, or give an --address of our own')
 }
 
+/** Where there are others, no address is ours by default. */
+function demandAddress(flag: string, { address, address6 }: ServeFlags): void {
+  if (address !== undefined || address6 !== undefined) return
+  throw new UserError(flag, 'needs an address of ours there', 'Give one with --address')
+}
+
+function checkMemif(raw: ServeFlags, devices: readonly DeviceName[]): ServeConfig['memif'] {
+  for (const [flag, value] of [
+    ['--memif-role', raw.memifRole],
+    ['--memif-id', raw.memifId],
+  ] as const) {
+    if (value === undefined || devices.some(({ kind }) => kind === 'memif')) continue
+    throw new UserError(flag, 'is for memif', 'Leave it out, or use --device memif:SOCKET')
+  }
+  return {
+    role: checkChoice('--memif-role', raw.memifRole ?? 'client', ROLES),
+    id: checkNumber('--memif-id', raw.memifId ?? '0', 0, 0xffffffff),
+  }
+}
+
 /** A TAP on a bridge is a host among others: its address is to be told. */
 function checkBridge(raw: ServeFlags, kind: DeviceKind): string {
   const { bridge } = raw
   if (bridge === undefined) return ''
   if (kind !== 'tap' && kind !== 'auto')
     throw new UserError('--bridge', 'is for a TAP', 'Leave it out, or use --device tap')
-  if (raw.address === undefined && raw.address6 === undefined)
-    throw new UserError('--bridge', 'needs an address there', 'Give one with --address')
+  demandAddress('--bridge', raw)
   return checkInterfaceName('--bridge', bridge, bridge, 'a NAME')
 }
 

@@ -1,21 +1,20 @@
 /**
  * Which devices to serve on, and with which threads: the words of `--device`, `--workers` and `--cpus`.
  */
-import { ConfigError, NotYetError, UserError } from './cli/errors.ts'
+import { ConfigError, UserError } from './cli/errors.ts'
 
-export type DeviceKind = 'auto' | 'tap' | 'packet' | 'xdp' | 'kernel'
+export type DeviceKind = 'auto' | 'tap' | 'packet' | 'xdp' | 'memif' | 'kernel'
 
 /**
- * `name`: the interface; '' for kernel. auto is tap, or kernel where there can be no TAP; packet and xdp
- * are on one that is there.
+ * `name`: the interface, the socket of memif, '' for kernel. auto is tap, or kernel where there can be no TAP;
+ * packet and xdp are on an interface that is there.
  */
 export interface DeviceName {
   readonly kind: DeviceKind
   readonly name: string
 }
 
-const LATER_DEVICES = ['memif']
-const DEVICE_FORMS = 'auto, tap, tap:NAME, packet:IF, xdp:IF or kernel'
+const DEVICE_FORMS = 'auto, tap, tap:NAME, packet:IF, xdp:IF, memif:SOCKET or kernel'
 const NAMED = ['tap', 'packet', 'xdp'] as const
 /** The TAP that serve makes unless told otherwise. */
 export const TAP_NAME = 'sand0'
@@ -39,22 +38,26 @@ export function checkDevices(texts: readonly string[]): DeviceName[] {
   }
   for (const [i, { kind, name }] of devices.entries()) {
     if (kind === 'auto' || kind === 'kernel')
-      refuse(i, 'beside another', 'tap, packet:IF or xdp:IF')
+      refuse(i, 'beside another', 'tap, packet:IF, xdp:IF or memif:SOCKET')
     if (devices.findIndex(other => other.name === name) < i) refuse(i, 'given twice', 'another one')
-    const isSecondTap = kind === 'tap' && devices.findIndex(other => other.kind === 'tap') < i
-    if (isSecondTap) refuse(i, 'a second TAP', 'one at most')
+    const isSecond = ADDRESSED.includes(kind) && devices.findIndex(isAddressed) < i
+    if (isSecond) refuse(i, 'a second TAP or memif', 'one at most, which has the address')
   }
   if (devices.length > DEVICES_MAX) refuse(DEVICES_MAX, 'too many', `${DEVICES_MAX} at most`)
   return devices
 }
 
+/** Devices that have no addresses but those of the flags. */
+const ADDRESSED: readonly DeviceKind[] = ['tap', 'memif']
+const isAddressed = ({ kind }: DeviceName): boolean => ADDRESSED.includes(kind)
+
 /**
- * The kind of device that flags about addresses are for: with several, the TAP; the others have those
- * of their interfaces.
+ * The kind of device that flags about addresses are for: with several, the TAP or memif; the others have
+ * those of their interfaces.
  */
 export function networkKind(devices: readonly DeviceName[], raw: AddressFlags): DeviceKind {
-  const kind = devices.find(device => device.kind === 'tap')?.kind ?? devices[0].kind
-  if (devices.length === 1 || kind === 'tap') return kind
+  const { kind } = devices.find(isAddressed) ?? devices[0]
+  if (devices.length === 1 || ADDRESSED.includes(kind)) return kind
   const flags = { '--address': raw.address, '--address6': raw.address6 }
   for (const [flag, value] of Object.entries(flags)) {
     if (value === undefined) continue
@@ -77,15 +80,29 @@ export function checkCpus(text: string): number[] {
 
 function checkDevice(text: string): DeviceName {
   const [, word, , name] = /^([^:]*)(:(.*))?$/.exec(text) ?? []
-  if (LATER_DEVICES.includes(word)) throw new NotYetError(`--device ${text}`)
   if (text === 'kernel') return { kind: 'kernel', name: '' }
   if (text === 'auto' || text === 'tap') return { kind: text, name: TAP_NAME }
+  if (word === 'memif') return { kind: word, name: checkSocket(text) }
   const kind = NAMED.find(known => known === word)
   if (kind === undefined) throw new ConfigError('--device', text, 'no such device', DEVICE_FORMS)
   return {
     kind,
     name: checkInterfaceName('--device', text, name ?? '', `${kind}:NAME with a NAME`),
   }
+}
+
+/** A path, which may have colons, or '@' and an abstract name. */
+function checkSocket(text: string): string {
+  const name = text.slice('memif:'.length)
+  const bytes = Buffer.byteLength(name)
+  // linux/un.h: UNIX_PATH_MAX, with the final NUL.
+  if (bytes > 0 && bytes < 108 && !name.includes('\0') && name !== '@') return name
+  throw new ConfigError(
+    '--device',
+    text,
+    'no socket',
+    'memif:PATH or memif:@NAME, 107 bytes at most',
+  )
 }
 
 /** `text`: what was typed, and `name` the part of it. Throws ConfigError. */

@@ -64,7 +64,6 @@ describe('--help', () => {
   test('shows no flag and no command that a later version brings', () => {
     const text = run('--help').stdout + run('serve', '--help').stdout
     assert.doesNotMatch(text, /origin|--config|--admin|\bload\b/)
-    assert.doesNotMatch(text, /memif/)
   })
   test('is what one gets on stderr without any argument, with exit code 2', () => {
     const { stdout, stderr, code } = run()
@@ -101,7 +100,6 @@ describe('what the contract has and this version has not is refused as such', ()
   for (const args of [
     ['load', 'http://127.0.0.1/', '-c', '64'],
     ['load', '--help'],
-    ['serve', '.', '--device', 'memif:/run/x.sock'],
     ['serve', '.', '--origin', 'http://127.0.0.1:3000'],
     ['serve', '.', '--config', 'x.json'],
     ['serve', '.', '--admin', '127.0.0.1:9077'],

@@ -9,7 +9,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { after, describe, test } from 'node:test'
 import fc from 'fast-check'
-import { failureOf, NotYetError, UserError } from '../src/cli/errors.ts'
+import { failureOf, UserError } from '../src/cli/errors.ts'
 import { formatIpv4, parseIpv4, usableRange } from '../src/cli/ipv4.ts'
 import { formatSize, parseSize } from '../src/cli/size.ts'
 import { ConfigError, checkConfig, type ServeFlags } from '../src/config.ts'
@@ -48,6 +48,7 @@ test('the defaults are those of the contract', () => {
     fault: '',
     workers: 1,
     cpus: [],
+    memif: { role: 'client', id: 0 },
     spinUs: undefined,
     bridge: '',
     stackFlags: [],
@@ -108,6 +109,7 @@ test('every flag arrives where it belongs', () => {
     fault: 'drop=0.01',
     workers: 4,
     cpus: [0, 2, 3, 4],
+    memif: { role: 'client', id: 0 },
     spinUs: 20,
     bridge: '',
     stackFlags: [
@@ -158,6 +160,8 @@ describe('kernel', () => {
     { workers: '2' },
     { cpus: '0' },
     { spin: '0' },
+    { memifRole: 'server' },
+    { memifId: '1' },
     { bridge: 'br0' },
   ]
   for (const flags of stackFlags)
@@ -199,6 +203,24 @@ describe('an interface that is there', () => {
         assert.throws(() => check({ device: [device], ...flags }), UserError)
     })
   }
+})
+
+describe('memif', () => {
+  const address = ['192.168.7.9/24']
+  test('has a socket, a role, an id and an address of ours', () => {
+    const config = check({ device: ['memif:/run/a:b.sock'], address })
+    assert.deepEqual(config.devices, [{ kind: 'memif', name: '/run/a:b.sock' }])
+    assert.deepEqual([config.memif, config.hostAddress], [{ role: 'client', id: 0 }, ''])
+    const device = ['memif:@vpp']
+    const other = check({ device, address, memifRole: 'server', memifId: '7' })
+    assert.deepEqual([other.devices[0].name, other.memif], ['@vpp', { role: 'server', id: 7 }])
+    assert.throws(() => check({ device }), UserError)
+    assert.throws(() => check({ device, address, hostAddress: '192.168.7.1' }), UserError)
+    assert.throws(() => check({ address, memifId: '1' }), UserError)
+    assert.throws(() => check({ device: ['tap', 'memif:/x'], address }), ConfigError)
+    for (const name of ['', '@', 'x'.repeat(108)])
+      assert.throws(() => check({ device: [`memif:${name}`], address }), ConfigError)
+  })
 })
 
 describe('a bridge', () => {
@@ -421,12 +443,6 @@ describe('a refusal names the flag, the value and what was expected', () => {
     })
 })
 
-describe('what a later version brings is refused as such', () => {
-  const later: Omit<ServeFlags, 'root'>[] = [{ device: ['memif:/run/x'] }]
-  for (const flags of later)
-    test(JSON.stringify(flags), () => assert.throws(() => check(flags), NotYetError))
-})
-
 describe('the folder', () => {
   const refusal = (path: string): string => {
     try {
@@ -525,6 +541,8 @@ test('any text in any flag gives a configuration that can be cloned, or one line
       workers: text,
       cpus: text,
       spin: text,
+      memifRole: text,
+      memifId: text,
       bridge: text,
     },
     { requiredKeys: [] },

@@ -21,6 +21,8 @@ export interface CommandOptions {
   readonly env?: Record<string, string>
   /** Written to standard input, which is then closed. */
   readonly input?: string
+  /** Standard input stays open, for a command that would end with it. */
+  readonly keepsInput?: boolean
   /** Default: two minutes. */
   readonly limitMs?: number
 }
@@ -33,7 +35,7 @@ export function start(argv: readonly string[], options: CommandOptions = {}): Ch
   child.once('close', forget)
   // A command that ends before it has read its input is reported by its exit code, not by EPIPE.
   child.stdin.on('error', () => {})
-  child.stdin.end(options.input ?? '')
+  if (options.keepsInput !== true) child.stdin.end(options.input ?? '')
   return child
 }
 

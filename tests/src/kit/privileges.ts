@@ -13,6 +13,7 @@ export type Need =
   | 'tun'
   | 'chromium'
   | 'curl'
+  | 'dpdk-testpmd'
   | 'ethtool'
   | 'hping3'
   | 'ip'

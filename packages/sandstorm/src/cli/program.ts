@@ -106,7 +106,7 @@ function addServe(program: Command, finish: (exitCode: number) => void): void {
     .argument('<DIR>', 'the folder')
     .option(
       '--device <name>',
-      'auto, tap, tap:NAME, packet:IF, xdp:IF or kernel; may be repeated (default: auto, which is tap where that is possible)',
+      'auto, tap, tap:NAME, packet:IF, xdp:IF, memif:SOCKET or kernel; may be repeated (default: auto, which is tap where that is possible)',
       collect,
     )
     .option(
@@ -122,6 +122,11 @@ function addServe(program: Command, finish: (exitCode: number) => void): void {
       '--spin <us>',
       'look for the next frame so long before sleeping, where that helps; 0: never (default: 50, or 0 without a CPU to spare)',
     )
+    .option(
+      '--memif-role <role>',
+      'client (default), who brings the memory, or server, who listens',
+    )
+    .option('--memif-id <n>', 'the interface at the socket that we are (default: 0)')
     .option('--bridge <name>', 'join the TAP to a bridge; --address is then ours on it')
     .option('--gateway <ip>', 'the router to clients who are in no subnet of ours (default: none)')
     .option(

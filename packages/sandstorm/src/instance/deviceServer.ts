@@ -7,7 +7,7 @@
  * The device's descriptors are the main thread's: they outlive a thread that dies, and are closed
  * when all have ended.
  */
-import { join, parse } from 'node:path'
+import { basename, join, parse } from 'node:path'
 import { closeHandles, deviceName, leaveHub, Region } from '@sandstorm/libnmio'
 import { type ServerStats, sumOfStats } from '../stats.ts'
 import type { Log } from './instance.ts'
@@ -102,11 +102,13 @@ export class DeviceServer {
     const { pcap, isAlone } = this.#common
     if (pcap === '' || isAlone) return pcap
     const { dir, name, ext } = parse(pcap)
-    return join(dir, `${name}.${this.#opened.handles[0].name}-${worker}${ext}`)
+    const device = basename(this.#opened.handles[0].name)
+    return join(dir, `${name}.${device}-${worker}${ext}`)
   }
 
   async #run(): Promise<DeviceEnding> {
     const endings = await Promise.all(this.threads.map((_, worker) => this.#keep(worker)))
+    this.#opened.close()
     closeHandles(this.#opened.handles)
     const stats = endings.flatMap(ending => ('stats' in ending ? [ending.stats] : []))
     const worst =

@@ -5,11 +5,13 @@
 import {
   type DeviceHandle,
   ipv6Problem,
+  openMemifQueues,
   openPacketQueues,
   openTapQueues,
   openXdpQueues,
   persistentTaps,
   type Spread,
+  startMemifTimer,
 } from '@sandstorm/libnmio'
 import type { ServeConfig } from '../config.ts'
 import type { DeviceName } from '../devices.ts'
@@ -25,6 +27,8 @@ export interface Opened {
   readonly sharesAddresses: boolean
   /** How often neighbours are asked whether they have our IPv6 addresses. */
   readonly dadTransmits: number
+  /** Once no thread uses the device any more, before its handles are closed. */
+  readonly close: () => void
 }
 
 /** Opens it with a queue for each worker. Throws SysError, one clear line. */
@@ -34,14 +38,34 @@ export function openDevice(
   spread: Spread,
   log: Log,
 ): Opened {
+  if (device.kind === 'memif') return openMemif(config, device, spread, log)
   return device.kind === 'packet' || device.kind === 'xdp'
     ? openNic(config, device, spread)
     : openOurTap(config, device, spread, log)
 }
 
+const NOTHING = (): void => {}
+
+/** To another process; its peers come and go. */
+function openMemif(config: ServeConfig, { name }: DeviceName, spread: Spread, log: Log): Opened {
+  const options = { socket: name, ...config.memif }
+  const { handles, link } = openMemifQueues(
+    config.mtu === 0 ? options : { ...options, mtu: config.mtu },
+    spread.count,
+  )
+  link.onWarning = line => log.warn(line)
+  const stop = startMemifTimer(link)
+  const addresses = [...ownAddresses(config), ...config.link6.addresses]
+  const close = (): void => {
+    stop()
+    link.close()
+  }
+  return { handles, addresses, sharesAddresses: false, dadTransmits: 1, close }
+}
+
 /** On an interface that is there already. */
 function openNic(config: ServeConfig, { kind, name }: DeviceName, spread: Spread): Opened {
-  // The addresses of several devices are their interfaces'; what is given is the TAP's.
+  // The addresses of several devices are their interfaces'; what is given is the TAP's, or memif's.
   const isAlone = config.devices.length === 1
   const open = kind === 'xdp' ? openXdpQueues : openPacketQueues
   const options = {
@@ -53,7 +77,7 @@ function openNic(config: ServeConfig, { kind, name }: DeviceName, spread: Spread
   }
   const handles = open(options, spread)
   const { addresses, isShared } = handles[0]
-  return { handles, addresses, sharesAddresses: isShared, dadTransmits: 1 }
+  return { handles, addresses, sharesAddresses: isShared, dadTransmits: 1, close: NOTHING }
 }
 
 function openOurTap(config: ServeConfig, { name }: DeviceName, spread: Spread, log: Log): Opened {
@@ -74,7 +98,7 @@ function openOurTap(config: ServeConfig, { name }: DeviceName, spread: Spread, l
   )
   // Nobody but the host is on a link that we have just made, and its addresses were looked at.
   const dadTransmits = handles[0].persistent || bridge !== '' ? 1 : 0
-  return { handles, addresses: own, sharesAddresses: false, dadTransmits }
+  return { handles, addresses: own, sharesAddresses: false, dadTransmits, close: NOTHING }
 }
 
 /** Of IPv4, with subnets. */

@@ -7,7 +7,14 @@
  */
 import { randomInt } from 'node:crypto'
 import { availableParallelism } from 'node:os'
-import { closeHandles, faultRegionBytes, hubBytes, Region, type Spread } from '@sandstorm/libnmio'
+import {
+  closeHandles,
+  faultRegionBytes,
+  hubBytes,
+  memifRegionBytes,
+  Region,
+  type Spread,
+} from '@sandstorm/libnmio'
 import type { ServeConfig } from '../config.ts'
 import { loadContent } from '../content/load.ts'
 import type { ContentShared } from '../content/table.ts'
@@ -44,7 +51,7 @@ export async function startOwnStack(config: ServeConfig, log: Log): Promise<OwnS
     })
     servers = startAll(config, spread, opened, content, log)
   } catch (error) {
-    for (const { handles } of opened) closeHandles(handles)
+    closeAll(opened)
     throw error
   }
   await allReady(servers)
@@ -57,17 +64,28 @@ function openAll(config: ServeConfig, spread: Spread, log: Log): Opened[] {
     for (const device of config.devices) opened.push(openDevice(config, device, spread, log))
     return opened
   } catch (error) {
-    for (const { handles } of opened) closeHandles(handles)
+    closeAll(opened)
     throw error
+  }
+}
+
+function closeAll(opened: readonly Opened[]): void {
+  for (const { close, handles } of opened) {
+    close()
+    closeHandles(handles)
   }
 }
 
 function stackBytes(config: ServeConfig, opened: readonly Opened[]): number {
   const { fault, workers } = config
   let bytes = PART_ALIGN
-  for (const { handles } of opened) {
-    const faults = fault === '' ? 0 : faultRegionBytes(handles[0].mtu)
-    bytes += hubBytes(workers) + workers * (STACK_BYTES + faults)
+  for (const {
+    handles: [handle],
+  } of opened) {
+    const faults = fault === '' ? 0 : faultRegionBytes(handle.mtu)
+    // A peer's memory, or what we share with it.
+    const shared = handle.kind === 'memif' ? memifRegionBytes(handle) : 0
+    bytes += hubBytes(workers) + workers * (STACK_BYTES + faults + shared)
   }
   return bytes
 }
