@@ -289,6 +289,24 @@ describe('a server', { skip }, () => {
     assert.ok(end.link.isUp)
   })
 
+  test('copies no more of a frame than a cell holds', () => {
+    const socket = newSocket()
+    const end = closing(openEnd({ socket, role: 'server', secret: 'psst' }))
+    const client = closing(new RawClient(socket)).say(end, 'connect')
+    const { region, rxOff } = end.device
+    region.bytes.fill(0xaa, rxOff[0], rxOff[63])
+    client.bytes(RAW_BYTES / 2, RAW_BYTES / 2).fill(0xbb)
+    client.s2m.setDesc(0, { offset: RAW_BYTES / 2, length: RAW_BYTES / 2 })
+    for (let i = 1; i < 5; i++) {
+      client.s2m.setDesc(i, { offset: RAW_BYTES / 2, length: 500, flags: i < 4 ? 1 : 0 })
+    }
+    client.s2m.head = 5
+    assert.equal(end.device.rx(), 0)
+    assert.equal(end.device.stats.rxDropped, 2)
+    const behind = region.bytes.subarray(rxOff[0] + 1514, rxOff[63])
+    assert.ok(behind.every(byte => byte === 0xaa))
+  })
+
   test('looks at memory once: what changes after it was copied changes nothing', () => {
     const socket = newSocket()
     const end = closing(openEnd({ socket, role: 'server', secret: 'psst' }))

@@ -4,6 +4,8 @@ import { existsSync, mkdtempSync, readdirSync, rmSync, writeFileSync } from 'nod
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { after, test } from 'node:test'
+import { newDeviceStats, Region } from '../src/index.ts'
+import { Bell } from '../src/sys/bell.ts'
 import { ECONNREFUSED, ENOENT } from '../src/sys/errno.ts'
 import { libc } from '../src/sys/libc.ts'
 import {
@@ -113,4 +115,22 @@ test('memory that could be taken from under us is refused', needsLibc, () => {
   assert.match(eventfdProblem(memory), /not an eventfd/)
   assert.equal(eventfdProblem(event), '')
   close(memory, event)
+})
+
+test('an eventfd that a peer has made block does not hold us', needsLibc, () => {
+  const c = libc()
+  const fd = openWakeFd()
+  c.fcntl(fd, 4, 0) // F_SETFL, without O_NONBLOCK
+  const bell = new Bell(new Region(4096), newDeviceStats())
+  bell.hush(fd) // there is nothing
+  bell.ring(fd)
+  const read = new Region(64)
+  assert.equal(c.read(fd, c.addressOf(read.bytes), 8), 8)
+  assert.equal(read.view.getUint32(0, true), 1)
+  c.write(fd, Uint8Array.of(0xfe, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff), 8)
+  bell.ring(fd) // would be one too many
+  bell.hush(fd)
+  bell.hush(fd)
+  bell.ring(fd)
+  close(fd)
 })

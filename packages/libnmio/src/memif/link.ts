@@ -7,7 +7,7 @@
  *
  * Invariant: whatever a peer says or does costs it its connection at most, and us one line in the log.
  */
-import { EAGAIN, ECONNREFUSED, ENOENT, errnoName } from '../sys/errno.ts'
+import { EAGAIN, ECONNREFUSED, ENOENT, errnoName, SysError } from '../sys/errno.ts'
 import { acceptFrom, connectTo, type Listener, listenAt } from '../sys/unix.ts'
 import { wakeUp } from '../sys/waiter.ts'
 import { Channel, Refusal } from './channel.ts'
@@ -64,7 +64,8 @@ export class MemifLink {
       if (this.#phase === 'idle') this.#findPeer(nowMs)
       if (this.#phase !== 'idle' && this.#phase !== 'stopping') this.#follow(nowMs)
     } catch (error) {
-      if (!(error instanceof Refusal)) throw error
+      // What the kernel refuses (too many open files) costs us the peer, too, and not the process.
+      if (!(error instanceof Refusal || error instanceof SysError)) throw error
       this.#drop(error, nowMs)
     }
     if (this.#phase !== 'idle') this.#sendSurplusAway()
@@ -98,9 +99,12 @@ export class MemifLink {
   #connect(nowMs: number): number {
     if (nowMs < this.#nextTryMs) return -1
     const fd = connectTo(this.#setup.socket)
-    if (fd >= 0) return fd
+    const errno = Math.max(0, -fd)
+    if (errno === 0) {
+      this.#lastErrno = 0
+      return fd
+    }
     this.#delay(nowMs)
-    const errno = -fd
     if (errno !== this.#lastErrno && ![ENOENT, ECONNREFUSED, EAGAIN].includes(errno)) {
       this.#warn(`cannot connect (${errnoName(errno)})`)
     }
@@ -161,9 +165,9 @@ export class MemifLink {
   }
 
   /** The peer is left, as soon as the devices have let go of it. */
-  #drop({ message, isSilent }: Refusal, nowMs: number): void {
-    this.#warn(message)
-    if (!isSilent) this.#channel?.refuse(message)
+  #drop(error: Refusal | SysError, nowMs: number): void {
+    this.#warn(error.message)
+    if (!(error instanceof Refusal && error.isSilent)) this.#channel?.refuse(error.message)
     this.#delay(nowMs)
     this.#enter('stopping', nowMs)
     for (const [i, port] of this.#ports.entries()) {

@@ -59,7 +59,7 @@ export class Bell {
     this.#view.setInt32(at, fd, true)
     this.#view.setUint16(at + REVENTS, 0, true)
     this.#stats.syscalls += 2
-    if (this.#libc.ppoll(this.#address[0], 1, this.#address[TIMESPEC / 8], 0) <= 0) return
+    this.#libc.ppoll(this.#address[0], 1, this.#address[TIMESPEC / 8], 0)
     if ((this.#view.getUint16(at + REVENTS, true) & POLLOUT) === 0) return
     this.#libc.writev(fd, this.#address[ONE_IOVEC / 8], 1)
   }
