@@ -19,15 +19,17 @@ function take({ device, link }: End): void {
   }
   let begin = 0
   let last = 0
-  for (let polledMs = performance.now(); link.isUp; ) {
-    const count = device.rx()
-    if (count > 0) {
-      last = performance.now()
-      begin ||= last
-    } else device.wait(1000)
-    if (last - polledMs > 50 || count === 0) {
-      polledMs = performance.now()
-      link.poll(polledMs)
+  let polled = 0
+  while (link.isUp) {
+    const now = performance.now()
+    if (now - polled > 50) {
+      polled = now
+      link.poll(now)
+    }
+    if (device.rx() === 0) device.wait(1000)
+    else {
+      begin ||= now
+      last = now
     }
   }
   const { rxFrames, rxBytes } = device.stats
