@@ -18,6 +18,9 @@ export class Refusal extends Error {
   }
 }
 
+/** It is we who leave: no fault of the peer's, and nothing to warn of. */
+export class Farewell extends Refusal {}
+
 /** A message, and the descriptor that came with it; -1: none. */
 export interface Arrival {
   readonly message: Message

@@ -10,7 +10,7 @@
 import { EAGAIN, ECONNREFUSED, ENOENT, errnoName, SysError } from '../sys/errno.ts'
 import { acceptFrom, connectTo, type Listener, listenAt } from '../sys/unix.ts'
 import { wakeUp } from '../sys/waiter.ts'
-import { Channel, Refusal } from './channel.ts'
+import { Channel, Farewell, Refusal } from './channel.ts'
 import { Join } from './join.ts'
 import { OFF, OFFERED, type Offer, ON, Port, STOPPING, VIOLATED } from './port.ts'
 import { Serve } from './serve.ts'
@@ -160,13 +160,13 @@ export class MemifLink {
     for (const port of this.#ports) {
       if (port.state === VIOLATED) throw new Refusal(port.violation)
       const isThere = port.memory !== 0 && (port.state !== OFF || this.#phase === 'greeting')
-      if (!isThere) throw new Refusal('our device is closed')
+      if (!isThere) throw new Farewell('our device is closed')
     }
   }
 
   /** The peer is left, as soon as the devices have let go of it. */
   #drop(error: Refusal | SysError, nowMs: number): void {
-    this.#warn(error.message)
+    if (!(error instanceof Farewell)) this.#warn(error.message)
     if (!(error instanceof Refusal && error.isSilent)) this.#channel?.refuse(error.message)
     this.#delay(nowMs)
     this.#enter('stopping', nowMs)

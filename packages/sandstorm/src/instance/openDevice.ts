@@ -2,6 +2,8 @@
  * Opens the device of a configuration on the main thread, which owns its descriptors, and says what
  * the stack is to be on it: whose addresses, and how they are told to the link.
  */
+import { createHash } from 'node:crypto'
+import { hostname } from 'node:os'
 import {
   type DeviceHandle,
   ipv6Problem,
@@ -48,7 +50,7 @@ const NOTHING = (): void => {}
 
 /** To another process; its peers come and go. */
 function openMemif(config: ServeConfig, { name }: DeviceName, spread: Spread, log: Log): Opened {
-  const options = { socket: name, ...config.memif }
+  const options = { socket: name, mac: stableMac(name, config.memif.id), ...config.memif }
   const { handles, link } = openMemifQueues(
     config.mtu === 0 ? options : { ...options, mtu: config.mtu },
     spread.count,
@@ -61,6 +63,12 @@ function openMemif(config: ServeConfig, { name }: DeviceName, spread: Spread, lo
     link.close()
   }
   return { handles, addresses, sharesAddresses: false, dadTransmits: 1, close }
+}
+
+/** Locally administered, and the same each time: neighbours keep what they know of us. */
+function stableMac(socket: string, id: number): Uint8Array {
+  const hash = createHash('sha256').update(`${hostname()} ${socket} ${id}`).digest()
+  return Uint8Array.of(0x02, ...hash.subarray(0, 5))
 }
 
 /** On an interface that is there already. */
