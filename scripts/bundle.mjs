@@ -34,4 +34,5 @@ await build([
   program('bench/src/memoryRun.ts', 'bench/dist/bundle'),
   program('bench/src/idleRun.ts', 'bench/dist/bundle'),
   program('bench/src/workersRun.ts', 'bench/dist/bundle'),
+  program('bench/src/framesRun.ts', 'bench/dist/bundle'),
 ])

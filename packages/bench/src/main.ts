@@ -4,6 +4,7 @@
  * honestly. One case failing does not keep the others from running, but the exit code tells.
  */
 import { benchDevices } from './devices.ts'
+import { benchFrames } from './frames.ts'
 import { benchIdle } from './idle.ts'
 import { benchLossy } from './lossy.ts'
 import { benchMemory } from './memory.ts'
@@ -18,6 +19,7 @@ type Case = (options: Options) => Promise<void> | void
 const CASES: Readonly<Record<string, Case>> = {
   tap: benchTap,
   devices: benchDevices,
+  frames: benchFrames,
   lossy: benchLossy,
   memory: benchMemory,
   micro: benchMicro,
