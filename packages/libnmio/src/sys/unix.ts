@@ -132,7 +132,6 @@ export const acceptFrom = (fd: number): number => libc().accept(fd, 0, 0, O_NONB
 /** struct msghdr { name*; u32 namelen; iov*; iovlen; control*; controllen; int flags }, and struct iovec. */
 const MSGHDR_LEN = 56
 const MSG_IOV = 16
-const MSG_IOVLEN = 24
 const MSG_CONTROL = 32
 const MSG_CONTROLLEN = 40
 const MSG_FLAGS = 48
@@ -145,35 +144,56 @@ const CMSGHDR_LEN = 16
 const FDS_MAX = 16
 const CONTROL_LEN = CMSGHDR_LEN + FDS_MAX * 4
 
-/** A struct msghdr with one piece of data, which lie in one buffer. */
-function messageHeader(data: Uint8Array, control: Uint8Array): DataView {
-  const bytes = new Uint8Array(MSGHDR_LEN + IOVEC_LEN)
-  const view = new DataView(bytes.buffer)
-  const pointer = (at: number, to: Uint8Array): void =>
-    view.setBigUint64(at, BigInt(libc().addressOf(to)), true)
-  pointer(MSG_IOV, bytes.subarray(MSGHDR_LEN))
-  view.setUint32(MSG_IOVLEN, 1, true)
-  pointer(MSGHDR_LEN, data)
-  view.setUint32(MSGHDR_LEN + 8, data.length, true)
-  if (control.length > 0) pointer(MSG_CONTROL, control)
-  view.setUint32(MSG_CONTROLLEN, control.length, true)
-  return view
-}
+/**
+ * Room for a message in one buffer, which the call that gets it keeps alive: a struct msghdr, which
+ * points at what is behind it, its iovec, data, and control data.
+ */
+class Envelope {
+  readonly bytes: Uint8Array
+  readonly data: Uint8Array
+  readonly control: DataView
+  readonly #header: DataView
 
-const bytesOf = (view: DataView): Uint8Array => new Uint8Array(view.buffer)
+  constructor(dataLen: number, controlLen: number) {
+    const dataAt = MSGHDR_LEN + IOVEC_LEN
+    const controlAt = Math.ceil((dataAt + dataLen) / 8) * 8
+    this.bytes = new Uint8Array(controlAt + controlLen)
+    this.data = this.bytes.subarray(dataAt, dataAt + dataLen)
+    this.control = new DataView(this.bytes.buffer, controlAt, controlLen)
+    this.#header = new DataView(this.bytes.buffer)
+    const base = libc().addressOf(this.bytes)
+    this.#setPiece(MSG_IOV, base + MSGHDR_LEN, 1)
+    this.#setPiece(MSGHDR_LEN, base + dataAt, dataLen)
+    this.#setPiece(MSG_CONTROL, controlLen === 0 ? 0 : base + controlAt, controlLen)
+  }
+
+  /** A pointer, and a length behind it. */
+  #setPiece(at: number, address: number, len: number): void {
+    this.#header.setBigUint64(at, BigInt(address), true)
+    this.#header.setUint32(at + 8, len, true)
+  }
+
+  /** What the kernel has written: bytes of control data, and MSG_ flags. */
+  get controlLen(): number {
+    return this.#header.getUint32(MSG_CONTROLLEN, true)
+  }
+  get flags(): number {
+    return this.#header.getUint32(MSG_FLAGS, true)
+  }
+}
 
 /** Sends one message, with `fds`; false if it cannot be sent, now or at all. */
 export function sendMessage(fd: number, data: Uint8Array, fds: readonly number[]): boolean {
-  const control = new Uint8Array(fds.length === 0 ? 0 : CMSGHDR_LEN + Math.ceil(fds.length / 2) * 8)
-  const view = new DataView(control.buffer)
+  const controlLen = fds.length === 0 ? 0 : CMSGHDR_LEN + Math.ceil(fds.length / 2) * 8
+  const { bytes, data: room, control } = new Envelope(data.length, controlLen)
+  room.set(data)
   if (fds.length > 0) {
-    view.setUint32(0, CMSGHDR_LEN + 4 * fds.length, true)
-    view.setInt32(CMSG_LEVEL, SOL_SOCKET, true)
-    view.setInt32(CMSG_TYPE, SCM_RIGHTS, true)
-    for (const [i, passed] of fds.entries()) view.setInt32(CMSGHDR_LEN + 4 * i, passed, true)
+    control.setUint32(0, CMSGHDR_LEN + 4 * fds.length, true)
+    control.setInt32(CMSG_LEVEL, SOL_SOCKET, true)
+    control.setInt32(CMSG_TYPE, SCM_RIGHTS, true)
+    for (const [i, passed] of fds.entries()) control.setInt32(CMSGHDR_LEN + 4 * i, passed, true)
   }
-  const header = bytesOf(messageHeader(data, control))
-  return libc().sendmsg(fd, header, MSG_DONTWAIT | MSG_NOSIGNAL) === data.length
+  return libc().sendmsg(fd, bytes, MSG_DONTWAIT | MSG_NOSIGNAL) === data.length
 }
 
 export interface Received {
@@ -192,36 +212,29 @@ export function receiveMessage(
   fdsMax: number,
 ): Received | 'none' | 'closed' | 'malformed' {
   const c = libc()
-  const data = new Uint8Array(new ArrayBuffer(lenMax))
-  const control = new Uint8Array(new ArrayBuffer(CONTROL_LEN))
-  const header = messageHeader(data, control)
-  const len = c.recvmsg(fd, bytesOf(header), MSG_DONTWAIT | MSG_CMSG_CLOEXEC)
+  const envelope = new Envelope(lenMax, CONTROL_LEN)
+  const len = c.recvmsg(fd, envelope.bytes, MSG_DONTWAIT | MSG_CMSG_CLOEXEC)
   if (len < 0) return c.errno() === EAGAIN ? 'none' : 'closed'
-  const fds = descriptorsIn(control.subarray(0, header.getUint32(MSG_CONTROLLEN, true)))
-  const isCut = (header.getUint32(MSG_FLAGS, true) & (MSG_CTRUNC | MSG_TRUNC)) !== 0
-  if (!isCut && fds.length <= fdsMax && len > 0) return { data: data.subarray(0, len), fds }
+  const fds = descriptorsIn(envelope.control, envelope.controlLen)
+  const isCut = (envelope.flags & (MSG_CTRUNC | MSG_TRUNC)) !== 0
+  if (!isCut && fds.length <= fdsMax && len > 0) return { data: envelope.data.slice(0, len), fds }
   for (const surplus of fds) c.close(surplus)
   return len === 0 ? 'closed' : 'malformed'
 }
 
-/** The descriptors of all SCM_RIGHTS in the control data that the kernel has written. */
-function descriptorsIn(control: Uint8Array): number[] {
-  const view = new DataView(control.buffer, control.byteOffset, control.length)
+/** The descriptors of all SCM_RIGHTS in the `len` bytes of control data that the kernel has written. */
+function descriptorsIn(view: DataView, len: number): number[] {
   const fds: number[] = []
-  for (let at = 0; at + CMSGHDR_LEN <= control.length; ) {
-    const len = view.getUint32(at, true)
-    if (len < CMSGHDR_LEN) break
+  for (let at = 0; at + CMSGHDR_LEN <= len; ) {
+    const messageLen = view.getUint32(at, true)
+    if (messageLen < CMSGHDR_LEN) break
     const isRights =
       view.getInt32(at + CMSG_LEVEL, true) === SOL_SOCKET &&
       view.getInt32(at + CMSG_TYPE, true) === SCM_RIGHTS
-    for (
-      let i = at + CMSGHDR_LEN;
-      isRights && i + 4 <= Math.min(at + len, control.length);
-      i += 4
-    ) {
+    const end = Math.min(at + messageLen, len)
+    for (let i = at + CMSGHDR_LEN; isRights && i + 4 <= end; i += 4)
       fds.push(view.getInt32(i, true))
-    }
-    at += Math.ceil(len / 8) * 8
+    at += Math.ceil(messageLen / 8) * 8
   }
   return fds
 }
