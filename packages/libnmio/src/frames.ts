@@ -40,7 +40,7 @@ export class FramePool {
     this.frameSize = 1 << shift
     this.capacity = count
     this.#shift = shift
-    this.#base = region.reserve(count << shift, 4096)
+    this.#base = region.reserveFrames(count << shift, 4096)
     this.#state = new Uint8Array(count)
     this.#free = new Int32Array(count)
     this.#freeCount = count

@@ -13,6 +13,13 @@ import { assert } from './assert.ts'
 /** The largest region: beyond it an offset would no longer be a small integer. */
 export const REGION_MAX_BYTES: number = 2 ** 31 - 65536
 
+/** How a device lets its peer see frames where they lie, in whole pages. */
+export interface Sharing {
+  readonly pageBytes: number
+  /** The peer sees what lies here from now on; what was there is gone. */
+  show(off: number, len: number): void
+}
+
 export class Region {
   readonly buffer: SharedArrayBuffer
   /** Header fields: big-endian by default, throws outside the region. */
@@ -25,6 +32,7 @@ export class Region {
   #reserved = 0
   /** The first byte's address, as far as alignment goes. */
   #skew = 0
+  #sharing: Sharing | undefined
 
   /**
    * Makes a region of `size` bytes, or sees an existing buffer (another thread's) as one. `from` and
@@ -60,6 +68,25 @@ export class Region {
     const off = Math.ceil((this.#reserved + this.#skew) / align) * align - this.#skew
     assert(off + size <= this.end, 'the region is too small for what is reserved in it')
     this.#reserved = off + size
+    return off
+  }
+
+  /** From now on `reserveFrames` hands out what a device's peer sees. */
+  share(sharing: Sharing): void {
+    this.#sharing = sharing
+  }
+
+  /**
+   * As `reserve`, for frames that are sent. A peer of the device's may see them, and write to them at
+   * any moment: nothing that is parsed, or believed, may lie there.
+   */
+  reserveFrames(size: number, align = 64): number {
+    const sharing = this.#sharing
+    if (sharing === undefined) return this.reserve(size, align)
+    const { pageBytes } = sharing
+    const len = Math.ceil(size / pageBytes) * pageBytes
+    const off = this.reserve(len, Math.max(align, pageBytes))
+    sharing.show(off, len)
     return off
   }
 

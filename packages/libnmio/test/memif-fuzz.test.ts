@@ -41,8 +41,8 @@ class Guard {
 
   constructor(end: End) {
     this.#end = end
-    this.#to = end.device.region.end - 65536
-    this.#from = this.#to - (1 << 20)
+    this.#from = end.frames + 65536
+    this.#to = this.#from + (1 << 20)
     end.device.region.bytes.fill(0x5a, this.#from, this.#to)
   }
 
@@ -53,14 +53,13 @@ class Guard {
 }
 
 /** What a stack does in a turn: receives, sends, takes completions. Returns the frames that came. */
-function use({ device }: End, random: Prng): number {
+function use({ device, frames }: End, random: Prng): number {
   const count = device.rx()
   for (let i = 0; i < count; i++) {
     assert.ok(device.rxLen[i] >= 14 && device.rxLen[i] <= device.mtu + 14)
   }
-  const base = device.region.end - 65536
   for (let i = random.below(4); i > 0 && device.txSpace() > 0; i--) {
-    device.push(base + 2048 * random.below(16), 60 + random.below(1400), OFFLOAD_NONE)
+    device.push(frames + 2048 * random.below(16), 60 + random.below(1400), OFFLOAD_NONE)
   }
   device.flush()
   device.reclaim()

@@ -5,7 +5,7 @@
 import assert from 'node:assert/strict'
 import { closeSync, openSync, readdirSync } from 'node:fs'
 import { afterEach, describe, test } from 'node:test'
-import { koffiProblem, OFFLOAD_NONE } from '../src/index.ts'
+import { FramePool, koffiProblem, OFFLOAD_NONE } from '../src/index.ts'
 import type { Message } from '../src/memif/message.ts'
 import { libc } from '../src/sys/libc.ts'
 import { createMemory } from '../src/sys/memfd.ts'
@@ -45,8 +45,8 @@ const received = ({ device }: End, i: number): Uint8Array =>
   device.region.bytes.slice(device.rxOff[i], device.rxOff[i] + device.rxLen[i])
 
 /** Pushes a frame, and flushes. */
-function send({ device }: End, seq: number, len: number): void {
-  const off = device.region.end - 4096 - 4096 * (seq % 8)
+function send({ device, frames }: End, seq: number, len: number): void {
+  const off = frames + 4096 * (seq % 8)
   device.region.bytes.set(testFrame(seq, len), off)
   device.push(off, len, OFFLOAD_NONE)
   device.flush()
@@ -503,6 +503,33 @@ describe('a client', { skip }, () => {
     server.region.bytes.fill(0xee, at, at + 100)
     assert.deepEqual(received(end, 0), testFrame(1, 100))
     assert.ok(end.link.isUp)
+  })
+
+  test('shares frames, and nothing else of its region', () => {
+    const socket = newSocket()
+    const server = closing(new RawServer(socket))
+    const end = closing(openEnd({ socket, secret: 'psst' }))
+    const { region } = end.device
+    const own = region.reserve(3 * 4096)
+    const frames = new FramePool(region, 64)
+    const alsoOwn = region.reserve(5000)
+    const end1 = region.reserveFrames(100)
+    region.bytes.fill(0x11, own, end1 + 100)
+    server.accept(end).connect(end)
+    server.region.bytes.fill(0xee, server.base + 65536, server.base + server.bytes)
+    const is = (off: number, len: number, value: number): boolean =>
+      region.bytes.subarray(off, off + len).every(byte => byte === value)
+    assert.ok(is(own, 3 * 4096, 0x11))
+    assert.ok(is(frames.payloadOff(0), 63 * 2048, 0xee))
+    assert.ok(is(alsoOwn, 5000, 0x11))
+    assert.ok(is(end1, 100, 0xee))
+    for (const off of [own, alsoOwn, frames.payloadOff(0) - 4096, end1 + 8192]) {
+      assert.throws(() => end.device.push(off, 60, OFFLOAD_NONE), /packet memory/)
+    }
+    end.device.push(frames.payloadOff(63), 60, OFFLOAD_NONE)
+    end.close()
+    assert.ok(is(own, 3 * 4096, 0x11))
+    assert.ok(is(end1, 100, 0))
   })
 
   test('shares memory that nobody can shorten', () => {

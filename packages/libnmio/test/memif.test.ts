@@ -69,9 +69,8 @@ class Flow {
   constructor(end: End, len: (seq: number) => number) {
     this.end = end
     this.#len = len
-    const { region, mtu } = end.device
-    this.#cell = 2 ** Math.ceil(Math.log2(mtu + 14))
-    this.#base = region.end - 128 * this.#cell - 4096
+    this.#cell = 2 ** Math.ceil(Math.log2(end.device.mtu + 14))
+    this.#base = end.frames
   }
 
   /** Sends up to frame `count`, as far as there is space and fewer than 128 are under way. */
@@ -165,7 +164,7 @@ describe('two ends of memif', { skip }, () => {
     test(`a full ring takes no more, loses nothing, and goes on: ${role}`, () => {
       const [near, far] = pair(role, { ringSizeLog2: 6 })
       const { device } = near
-      const base = device.region.end - (1 << 20)
+      const base = near.frames
       const space = device.txSpace()
       for (let seq = 0; seq < space; seq++) {
         device.region.bytes.set(testFrame(seq, 100), base + seq * 128)
@@ -186,8 +185,7 @@ describe('two ends of memif', { skip }, () => {
     })
 
     test(`without a peer what is pushed is dropped and counted: ${role}`, () => {
-      const { device, link } = closing(openEnd({ socket: newSocket(), role }))
-      const base = device.region.end - (1 << 20)
+      const { device, link, frames: base } = closing(openEnd({ socket: newSocket(), role }))
       for (let turns = 0; turns < 50; turns++) {
         link.poll(performance.now())
         for (let i = 0; i < 100; i++) device.push(base + i * 2048, 60, OFFLOAD_NONE)
@@ -223,7 +221,7 @@ describe('two ends of memif', { skip }, () => {
 
     test(`a packet costs no garbage, sent or received: ${role}`, async () => {
       const [near, far] = pair(role)
-      const base = near.device.region.end - 4096 - 16 * 2048
+      const base = near.frames
       for (let k = 0; k < 16; k++) near.device.region.bytes.set(testFrame(k, 100), base + k * 2048)
       let pushed = 0
       await assertNoGarbage(() => {
@@ -282,7 +280,10 @@ describe('two ends of memif', { skip }, () => {
       return { link, devices }
     })
     const ends = all.map(({ link, devices }) =>
-      devices.map(device => ({ device, link, lines: [], close() {} })),
+      devices.map(device => {
+        const frames = device.region.reserveFrames(1 << 19)
+        return { device, link, frames, lines: [], close() {} }
+      }),
     )
     const [clients, servers] = ends
     await pump(ends.flat(), () => all.every(({ link }) => link.isUp))

@@ -39,13 +39,12 @@ function take({ device, link }: End): void {
 }
 
 /** Sends frames of `len` bytes, as many as go, for a while. */
-function send({ device }: End, len: number): void {
-  const base = device.region.end - 4096 - CELLS * 2048
+function send({ device, frames }: End, len: number): void {
   let next = 0
   for (const end = performance.now() + SECONDS * 1000; performance.now() < end; ) {
     const count = Math.min(64, device.txSpace())
     for (let i = 0; i < count; i++) {
-      device.push(base + (next++ % CELLS) * 2048, len, OFFLOAD_NONE)
+      device.push(frames + (next++ % CELLS) * 2048, len, OFFLOAD_NONE)
     }
     device.flush()
     while (device.reclaim() > 0);

@@ -24,6 +24,8 @@ export const newSocket = (): string => join(folder, `${count++}.sock`)
 export interface End {
   readonly device: MemifDevice
   readonly link: MemifLink
+  /** Where a test's own frames can lie: all that was left of the region. */
+  readonly frames: number
   /** What the link has warned of. */
   readonly lines: string[]
   close(): void
@@ -36,10 +38,15 @@ export function openEnd(options: MemifOptions, frameBytes: number = 4 << 20): En
   link.onWarning = line => lines.push(line)
   const region = new Region(memifRegionBytes(handles[0]) + frameBytes)
   const device = new MemifDevice(handles[0], region)
+  let frames = -1
   return {
     device,
     link,
     lines,
+    get frames() {
+      if (frames < 0) frames = region.reserveFrames(region.unreservedBytes - 16384)
+      return frames
+    },
     close() {
       device.close()
       link.close()

@@ -50,3 +50,19 @@ test('a region cannot outgrow small integers', () => {
   const tooLarge = { byteLength: REGION_MAX_BYTES + 1 } as SharedArrayBuffer
   assert.throws(() => new Region(tooLarge), AssertionError)
 })
+
+test('frames are reserved like anything else, unless a device shares them with its peer', () => {
+  const region = new Region(65536)
+  assert.equal(region.reserveFrames(100), 0)
+  assert.equal(region.reserveFrames(100), 128)
+  const shown: number[][] = []
+  region.share({ pageBytes: 4096, show: (off, len) => shown.push([off, len]) })
+  assert.equal(region.reserve(10), 256)
+  assert.equal(region.reserveFrames(5000, 64), 4096)
+  assert.equal(region.reserve(10), 4096 + 8192)
+  assert.equal(region.reserveFrames(1, 16384), 16384)
+  assert.deepEqual(shown, [
+    [4096, 8192],
+    [16384, 4096],
+  ])
+})

@@ -1,11 +1,14 @@
 /**
- * The client's side of the rings: all memory is ours, the server sees it. What is left of the region is
- * a memory file, mapped over its pages: so a frame is sent from where it lies, by descriptors. For what
- * comes the server has buffers of ours, whose places we know and need not read.
+ * The client's side of the rings: all memory is ours, the server sees it. Rings, buffers and whatever is
+ * reserved for frames are pages of a memory file, mapped over the region: so a frame is sent from where
+ * it lies, by descriptors. For what comes the server has buffers of ours, whose places we know and need
+ * not read.
  *
- * The memory stays when servers come and go (frames are in it), so one that is gone but still has it
- * mapped can spoil what the next one gets; nothing that we parse is in it.
+ * The file is as long as the region goes on, that offsets are the same in both, but of the other pages
+ * we do not see the file, nor the server our memory. The file stays when servers come and go (frames are
+ * in it), so one that is gone but still has it mapped can spoil what the next one gets.
  */
+import { assert } from '../assert.ts'
 import { BATCH_MAX, type DeviceStats } from '../device.ts'
 import type { Region } from '../region.ts'
 import { libc } from '../sys/libc.ts'
@@ -24,19 +27,21 @@ export const clientBytes = ({ ringSizeLog2 }: MemifHandle): number =>
   pagesOf(layout.headBytes(ringSizeLog2)) + 2 * libc().pageSize()
 
 export class ClientSide implements Side {
-  readonly frames: number
-  readonly framesEnd: number
-  /** Bytes of shared memory. */
+  /** Bytes of the memory file. */
   readonly memoryBytes: number
   readonly #region: Region
   readonly #outbox: Outbox
   readonly #inbox: Inbox
   readonly #stats: DeviceStats
   readonly #words: Int32Array
+  readonly #fd: number
   /** Where shared memory begins in the region, and its number for the peer. */
   readonly #memory: number
   readonly #number: number
   readonly #log2: number
+  readonly #pageBytes: number
+  /** Of each page of the file: we have it mapped. */
+  readonly #isShown: Uint8Array
 
   readonly #s2m: Ring
   /** Descriptors filled, and those that the server has taken, as far as we have looked. */
@@ -60,21 +65,38 @@ export class ClientSide implements Side {
     this.#stats = stats
     this.#number = handle.queue
     this.#log2 = handle.ringSizeLog2
+    this.#fd = handle.memoryFd
     const head = layout.headBytes(handle.ringSizeLog2)
     this.#memory = reservePages(region, head)
-    const page = pagesOf(1)
-    const left = Math.floor((region.end - this.#memory) / page) * page
-    // A thread that died has sized it before.
+    const pageBytes = pagesOf(1)
+    this.#pageBytes = pageBytes
+    const left = Math.floor((region.end - this.#memory) / pageBytes) * pageBytes
+    // A thread that died has sized it before, and left it mapped.
     const size = sizeOf(handle.memoryFd)
     if (size === 0) sealMemory(handle.memoryFd, left)
     this.memoryBytes = size === 0 ? left : Math.min(size, left)
-    mapOver(region, this.#memory, this.memoryBytes, handle.memoryFd, 0)
-    this.frames = this.#memory + head
-    this.framesEnd = this.#memory + this.memoryBytes
+    this.#isShown = new Uint8Array(this.memoryBytes / pageBytes)
+    unmapOver(region, this.#memory, this.memoryBytes)
+    this.#show(this.#memory, pagesOf(head))
+    region.share({ pageBytes, show: (off, len) => this.#show(off, len) })
     this.#s2m = new Ring(region)
     this.#m2s = new Ring(region)
     this.#words = this.#s2m.words
     this.#clear()
+  }
+
+  /** Maps pages of the file where they belong. */
+  #show(off: number, len: number): void {
+    const at = off - this.#memory
+    assert(at + len <= this.memoryBytes, 'frames lie in packet memory')
+    mapOver(this.#region, off, len, this.#fd, at)
+    this.#isShown.fill(1, at / this.#pageBytes, (at + len) / this.#pageBytes)
+  }
+
+  holds(off: number, len: number): boolean {
+    const first = Math.floor((off - this.#memory) / this.#pageBytes)
+    const last = Math.floor((off + len - 1 - this.#memory) / this.#pageBytes)
+    return this.#isShown[first] === 1 && this.#isShown[last] === 1
   }
 
   /** Rings as a server wants to find them. */
@@ -208,6 +230,13 @@ export class ClientSide implements Side {
   }
 
   close(): void {
-    unmapOver(this.#region, this.#memory, this.memoryBytes)
+    const isShown = this.#isShown
+    for (let from = isShown.indexOf(1); from >= 0; from = isShown.indexOf(1, from)) {
+      const to = isShown.indexOf(0, from)
+      const end = to < 0 ? isShown.length : to
+      const len = (end - from) * this.#pageBytes
+      unmapOver(this.#region, this.#memory + from * this.#pageBytes, len)
+      isShown.fill(0, from, end)
+    }
   }
 }

@@ -70,8 +70,8 @@ export class MemifDevice implements Device {
 
   /**
    * The device of an open queue, on the thread that will use it. Takes memifRegionBytes(handle) bytes
-   * of `region`; a client shares all that is left behind them, too. The region must not go before
-   * `close`.
+   * of `region`; a client shares what `reserveFrames` hands out behind them. The region must not go
+   * before `close`.
    */
   constructor(handle: MemifHandle, region: Region) {
     this.name = `memif:${handle.name}`
@@ -167,8 +167,7 @@ export class MemifDevice implements Device {
   push(off: number, len: number, request: number): void {
     assert(request === OFFLOAD_NONE, 'a peer is sent finished frames')
     assert(len >= ETHERNET_LEN && len <= this.#lenMax, 'a frame fits header and mtu')
-    const { frames, framesEnd } = this.#side
-    assert(off >= frames && off + len <= framesEnd, 'the frame is in packet memory')
+    assert(this.#side.holds(off, len), 'the frame is in packet memory')
     this.#outbox.push(off, len)
   }
 

@@ -40,8 +40,6 @@ const TOO_FEW = 1
 const FAULT = 2
 
 export class ServerSide implements Side {
-  readonly frames = 0
-  readonly framesEnd: number
   readonly #region: Region
   readonly #outbox: Outbox
   readonly #inbox: Inbox
@@ -76,7 +74,6 @@ export class ServerSide implements Side {
     this.#stats = stats
     this.#windowBytes = pagesOf(handle.peerBytes)
     this.#window = reservePages(region, this.#windowBytes)
-    this.framesEnd = region.byteLength
     this.#s2m = new Ring(region)
     this.#m2s = new Ring(region)
     this.#words = this.#s2m.words
@@ -123,6 +120,11 @@ export class ServerSide implements Side {
     if (region >= this.#regionCount || len <= 0) return -1
     if (off < 0 || off > this.#regionBytes[region] - len) return -1
     return this.#regionOff[region] + off
+  }
+
+  /** All of the region: it is copied from. */
+  holds(off: number, len: number): boolean {
+    return off >= 0 && off + len <= this.#region.byteLength
   }
 
   stop(): void {

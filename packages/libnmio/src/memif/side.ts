@@ -3,9 +3,8 @@ import type { Offer } from './port.ts'
 import type { Violation } from './violation.ts'
 
 export interface Side {
-  /** Of a frame that is pushed: the first byte that it may have, and the one behind the last. */
-  readonly frames: number
-  readonly framesEnd: number
+  /** Whether a frame lies where it can be sent from. */
+  holds(off: number, len: number): boolean
 
   /** Begins with a peer; NONE, or why it cannot be. */
   start(offer: Offer): Violation
