@@ -400,8 +400,6 @@ describe('memif on a packet thread', { skip }, () => {
       const socket = newSocket()
       const { handles, link } = openMemifQueues({ socket, role, peerBytes: 16 << 20 })
       const [handle] = handles
-      const lines: string[] = []
-      link.onWarning = line => lines.push(line)
       const stop = startMemifTimer(link)
       const region = new Region(memifRegionBytes(handle) + (4 << 20))
       const flag = new Int32Array(new SharedArrayBuffer(4))
@@ -430,7 +428,7 @@ describe('memif on a packet thread', { skip }, () => {
         wakeDevice(handle) // it ends where it is in no system call
         await ended
         worker = start()
-        await pump([end], () => lines.some(line => /our device is closed/.test(line)), 10_000)
+        await pump([end], () => /our device is closed/.test(end.lines.join()), 10_000)
         await pump([end], () => end.link.isUp && link.isUp, 10_000)
         await new Flow(end, () => 100).echo(500)
       } finally {
