@@ -365,6 +365,18 @@ describe('a server', { skip }, () => {
     assert.ok(end.link.isUp)
   })
 
+  test('lets the next client wait while its device takes leave of the last', () => {
+    const socket = newSocket()
+    const end = closing(openEnd({ socket, role: 'server', secret: 'psst' }))
+    closing(new RawClient(socket)).say(end, 'connect').close()
+    end.link.poll(performance.now()) // and the device is busy
+    const next = closing(new RawClient(socket))
+    for (let i = 0; i < 5; i++) end.link.poll(performance.now())
+    assert.ok(end.device.isOn)
+    next.say(end, 'connect')
+    assert.equal(end.lines.length, 1)
+  })
+
   test('sends a second client away', () => {
     const socket = newSocket()
     const end = closing(openEnd({ socket, role: 'server', secret: 'psst' }))

@@ -62,13 +62,18 @@ export class MemifLink {
     try {
       if (this.#phase === 'stopping') this.#finish(nowMs)
       if (this.#phase === 'idle') this.#findPeer(nowMs)
-      if (this.#phase !== 'idle' && this.#phase !== 'stopping') this.#follow(nowMs)
+      if (this.#hasPeer) this.#follow(nowMs)
     } catch (error) {
       // What the kernel refuses (too many open files) costs us the peer, too, and not the process.
       if (!(error instanceof Refusal || error instanceof SysError)) throw error
       this.#drop(error, nowMs)
     }
-    if (this.#phase !== 'idle') this.#sendSurplusAway()
+    // While we take leave of one, the next waits.
+    if (this.#hasPeer) this.#sendSurplusAway()
+  }
+
+  get #hasPeer(): boolean {
+    return this.#phase !== 'idle' && this.#phase !== 'stopping'
   }
 
   /** Leaves the peer, and the socket; once no thread uses the devices any more. Idempotent. */
