@@ -75,6 +75,7 @@ async function withTestpmd(
   const pmd = startTestpmd(socket, role, mode, more)
   try {
     await pump([end], () => end.link.isUp && pmd.output().includes('Port statistics'), 20_000)
+    end.lines.length = 0 // testpmd listens before it knows the id
     await body(end, pmd)
     await pmd.stop()
     await pump([end], () => !end.link.isUp)
