@@ -29,6 +29,8 @@ const SETTLE_MS = 1000
 interface Counting {
   /** Frames a second, of the seconds after the warm-up. */
   rate(seconds: number): Promise<number>
+  /** Throws if it has ended by itself. */
+  checkAlive(): void
   stop(): Promise<void>
 }
 
@@ -81,10 +83,11 @@ function counting(child: ChildProcess, read: (text: string) => number[]): Counti
       await sleep((WARM_UP_SECONDS + seconds) * 1000)
       const complete = stdout.slice(0, stdout.lastIndexOf('\n') + 1)
       const rates = read(complete).slice(-seconds)
-      if (rates.length < seconds || child.exitCode !== null) {
-        throw new Error(`no frames were counted: ${stderr.trim()}`)
-      }
+      if (rates.length < seconds) throw new Error(`no frames were counted: ${stderr.trim()}`)
       return median(rates)
+    },
+    checkAlive() {
+      if (child.exitCode !== null) throw new Error(stderr.trim())
     },
     async stop() {
       child.kill('SIGTERM')
@@ -105,7 +108,9 @@ interface Row {
 async function run(scene: Scene, seconds: number): Promise<number> {
   const all = await scene()
   try {
-    return await all[0].rate(seconds)
+    const rate = await all[0].rate(seconds)
+    for (const one of all) one.checkAlive()
+    return rate
   } finally {
     for (const one of all) await one.stop()
   }

@@ -41,7 +41,7 @@ function open(kind: string, name: string): DeviceHandle {
 
 /** UDP from our address to nobody's hardware, checksums and all left to chance: nobody reads it. */
 function makeFrames(region: Region): number {
-  const base = region.reserve(CELLS * CELL)
+  const base = region.reserveFrames(CELLS * CELL)
   for (let i = 0; i < CELLS; i++) {
     const off = base + i * CELL
     region.bytes.set([2, 0, 0, 0, 0, 1, 2, 0, 0, 0, 0, 2, 8, 0, 0x45], off)
