@@ -22,6 +22,7 @@ Examples:
   sandstorm serve . --gateway 10.77.0.1              also for clients whose packets the host forwards
   sandstorm serve . --address6 2001:db8::2/64        our IPv6 address; the host gets 2001:db8::1
   sandstorm serve . --device packet:web0             on an interface, at its address; the kernel keeps all else
+  sandstorm serve . --bridge br0 --address 192.168.7.9/24 --workers 2   a host on a bridge, with two threads
   sandstorm serve . --trace                          a line for each frame
   sandstorm serve . --pcap out.pcapng                a capture for Wireshark or tshark
   sandstorm serve . --fault drop=0.02,delay=5ms,seed=7`
@@ -118,16 +119,6 @@ function addServe(program: Command, finish: (exitCode: number) => void): void {
       '--host-address <ip/len>',
       "the host's end of the TAP (default: the first other address of the subnet)",
     )
-    .option(
-      '--spin <us>',
-      'look for the next frame so long before sleeping, where that helps; 0: never (default: 50, or 0 without a CPU to spare)',
-    )
-    .option(
-      '--memif-role <role>',
-      'client (default), who brings the memory, or server, who listens',
-    )
-    .option('--memif-id <n>', 'the interface at the socket that we are (default: 0)')
-    .option('--bridge <name>', 'join the TAP to a bridge; --address is then ours on it')
     .option('--gateway <ip>', 'the router to clients who are in no subnet of ours (default: none)')
     .option(
       '--address6 <ip/len>',
@@ -140,6 +131,12 @@ function addServe(program: Command, finish: (exitCode: number) => void): void {
       collect,
     )
     .option('--gateway6 <ip>', 'where IPv6 packets for others go (default: nowhere)')
+    .option('--bridge <name>', 'join the TAP to a bridge; --address is then ours on it')
+    .option(
+      '--memif-role <role>',
+      'client (default), who brings the memory, or server, who listens',
+    )
+    .option('--memif-id <n>', 'the interface at the socket that we are (default: 0)')
     .option('--port <n>', 'TCP port (default: 80; kernel: 8080)')
     .option(
       '--mtu <bytes>',
@@ -155,6 +152,10 @@ function addServe(program: Command, finish: (exitCode: number) => void): void {
     .option('--fault <list>', 'a bad network: drop, dup, reorder, corrupt, delay, seed')
     .option('--workers <n>', 'packet threads of each device (default: 1)')
     .option('--cpus <list>', 'CPUs that they are pinned to, in turn, like 0,2-3 (default: any)')
+    .option(
+      '--spin <us>',
+      'look for the next frame so long before sleeping, where that helps; 0: never (default: 50, or 0 without a CPU to spare)',
+    )
     .addHelpText('after', SERVE_EXAMPLES)
   for (const flags of LATER_FLAGS) command.addOption(new Option(flags).hideHelp())
   command.action(async (root: string, flags: Omit<ServeFlags, 'root'>) => {
