@@ -84,7 +84,7 @@ describe('on a bridge', { ...needs('root', 'tun', 'ip', 'curl', 'ping'), timeout
       ...ADDRESSES,
     )
     await refused(/bridge port0: it is none/, '--bridge', 'port0', ...ADDRESSES)
-    await refused(/--bridge: needs an address there/, '--bridge', 'br0')
+    await refused(/--bridge: needs an address of ours there/, '--bridge', 'br0')
     await refused(/10\.99\.0\.1.*br0 has it/, '--bridge', 'br0', '--address', '10.99.0.1/24')
     assert.deepEqual(host.interfaces().sort(), ['br0', 'port0'])
   })
