@@ -23,12 +23,14 @@ const SENDER_CORE = 0
 const RECEIVER_CORE = 1
 /** Before measuring, for both sides to find each other and to get warm. */
 const WARM_UP_SECONDS = 4
+/** To find each other alone. */
+const QUICK_SECONDS = 2
 const SETTLE_MS = 1000
 
 /** A process that says once a second how many frames it has sent or taken. */
 interface Counting {
-  /** Frames a second, of the seconds after the warm-up. */
-  rate(seconds: number): Promise<number>
+  /** Frames a second, of the seconds after those of the warm-up. */
+  rate(warmUp: number, seconds: number): Promise<number>
   /** Throws if it has ended by itself. */
   checkAlive(): void
   stop(): Promise<void>
@@ -79,8 +81,8 @@ function counting(child: ChildProcess, read: (text: string) => number[]): Counti
   })
   const done = ended(child)
   return {
-    async rate(seconds) {
-      await sleep((WARM_UP_SECONDS + seconds) * 1000)
+    async rate(warmUp, seconds) {
+      await sleep((warmUp + seconds) * 1000)
       const complete = stdout.slice(0, stdout.lastIndexOf('\n') + 1)
       const rates = read(complete).slice(-seconds)
       if (rates.length < seconds) throw new Error(`no frames were counted: ${stderr.trim()}`)
@@ -105,10 +107,10 @@ interface Row {
 }
 
 /** Runs a scene, whose first process counts. */
-async function run(scene: Scene, seconds: number): Promise<number> {
+async function run(scene: Scene, { seconds, quick }: Options): Promise<number> {
   const all = await scene()
   try {
-    const rate = await all[0].rate(seconds)
+    const rate = await all[0].rate(quick ? QUICK_SECONDS : WARM_UP_SECONDS, seconds)
     for (const one of all) one.checkAlive()
     return rate
   } finally {
@@ -123,8 +125,8 @@ export async function benchFrames(options: Options): Promise<void> {
     for (const [what, [theirs, own]] of Object.entries(scenes(workDir))) {
       const rates: [number[], number[]] = [[], []]
       for (let pair = 0; pair < options.pairs; pair++) {
-        rates[0].push(await run(theirs, options.seconds))
-        rates[1].push(await run(own, options.seconds))
+        rates[0].push(await run(theirs, options))
+        rates[1].push(await run(own, options))
       }
       rows.push({ what, testpmd: rates[0], ours: rates[1] })
     }

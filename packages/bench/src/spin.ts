@@ -25,9 +25,9 @@ export const benchSpin = (options: Options): Promise<void> =>
     const results: Result[] = []
     for (const name of NAMES) {
       const sides = await Promise.all(SPINS.map(spin => START[name](dir, ['--spin', spin])))
-      for (const connections of CONNECTIONS) {
+      for (const connections of options.quick ? CONNECTIONS.slice(1, 2) : CONNECTIONS) {
         const rates: Record<string, number[]> = { '0': [], '50': [] }
-        for (let pair = -1; pair < options.pairs; pair++) {
+        for (let pair = options.quick ? 0 : -1; pair < options.pairs; pair++) {
           for (const [i, { clientNamespace, url }] of sides.entries()) {
             const seconds = pair < 0 ? WARM_UP_SECONDS : options.seconds
             const run = await wrk(clientNamespace, url + pathOf(ROW), seconds, false, connections)
