@@ -145,7 +145,7 @@ export function checkConfig(raw: ServeFlags): ServeConfig {
   if (isOnLink) refuseHostAddress(raw)
   const port = raw.port === undefined ? undefined : checkNumber('--port', raw.port, 1, 65535)
   const addresses = raw.address ?? []
-  if (kind === 'memif') demandAddress('--device', raw)
+  if (kind === 'memif') demandAddress('--device memif', raw)
   const mtuDefault = isOnLink || devices.length > 1 ? 0 : 1500
   const mtu = raw.mtu === undefined ? mtuDefault : checkNumber('--mtu', raw.mtu, MTU_MIN, MTU_MAX)
   return {
