@@ -6,16 +6,8 @@
 import { accessSync, constants, statSync } from 'node:fs'
 import { dirname, resolve } from 'node:path'
 import { type MemifRole, parseFault, REGION_MAX_BYTES } from '@sandstorm/libnmio'
-import { ADDRESSES_MAX } from '@sandstorm/libtcpip'
 import { ConfigError, UserError } from './cli/errors.ts'
-import {
-  formatIpv4,
-  type Ipv4Prefix,
-  isUnicast,
-  parseIpv4,
-  parseIpv4Prefix,
-  usableRange,
-} from './cli/ipv4.ts'
+import { formatIpv4, parseIpv4Prefix } from './cli/ipv4.ts'
 import { formatSize, parseSize } from './cli/size.ts'
 import {
   checkCpus,
@@ -27,6 +19,7 @@ import {
   TAP_NAME,
   WORKERS_MAX,
 } from './devices.ts'
+import { checkLink4, type Link4, type Link4Flags, NO_LINK4 } from './link4.ts'
 import { checkLink6, type Link6, type Link6Flags, NO_LINK6 } from './link6.ts'
 
 export { ConfigError }
@@ -41,9 +34,6 @@ export const MEMORY_MIN_BYTES: number = 16 * 2 ** 20
 export const SPIN_MAX_US = 1000
 /** More than one card has slots to hold copies of one packet. */
 export const REPLICAS_MAX = 1024
-export const TAP_ADDRESS = '10.77.0.2'
-export const TAP_HOST_ADDRESS = '10.77.0.1'
-export const TAP_PREFIX_LEN = 24
 export const TAP_PORT = 80
 export const KERNEL_ADDRESS = '127.0.0.1'
 export const KERNEL_PORT = 8080
@@ -51,28 +41,12 @@ export const KERNEL_PORT = 8080
 export type Transmit = 'auto' | 'template' | 'gather' | 'copy'
 export type CongestionName = 'cubic' | 'newreno'
 
-/** An IPv4 address of ours and the length of its subnet's prefix. */
-export interface OwnAddress {
-  readonly address: string
-  readonly prefixLen: number
-}
-
-export interface ServeConfig {
+export interface ServeConfig extends Link4 {
   /** The folder, as an absolute path. */
   readonly root: string
   /** One at least; several only of our own stack. */
   readonly devices: readonly DeviceName[]
-  /**
-   * Our own stack: its address and subnet (packet, xdp: '' is those of the interface), the host's end of
-   * a TAP (else ''), the port.
-   */
-  readonly address: string
-  readonly prefixLen: number
-  readonly hostAddress: string
-  /** Further addresses of ours, and the router to everybody who is in none of their subnets; '': none. */
-  readonly others: readonly OwnAddress[]
-  readonly gateway: string
-  /** Its IPv6 addresses. */
+  /** Our own stack's IPv6 addresses, and its port. */
   readonly link6: Link6
   readonly port: number
   /** The kernel's stack, for `kernel` and for what `auto` falls back to. */
@@ -105,11 +79,9 @@ export interface ServeConfig {
 }
 
 /** The flags of `serve` as they were typed; what was not given is absent. */
-export interface ServeFlags extends Link6Flags {
+export interface ServeFlags extends Link4Flags, Link6Flags {
   readonly root: string
   readonly device?: readonly string[]
-  readonly hostAddress?: string
-  readonly gateway?: string
   readonly port?: string
   readonly mtu?: string
   readonly memory?: string
@@ -152,7 +124,7 @@ export function checkConfig(raw: ServeFlags): ServeConfig {
     root: checkFolder('DIR', raw.root),
     // Who names a bridge wants a TAP, and no other way out.
     devices: devices.map(one => (one.kind === 'auto' && bridge !== '' ? TAP : one)),
-    ...checkNetwork(kind, isOnLink, raw),
+    ...(kind === 'kernel' ? NO_LINK4 : checkLink4(raw, isOnLink)),
     link6: kind === 'kernel' ? NO_LINK6 : checkLink6(raw, mtu, isOnLink),
     port: port ?? (kind === 'kernel' ? KERNEL_PORT : TAP_PORT),
     kernel: { address: checkKernelAddress(addresses[0]), port: port ?? KERNEL_PORT },
@@ -208,44 +180,6 @@ function stackFlagsOf(raw: ServeFlags): string[] {
 
 const TAP: DeviceName = { kind: 'tap', name: TAP_NAME }
 
-type Network = Pick<ServeConfig, 'address' | 'prefixLen' | 'hostAddress' | 'others' | 'gateway'>
-
-const NO_NETWORK: Network = { address: '', prefixLen: 0, hostAddress: '', others: [], gateway: '' }
-
-/**
- * Our own stack's addresses. Unless the link is there already, the first is on one with the host, whose
- * own end comes with it.
- */
-function checkNetwork(kind: DeviceKind, isOnLink: boolean, raw: ServeFlags): Network {
-  if (kind === 'kernel') return NO_NETWORK
-  const [first, ...rest] = raw.address ?? []
-  if (isOnLink && first === undefined) return { ...NO_NETWORK, gateway: checkFreeGateway(raw) }
-  const ours = checkAddress(first ?? `${TAP_ADDRESS}/${TAP_PREFIX_LEN}`, isOnLink ? 32 : 31)
-  const others = rest.map(text => checkAddress(text, 32))
-  const all = [ours, ...others]
-  if (all.length > ADDRESSES_MAX)
-    throw new ConfigError('--address', rest.at(-1) ?? '', 'too many', `${ADDRESSES_MAX} at most`)
-  const host = isOnLink ? 0 : checkHostAddress(raw.hostAddress, ours)
-  for (const { address } of others)
-    if (address === host || all.filter(one => one.address === address).length > 1) {
-      const why = address === host ? "the host's own address" : 'given twice'
-      throw new ConfigError('--address', formatIpv4(address), why, 'different addresses')
-    }
-  return {
-    ...asText(ours),
-    hostAddress: isOnLink ? '' : formatIpv4(host),
-    others: others.map(asText),
-    gateway: raw.gateway === undefined ? '' : checkGateway(raw.gateway, all),
-  }
-}
-
-/** Without an address of our own the routes are the kernel's, and answers go back the way they came. */
-function checkFreeGateway({ gateway }: ServeFlags): string {
-  if (gateway === undefined) return ''
-  const why = 'the interface shares its addresses, and answers go back the way the request came'
-  throw new UserError('--gateway', why, 'Leave it out, or give an --address of our own')
-}
-
 /** Where there are others, no address is ours by default. */
 function demandAddress(flag: string, { address, address6 }: ServeFlags): void {
   if (address !== undefined || address6 !== undefined) return
@@ -283,79 +217,6 @@ function refuseHostAddress(raw: ServeFlags): void {
   throw new UserError(flag, "is the host's end of a TAP", 'Leave it out, or use --device tap alone')
 }
 
-const asText = ({ address, prefixLen }: Ipv4Prefix): OwnAddress => ({
-  address: formatIpv4(address),
-  prefixLen,
-})
-
-/** An address of ours with its subnet, whose prefix has at most `longest` bits. */
-function checkAddress(text: string, longest: number): Ipv4Prefix {
-  const flag = '--address'
-  const ours = parseIpv4Prefix(text)
-  if (ours === undefined)
-    throw new ConfigError(flag, text, 'not an IPv4 address', 'one like 10.77.0.2/24')
-  const prefixLen = ours.prefixLen < 0 ? TAP_PREFIX_LEN : ours.prefixLen
-  if (prefixLen < 8 || prefixLen > longest)
-    throw new ConfigError(flag, text, 'no subnet for two hosts', `a length from /8 to /${longest}`)
-  if (!isUnicast(ours.address))
-    throw new ConfigError(flag, text, 'no host on a link has that', 'one like 10.77.0.2/24')
-  if (!isInSubnet(ours.address, { ...ours, prefixLen }))
-    throw new ConfigError(
-      flag,
-      text,
-      "the subnet's own or broadcast address",
-      rangeText(ours.address, prefixLen),
-    )
-  return { address: ours.address, prefixLen }
-}
-
-/** May a host of the subnet have this address? */
-function isInSubnet(address: number, subnet: Ipv4Prefix): boolean {
-  const [first, last] = usableRange(subnet.address, subnet.prefixLen)
-  return address >= first && address <= last
-}
-
-function rangeText(address: number, prefixLen: number): string {
-  const [first, last] = usableRange(address, prefixLen)
-  return `${formatIpv4(first)} to ${formatIpv4(last)}`
-}
-
-/** The first hop to everybody else: a host on one of our subnets. */
-function checkGateway(text: string, all: readonly Ipv4Prefix[]): string {
-  const flag = '--gateway'
-  const gateway = parseIpv4(text)
-  if (gateway === undefined)
-    throw new ConfigError(flag, text, 'not an IPv4 address', 'one like 10.77.0.1')
-  if (all.some(({ address }) => address === gateway))
-    throw new ConfigError(flag, text, 'an address of ours', 'that of a router')
-  if (!all.some(subnet => isInSubnet(gateway, subnet)))
-    throw new ConfigError(
-      flag,
-      text,
-      'in no subnet of ours',
-      'a router on a subnet of an --address',
-    )
-  return formatIpv4(gateway)
-}
-
-/** The host's end of the link: as given, else the first other address of the subnet. */
-function checkHostAddress(text: string | undefined, link: Ipv4Prefix): number {
-  const flag = '--host-address'
-  const { address: ours, prefixLen } = link
-  const [first] = usableRange(ours, prefixLen)
-  if (text === undefined) return ours === first ? first + 1 : first
-  const host = parseIpv4Prefix(text)
-  if (host === undefined)
-    throw new ConfigError(flag, text, 'not an IPv4 address', 'one like 10.77.0.1/24')
-  if (host.prefixLen >= 0 && host.prefixLen !== prefixLen)
-    throw new ConfigError(flag, text, 'not the prefix length of --address', `/${prefixLen}`)
-  if (host.address === ours)
-    throw new ConfigError(flag, text, 'the same as --address', 'two different addresses')
-  if (!isInSubnet(host.address, link))
-    throw new ConfigError(flag, text, 'not in the subnet of --address', rangeText(ours, prefixLen))
-  return host.address
-}
-
 /** A /LEN is accepted and ignored. */
 function checkKernelAddress(text: string | undefined): string {
   if (text === undefined) return KERNEL_ADDRESS
@@ -366,7 +227,7 @@ function checkKernelAddress(text: string | undefined): string {
 }
 
 function checkNumber(flag: string, text: string, least: number, most: number): number {
-  const value = /^\d{1,9}$/.test(text) ? Number(text) : Number.NaN
+  const value = /^\d{1,10}$/.test(text) ? Number(text) : Number.NaN
   if (value >= least && value <= most) return value
   const why = Number.isNaN(value) ? 'not a whole number' : 'out of range'
   throw new ConfigError(flag, text, why, `a number from ${least} to ${most}`)

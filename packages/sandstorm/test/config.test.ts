@@ -212,6 +212,9 @@ describe('memif', () => {
     assert.deepEqual(config.devices, [{ kind: 'memif', name: '/run/a:b.sock' }])
     assert.deepEqual([config.memif, config.hostAddress], [{ role: 'client', id: 0 }, ''])
     const device = ['memif:@vpp']
+    const last = check({ device, address, memifId: '4294967295' })
+    assert.equal(last.memif.id, 0xffffffff)
+    assert.throws(() => check({ device, address, memifId: '4294967296' }), ConfigError)
     const other = check({ device, address, memifRole: 'server', memifId: '7' })
     assert.deepEqual([other.devices[0].name, other.memif], ['@vpp', { role: 'server', id: 7 }])
     assert.throws(() => check({ device }), UserError)

@@ -7,14 +7,9 @@ import { closeSync, openSync, readFileSync } from 'node:fs'
 import { createServer } from 'node:net'
 import { networkInterfaces, release } from 'node:os'
 import { missingRights } from '@sandstorm/libnmio'
-import {
-  KERNEL_ADDRESS,
-  KERNEL_PORT,
-  TAP_ADDRESS,
-  TAP_HOST_ADDRESS,
-  TAP_PREFIX_LEN,
-} from '../config.ts'
+import { KERNEL_ADDRESS, KERNEL_PORT } from '../config.ts'
 import { TAP_NAME } from '../devices.ts'
+import { TAP_ADDRESS, TAP_HOST_ADDRESS, TAP_PREFIX_LEN } from '../link4.ts'
 import { TAP_ADDRESS6, TAP_PREFIX_LEN6 } from '../link6.ts'
 import { parseIpv4, usableRange } from './ipv4.ts'
 import { isInSubnet, parseIpv6, parseIpv6Prefix } from './ipv6.ts'
