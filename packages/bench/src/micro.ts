@@ -30,6 +30,9 @@ const CASES: Readonly<Record<string, () => Run | Promise<Run>>> = {
     const hash = new SipHash(Int32Array.of(1, 2, 3, 4))
     return ops => repeat(ops, i => hash.hash(i, 2, 3, 4))
   },
+  'copy/66': () => copyOf(66, new SharedArrayBuffer(COPY_BYTES)),
+  'copy/1500': () => copyOf(1500, new SharedArrayBuffer(COPY_BYTES)),
+  'copy/1500/unshared': () => copyOf(1500, new ArrayBuffer(COPY_BYTES)),
   'headers/begin': async () => beginHeaders(await openConnection()),
   'headers/patch': async () => headers(await openConnection(), 'patch'),
   'headers/write': async () => headers(await openConnection(), 'write'),
@@ -102,6 +105,20 @@ function repeat(ops: number, operation: (i: number) => number): number {
   let result = 0
   for (let i = 0; i < ops; i++) result ^= operation(i)
   return result
+}
+
+const COPY_BYTES = 4 << 20
+
+/** From memory that is not in the first cache to some that is, as frames are taken from a peer. */
+function copyOf(len: number, buffer: SharedArrayBuffer | ArrayBuffer): Run {
+  const bytes = new Uint8Array(buffer)
+  const half = COPY_BYTES >> 1
+  return ops =>
+    repeat(ops, i => {
+      const from = (i * 2048) & (half - 1)
+      bytes.copyWithin(half + (i & 63) * 1536, from, from + len)
+      return from
+    })
 }
 
 function sumOf(len: number): Run {
