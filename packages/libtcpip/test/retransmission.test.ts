@@ -5,6 +5,7 @@ import { tcb } from '../src/index.ts'
 import {
   ackUpTo,
   advance,
+  brief,
   close,
   established,
   expectEmpty,
@@ -174,6 +175,24 @@ test('a repeated segment carries the newest ACK and window, and a FIN that came 
   send(t, { flags: ACK, seq: 8, ack: 102 })
   assert.equal(t.state(), 'FIN-WAIT-2')
 })
+
+for (const sack of [false, true]) {
+  const how = sack ? 'with SACK' : 'without SACK'
+  test(`data and the FIN that left behind it, unanswered until the connection ends, ${how}`, () => {
+    const t = new Host()
+    established(t, { rttMs: 10, sack })
+    write(t, 100)
+    advance(t, 5)
+    // A record that has given its round-trip sample is never one with the FIN's.
+    ackUpTo(t, 51)
+    close(t)
+    expectSent(t, ['P. 1:101 ack 1', 'F. 101 ack 1'])
+    advance(t, 1_000_000)
+    const sent = t.take().map(frame => brief(t, frame))
+    assert.ok(sent.includes('FP. 51:101 ack 1'), 'the FIN rides on the data')
+    expectEmpty(t)
+  })
+}
 
 test('an ACK in the middle of a segment: the rest of it is repeated', () => {
   const t = new Host()

@@ -294,6 +294,7 @@ export class Flights {
     let r = this.flights[f + FIRST]
     this.#beforeLost = NO_RECORD
     while ((records[r + BITS] & IS_LOST) === 0) {
+      assert(records[r + NEXT] !== NO_RECORD, 'LOST counts the bytes of lost records')
       this.#beforeLost = r
       r = records[r + NEXT]
     }

@@ -171,7 +171,9 @@ function noteSentAgain(tcp: Tcp, c: number, f: number, r: number, bytes: number)
   const tcb = tcp.tcb
   const { flights, records } = tcp.flights
   const seq = records[r + SEQ]
-  const end = endOf(tcp, c, (seq + bytes) | 0)
+  let end = endOf(tcp, c, (seq + bytes) | 0)
+  // A FIN that once left behind the data has a record of its own, though now it rode along.
+  if (r !== flights[f + LAST]) end = min(end, records[r + END])
   tcp.stats.retransSegs += bytes === 0 ? 1 : Math.ceil(bytes / tcb[c + MSS])
   tcb[c + SENT_AT] = tcp.nowMs
   if (tcb[c + FLAGS] & REDUCING) flights[f + PRR_OUT] += (end - seq) | 0

@@ -27,6 +27,7 @@ import {
   tcb,
   tcp as wire,
 } from '../../src/index.ts'
+import { checkFlights } from './flights.ts'
 import { address as addressBytes, frame6, packet6 } from './packet6.ts'
 import { PatternApp, patternByte } from './patternApp.ts'
 import {
@@ -222,6 +223,7 @@ export class Host {
 
   poll(): void {
     this.stack.poll(this.nowUs)
+    checkFlights(this.tcp)
     if (this.draining) this.drain()
     if (this.#arpWaits) {
       this.#arpWaits = false
