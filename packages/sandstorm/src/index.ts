@@ -9,5 +9,6 @@ export { type KernelMount, type KernelMountOptions, mountOnKernel } from './moun
 export { MOUNT_LIMITS, type MountLimits } from './mount/tcpMount.ts'
 export type { Ledger } from './packetize/ledger.ts'
 export { Server, type ServerOptions, type TransmitKind } from './server.ts'
+export { plainSite, type Rule, type Site } from './site/site.ts'
 export { StartError } from './startError.ts'
 export type { InUse, ServerStats } from './stats.ts'

@@ -3,20 +3,21 @@
  * fails, and the meaning of its errors for a client.
  */
 import fs, { constants, type Dirent, type Stats } from 'node:fs'
-import { readdir, realpath, stat } from 'node:fs/promises'
+import { readdir, realpath } from 'node:fs/promises'
 import { promisify } from 'node:util'
 
 /**
- * What may wait for a disk is asynchronous, and many run at once. fstat and close of an open file do
- * not, and a hop to the thread pool costs far more than they do: with six hops a file 22 KB files load
- * at about 110 MB/s, with three at about 215 (2 virtual cores, Node 20).
+ * What is read in one call, or not read at all, is synchronous: a hop to the thread pool costs more
+ * than it does, if the system has the file in memory. Whoever calls many of these lets other work have
+ * its turn between them (parallel.ts).
  */
 export interface ContentFs {
   readdir(dir: string): Promise<Dirent[]>
   realpath(path: string): Promise<string>
-  stat(path: string): Promise<Stats>
-  open(file: string, flags: number): Promise<number>
-  /** Reads `len` bytes from `position` of the file to bytes[off]; resolves to how many came. */
+  stat(path: string): Stats
+  open(file: string, flags: number): number
+  /** Reads `len` bytes from `position` of the file to bytes[off]; returns how many came. */
+  readSync(fd: number, bytes: Uint8Array, off: number, len: number, position: number): number
   read(fd: number, bytes: Uint8Array, off: number, len: number, position: number): Promise<number>
   fstat(fd: number): Stats
   /** Never throws: the bytes are read, and what closing says changes nothing. */
@@ -28,8 +29,9 @@ const read = promisify(fs.read)
 export const REAL_FS: ContentFs = {
   readdir: dir => readdir(dir, { withFileTypes: true }),
   realpath: path => realpath(path),
-  stat: path => stat(path),
-  open: promisify(fs.open),
+  stat: path => fs.statSync(path),
+  open: (file, flags) => fs.openSync(file, flags),
+  readSync: (...args) => fs.readSync(...args),
   read: async (...args) => (await read(...args)).bytesRead,
   fstat: fs.fstatSync,
   close: fd => {

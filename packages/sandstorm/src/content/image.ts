@@ -6,6 +6,15 @@
  * Two fields of the head are written anew for each answer, like a port number: the Date value and
  * the Connection value. Both have a fixed width, so no answer ever changes its length; in the image
  * itself both are filled with zero bytes, so that the image's checksum leaves them out.
+ *
+ * The order of the fields is fixed, so that a head for a part of the body, or for a target with a
+ * query, can be made from this one by exchanging lines (http/madeHead.ts):
+ *
+ *   HTTP/1.1 200 OK
+ *   Server, Date, Connection
+ *   Content-Type (or Location)     begins at TYPE_OFF
+ *   Content-Length                 the line behind it; both are there or neither is
+ *   everything else                begins at REST_OFF, up to and with the empty line
  */
 
 /** int32 fields of an image record. */
@@ -15,10 +24,14 @@ export const BODY_LEN = 2 // bytes of body, which follows the head
 export const DATE_OFF = 3 // where DATE_LEN bytes of Date value begin, counted from the head's start
 export const CONNECTION_OFF = 4 // likewise for CONNECTION_LEN bytes of Connection value
 export const STATUS = 5 // HTTP status code
+export const TYPE_OFF = 6 // from the head's start
+export const REST_OFF = 7 // likewise; where there is no Content-Length, the same as TYPE_OFF
 export const IMAGE_STRIDE = 8
 
-/** No answer head is longer: frame 0 of every response has room for it. */
-export const HEAD_LEN_MAX = 512
+/** No head is longer. */
+export const HEAD_LEN_MAX = 4096
+/** What frame 0 of every response leaves to the head, if it is no longer than this; TYPE_OFF never is. */
+export const HEAD_ROOM = 512
 /** "Sun, 06 Nov 1994 08:49:37 GMT" (RFC 9110 §5.6.7). */
 export const DATE_LEN = 29
 /** "keep-alive", or "close" and spaces (trailing white space is not part of a field value). */

@@ -3,15 +3,26 @@
  * that descriptors and memory stay bounded (every queue has a stated maximum).
  */
 
+import { setImmediate } from 'node:timers/promises'
+
+/** How long work that never waits may go on before anything else has its turn. */
+const SLICE_MS = 5
+
 /** Runs `work` on every item, at most `limit` at a time, in order of the list; rejects with the first failure. */
 export async function forEachBounded<T>(
   items: readonly T[],
   limit: number,
-  work: (item: T) => Promise<void>,
+  work: (item: T) => void | Promise<void>,
 ): Promise<void> {
   let next = 0
+  let sliceEndMs = performance.now() + SLICE_MS
   const lane = async (): Promise<void> => {
-    while (next < items.length) await work(items[next++])
+    while (next < items.length) {
+      await work(items[next++])
+      if (performance.now() < sliceEndMs) continue
+      await setImmediate()
+      sliceEndMs = performance.now() + SLICE_MS
+    }
   }
   await Promise.all(Array.from({ length: Math.min(limit, items.length) }, lane))
 }

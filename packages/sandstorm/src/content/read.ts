@@ -3,9 +3,10 @@
  * more for their entity tag and never copied (paper §2: zero-copy for all data).
  *
  * Invariant: 'loaded' means that the region holds exactly the file as it was at one moment: size,
- * modification time and inode were the same before the first and after the last byte.
+ * modification time and inode were the same when it was looked at first (`expected`) and after its
+ * last byte was read.
  */
-import { createHash } from 'node:crypto'
+import { createHash, hash } from 'node:crypto'
 import type { Stats } from 'node:fs'
 import { type ContentFs, codeOf, OPEN_FLAGS, statusOf } from './fileSystem.ts'
 import { ETAG_CHARS } from './head.ts'
@@ -13,30 +14,87 @@ import { ETAG_CHARS } from './head.ts'
 /** Bytes read and hashed at once: the hash finds them in the cache, and other work gets its turn. */
 const PIECE_BYTES = 1 << 20
 
+/**
+ * Files up to this size are read in one call that does not go through the thread pool. 10,000 files of
+ * 22 KB in the page cache load in 0.55 to 0.8 s, hashing included, at best at 409 MB/s; with a hop to
+ * the pool for each stat, open and read it is 0.75 to 1.1 s, at best 300 MB/s, and twice the CPU time
+ * (2 virtual cores with other work on them, Node 20, 2026-11-28).
+ */
+const SMALL_BYTES = 65536
+
+/** Readings of a file that keeps changing before it is given up. */
+export const READS_MAX = 3
+
+/** A version of a file. */
+export interface FileState {
+  readonly size: number
+  /** Modification time since 1970. */
+  readonly mtimeMs: number
+  readonly ino: number
+}
+
 export type ReadResult =
   | { readonly kind: 'loaded'; readonly etag: string }
-  /** The file is not `size` bytes long any more, or was written while it was read. */
-  | { readonly kind: 'changed'; readonly size: number }
+  /** The file is not what was expected any more, or was written while it was read. */
+  | { readonly kind: 'changed'; readonly state: FileState }
   | { readonly kind: 'failed'; readonly status: 403 | 404; readonly code: string }
 
-/** Reads `file`, expected to be `size` bytes long, to bytes[off, off + size). Never rejects. */
+export function stateOf(stats: Stats): FileState {
+  return { size: stats.size, mtimeMs: stats.mtimeMs, ino: stats.ino }
+}
+
+/** The entity tag's characters of bytes that are there. */
+export function etagOf(bytes: Uint8Array): string {
+  return hash('sha256', bytes, 'base64url').slice(0, ETAG_CHARS)
+}
+
+/** A whole file in memory of its own. */
+export type WholeFile =
+  | {
+      readonly kind: 'loaded'
+      readonly bytes: Uint8Array
+      readonly etag: string
+      readonly state: FileState
+    }
+  | { readonly kind: 'failed'; readonly code: string }
+
+/** Reads a file that is to be worked on; `expected` saves a look if it is right. Never rejects. */
+export async function readWhole(
+  file: string,
+  expected: FileState,
+  fs: ContentFs,
+): Promise<WholeFile> {
+  let state = expected
+  for (let reads = 0; reads < READS_MAX; reads++) {
+    const bytes = Buffer.allocUnsafeSlow(state.size)
+    const result = await readInto(bytes, 0, state, file, fs)
+    if (result.kind === 'loaded') return { kind: 'loaded', bytes, etag: result.etag, state }
+    if (result.kind === 'failed') return { kind: 'failed', code: result.code }
+    state = result.state
+  }
+  return { kind: 'failed', code: 'it changes faster than it can be read' }
+}
+
+/** Reads `file` to bytes[off, off + expected.size), if it is still that version. Never rejects. */
 export async function readInto(
   bytes: Uint8Array,
   off: number,
-  size: number,
+  expected: FileState,
   file: string,
   fs: ContentFs,
 ): Promise<ReadResult> {
   let fd: number | undefined
   try {
-    fd = await fs.open(file, OPEN_FLAGS)
-    const before = fs.fstat(fd)
-    if (!before.isFile()) return { kind: 'failed', status: 403, code: 'not a file' }
-    if (before.size !== size) return { kind: 'changed', size: before.size }
-    const etag = await readAndHash(fs, fd, bytes, off, size)
+    fd = fs.open(file, OPEN_FLAGS)
+    const { size } = expected
+    const etag =
+      size <= SMALL_BYTES
+        ? readSmall(fs, fd, bytes, off, size)
+        : await readAndHash(fs, fd, bytes, off, size)
     const after = fs.fstat(fd)
-    if (etag === undefined || !sameVersion(before, after)) {
-      return { kind: 'changed', size: after.size }
+    if (!after.isFile()) return { kind: 'failed', status: 403, code: 'not a file' }
+    if (etag === undefined || !isVersion(after, expected)) {
+      return { kind: 'changed', state: stateOf(after) }
     }
     return { kind: 'loaded', etag }
   } catch (error) {
@@ -46,7 +104,23 @@ export async function readInto(
   }
 }
 
-/** The entity tag's characters, or undefined if the file ends early. */
+/** The entity tag's characters, or undefined if the file ends early. Does not wait. */
+function readSmall(
+  fs: ContentFs,
+  fd: number,
+  bytes: Uint8Array,
+  off: number,
+  size: number,
+): string | undefined {
+  for (let done = 0; done < size; ) {
+    const bytesRead = fs.readSync(fd, bytes, off + done, size - done, done)
+    if (bytesRead === 0) return undefined
+    done += bytesRead
+  }
+  return etagOf(bytes.subarray(off, off + size))
+}
+
+/** The same, of a file that other work should not wait for. */
 async function readAndHash(
   fs: ContentFs,
   fd: number,
@@ -54,16 +128,16 @@ async function readAndHash(
   off: number,
   size: number,
 ): Promise<string | undefined> {
-  const hash = createHash('sha256')
+  const digest = createHash('sha256')
   for (let done = 0; done < size; ) {
     const want = Math.min(PIECE_BYTES, size - done)
     const bytesRead = await fs.read(fd, bytes, off + done, want, done)
     if (bytesRead === 0) return undefined
-    hash.update(bytes.subarray(off + done, off + done + bytesRead))
+    digest.update(bytes.subarray(off + done, off + done + bytesRead))
     done += bytesRead
   }
-  return hash.digest('base64url').slice(0, ETAG_CHARS)
+  return digest.digest('base64url').slice(0, ETAG_CHARS)
 }
 
-const sameVersion = (a: Stats, b: Stats): boolean =>
-  a.size === b.size && a.mtimeMs === b.mtimeMs && a.ino === b.ino
+const isVersion = (stats: Stats, { size, mtimeMs, ino }: FileState): boolean =>
+  stats.size === size && stats.mtimeMs === mtimeMs && stats.ino === ino

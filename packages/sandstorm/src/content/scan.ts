@@ -1,6 +1,7 @@
 /**
- * Finds what a folder offers: every file with the paths it answers to, and the directories that send
- * clients to their slash form. Nothing is read here but directories and file sizes.
+ * Finds what a site's folder offers: every file with the paths it answers to and the siblings that are
+ * the same file in another coding, folders to be listed, and the directories that send clients to their
+ * slash form. Nothing is read here but directories, sizes and times.
  *
  * Invariant: whatever is found really lies inside the root. Directories are walked by their real
  * path, and a symbolic link counts only if its real target is inside too; hidden names are left out
@@ -8,48 +9,30 @@
  */
 import type { Dirent, Stats } from 'node:fs'
 import { join, sep } from 'node:path'
+import { CODING_SUFFIXES } from '../site/codings.ts'
+import type { CodingName, Site } from '../site/site.ts'
 import { StartError } from '../startError.ts'
 import { type ContentFs, codeOf, PARALLEL_CALLS, statusOf } from './fileSystem.ts'
+import type { FoundFile, FoundFolder, FoundTree } from './found.ts'
 import { forEachBounded } from './parallel.ts'
+import { type FileState, stateOf } from './read.ts'
 
 export interface ScanOptions {
   readonly fs: ContentFs
-  /** Names that answer for their directory, best first. */
-  readonly indexNames: readonly string[]
+  readonly site: Site
   /** Told once per thing that is left out or unreadable; a single line. */
   readonly onWarning: (line: string) => void
-}
-
-export interface FoundFile {
-  /** Real path on disk. */
-  readonly file: string
-  readonly name: string
-  /** Canonical request paths: its own, and "/dir/" for an index file. */
-  readonly paths: string[]
-  size: number
-  /** 200, or the status it is answered with because it cannot be read. */
-  status: number
-}
-
-export interface FoundRedirect {
-  /** "/a/dir", which is answered with a redirect to "/a/dir/". */
-  readonly path: string
-  readonly name: string
-}
-
-export interface FoundTree {
-  readonly files: FoundFile[]
-  readonly redirects: FoundRedirect[]
 }
 
 /** The only hidden name that is served, and only at the top (RFC 8615). */
 export const WELL_KNOWN = '.well-known'
 /** More files than this are a maze of links rather than a site. */
 const FILES_MAX = 4_000_000
+const NOTHING: FileState = { size: 0, mtimeMs: 0, ino: 0 }
 
 /** Walks the folder; throws one clear line if the root itself cannot be walked. */
-export async function scanTree(root: string, options: ScanOptions): Promise<FoundTree> {
-  const scan = new TreeScan(await realRoot(root, options.fs), options)
+export async function scanTree(options: ScanOptions): Promise<FoundTree> {
+  const scan = new TreeScan(await realRoot(options.site.root, options.fs), options)
   await scan.walk()
   return scan.tree
 }
@@ -57,7 +40,7 @@ export async function scanTree(root: string, options: ScanOptions): Promise<Foun
 async function realRoot(root: string, fs: ContentFs): Promise<string> {
   try {
     const real = await fs.realpath(root)
-    if ((await fs.stat(real)).isDirectory()) return real
+    if (fs.stat(real).isDirectory()) return real
   } catch (error) {
     const why = codeOf(error) === 'ENOENT' ? 'there is no such folder' : codeOf(error)
     throw new StartError(`cannot serve ${root}: ${why}; name a folder that can be read`)
@@ -71,9 +54,10 @@ export function warning(path: string, what: string): string {
 }
 
 class TreeScan {
-  readonly tree: FoundTree = { files: [], redirects: [] }
+  readonly tree: FoundTree = { files: [], redirects: [], listings: [] }
   readonly #root: string
   readonly #options: ScanOptions
+  #fileCount = 0
 
   constructor(root: string, options: ScanOptions) {
     this.#root = root
@@ -85,23 +69,45 @@ class TreeScan {
     await forEachBounded(this.tree.files, PARALLEL_CALLS, file => this.#measure(file))
   }
 
-  /** `dir` is a real path; `above` are the real directories that led here, so a loop shows. */
-  async #directory(dir: string, path: string, name: string, above: string[]): Promise<void> {
+  /**
+   * `dir` is a real path; `above` are the real directories that led here, so a loop shows. False if it
+   * cannot be listed.
+   */
+  async #directory(dir: string, path: string, name: string, above: string[]): Promise<boolean> {
     let entries: Dirent[]
     try {
       entries = await this.#options.fs.readdir(dir)
     } catch (error) {
       this.#warn(path, `cannot be listed (${codeOf(error)}); nothing in it is served`)
-      return
+      return false
     }
     entries.sort((a, b) => (a.name < b.name ? -1 : 1))
-    const here = new Map<string, FoundFile>()
+    const here: Here = { files: new Map(), folders: [] }
     for (const entry of entries) await this.#entry(entry, dir, path, [...above, dir], here)
 
-    const index = this.#options.indexNames.find(indexName => here.has(indexName))
-    if (index === undefined) return
-    here.get(index)!.paths.push(path)
+    const { site } = this.#options
+    if (site.precompressed) joinSiblings(here.files)
+    for (const found of here.files.values()) this.tree.files.push(found)
+    const index = site.index.find(indexName => here.files.has(indexName))
+    if (site.cleanUrls) addCleanPaths(path, here.files, index, new Set(entries.map(e => e.name)))
+    if (index !== undefined) here.files.get(index)!.paths.push(path)
+    else if (site.listing === 'off') return true
+    else this.tree.listings.push({ path, files: [...here.files.values()], folders: here.folders })
     if (path !== '/') this.tree.redirects.push({ path: path.slice(0, -1), name })
+    return true
+  }
+
+  async #folder(
+    dir: string,
+    path: string,
+    name: string,
+    above: string[],
+    here: Here,
+  ): Promise<void> {
+    const isListed = await this.#directory(dir, `${path + name}/`, name, above)
+    if (!isListed || this.#options.site.listing === 'off' || name.startsWith('.')) return
+    const mtimeMs = this.#timeOf(dir)
+    here.folders.push({ name, mtimeMs })
   }
 
   async #entry(
@@ -109,7 +115,7 @@ class TreeScan {
     dir: string,
     path: string,
     above: string[],
-    here: Map<string, FoundFile>,
+    here: Here,
   ): Promise<void> {
     const { name } = entry
     if (name.startsWith('.') && !(path === '/' && name === WELL_KNOWN)) return
@@ -118,19 +124,19 @@ class TreeScan {
       return
     }
     const real = join(dir, name)
-    if (entry.isDirectory()) await this.#directory(real, `${path + name}/`, name, above)
+    if (entry.isDirectory()) await this.#folder(real, path, name, above, here)
     else if (entry.isFile()) this.#file(real, path, name, here)
     else if (entry.isSymbolicLink()) await this.#link(real, path, name, above, here)
     else this.#warn(path + name, 'neither a file nor a folder; left out')
   }
 
-  #file(file: string, path: string, name: string, here: Map<string, FoundFile>): void {
-    if (this.tree.files.length === FILES_MAX) {
+  #file(file: string, path: string, name: string, here: Here): void {
+    if (++this.#fileCount > FILES_MAX) {
       throw new StartError(`cannot serve ${this.#root}: more than ${FILES_MAX} files`)
     }
-    const found = { file, name, paths: [path + name], size: 0, status: 200 }
-    this.tree.files.push(found)
-    here.set(name, found)
+    const paths = [path + name]
+    const [state, siblings, codings] = [NOTHING, [], []]
+    here.files.set(name, { file, name, paths, state, siblings, codings, status: 200 })
   }
 
   async #link(
@@ -138,7 +144,7 @@ class TreeScan {
     path: string,
     name: string,
     above: string[],
-    here: Map<string, FoundFile>,
+    here: Here,
   ): Promise<void> {
     const target = await this.#resolve(link, path + name)
     if (target === undefined) return
@@ -146,14 +152,14 @@ class TreeScan {
     if (stat.isFile()) this.#file(real, path, name, here)
     else if (!stat.isDirectory()) this.#warn(path + name, 'neither a file nor a folder; left out')
     else if (above.includes(real)) this.#warn(path + name, 'a link to a folder above; left out')
-    else await this.#directory(real, `${path + name}/`, name, above)
+    else await this.#folder(real, path, name, above, here)
   }
 
   /** Where a symbolic link leads, if that is inside the root. */
   async #resolve(link: string, path: string): Promise<{ real: string; stat: Stats } | undefined> {
     try {
       const real = await this.#options.fs.realpath(link)
-      if (isInside(this.#root, real)) return { real, stat: await this.#options.fs.stat(real) }
+      if (isInside(this.#root, real)) return { real, stat: this.#options.fs.stat(real) }
       this.#warn(path, 'a symbolic link that leaves the folder; left out')
     } catch (error) {
       this.#warn(path, `a symbolic link that leads nowhere (${codeOf(error)}); left out`)
@@ -161,17 +167,68 @@ class TreeScan {
     return undefined
   }
 
-  async #measure(found: FoundFile): Promise<void> {
+  /** Of a folder; 0 if it is not known. */
+  #timeOf(dir: string): number {
     try {
-      found.size = (await this.#options.fs.stat(found.file)).size
+      return this.#options.fs.stat(dir).mtimeMs
+    } catch {
+      return 0
+    }
+  }
+
+  #measure(found: FoundFile): void {
+    const { fs } = this.#options
+    try {
+      found.state = stateOf(fs.stat(found.file))
     } catch (error) {
       found.status = statusOf(error)
       this.#warn(found.paths[0], `cannot be read (${codeOf(error)}); answered ${found.status}`)
+    }
+    for (const { coding, file } of found.siblings) {
+      try {
+        found.codings.push({ coding, source: { file }, state: stateOf(fs.stat(file)) })
+      } catch (error) {
+        const why = `cannot be read (${codeOf(error)})`
+        this.#warn(found.paths[0], `its ${coding} sibling ${why}; not offered in it`)
+      }
     }
   }
 
   #warn(path: string, what: string): void {
     this.#options.onWarning(warning(path, what))
+  }
+}
+
+/** The files and folders of one directory. */
+interface Here {
+  readonly files: Map<string, FoundFile>
+  readonly folders: FoundFolder[]
+}
+
+/** Takes out the files that are another one in a coding, and gives them to it. */
+function joinSiblings(files: Map<string, FoundFile>): void {
+  const suffixes = Object.entries(CODING_SUFFIXES) as [CodingName, string][]
+  // In order of names, so that of a, a.gz and a.gz.br the last stays a file: what it codes is none.
+  for (const [name, { file }] of files) {
+    const [coding, suffix] = suffixes.find(([, end]) => name.endsWith(end)) ?? []
+    if (coding === undefined || suffix === undefined) continue
+    const of = files.get(name.slice(0, -suffix.length))
+    if (of === undefined) continue
+    of.siblings.push({ coding, file })
+    files.delete(name)
+  }
+}
+
+/** Lets about.html answer for "about", if nothing there has this name. */
+function addCleanPaths(
+  path: string,
+  files: ReadonlyMap<string, FoundFile>,
+  index: string | undefined,
+  taken: ReadonlySet<string>,
+): void {
+  for (const [name, { paths }] of files) {
+    const clean = name.replace(/\.html$/, '')
+    if (clean !== name && name !== index && !taken.has(clean)) paths.push(path + clean)
   }
 }
 

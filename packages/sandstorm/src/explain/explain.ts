@@ -3,14 +3,15 @@
  * The file goes through the same store and the same layouts as in a server, so what is printed is
  * what would be sent.
  */
+import type { Stats } from 'node:fs'
 import { basename } from 'node:path'
 import type { Region } from '@sandstorm/libnmio'
 import { HEADERS_LEN, ipv4, tcp } from '@sandstorm/libtcpip'
 import { ContentBuilder } from '../content/builder.ts'
 import type { Content } from '../content/content.ts'
 import { writeDate } from '../content/date.ts'
-import { REAL_FS } from '../content/fileSystem.ts'
-import { contentType, fileHead, notModifiedHead } from '../content/head.ts'
+import { codeOf, REAL_FS } from '../content/fileSystem.ts'
+import { fileHead, notModifiedHead, type Representation } from '../content/head.ts'
 import {
   CONNECTION_LEN,
   CONNECTION_OFF,
@@ -19,10 +20,12 @@ import {
   HEAD_LEN,
   IMAGE_OFF,
 } from '../content/image.ts'
-import { readInto } from '../content/read.ts'
+import { contentType } from '../content/mediaType.ts'
+import { readInto, stateOf } from '../content/read.ts'
 import { attachContent } from '../content/table.ts'
 import { LADDER, Layout, segmentBytes } from '../packetize/layouts.ts'
 import { frameShift } from '../server.ts'
+import { NO_FIELDS } from '../site/rules.ts'
 import { formatExample, PATCHED_BYTES, PATCHED_NAMES, writeExample } from './frame.ts'
 
 export interface ExplainOptions {
@@ -86,22 +89,37 @@ interface Loaded {
 /** A store with this one file, and room for one frame. */
 async function loadOne(path: string, frameBytes: number): Promise<Loaded> {
   const fail = (why: string): Error => new Error(`cannot explain ${path}: ${why}`)
-  const found = await REAL_FS.stat(path).catch((error: NodeJS.ErrnoException) => {
-    throw fail(error.code === 'ENOENT' ? 'no such file' : String(error.code))
-  })
+  let found: Stats
+  try {
+    found = REAL_FS.stat(path)
+  } catch (error) {
+    throw fail(codeOf(error) === 'ENOENT' ? 'no such file' : codeOf(error))
+  }
   if (!found.isFile()) throw fail('not a file')
-  const builder = new ContentBuilder()
-  const image = builder.addImage(fileHead(basename(path), found.size), found.size)
-  const notModified = builder.addImage(notModifiedHead(), 0)
-  const resource = builder.addPath('/file', image, notModified)
+  const builder = new ContentBuilder([
+    { hosts: [], serverName: 'sandstorm', allowOrigin: '', pages: new Map() },
+  ])
+  const state = stateOf(found)
+  const of: Representation = {
+    type: contentType(basename(path)),
+    size: state.size,
+    lastModified: Math.max(0, Math.floor(state.mtimeMs / 1000)),
+    coding: undefined,
+    varies: false,
+    serverName: 'sandstorm',
+    fields: NO_FIELDS,
+  }
+  const image = builder.addImage(fileHead(of), found.size)
+  const variant = builder.addVariant(image, builder.addImage(notModifiedHead(of), 0))
+  builder.addPath(0, '/file', [variant])
   if (!builder.fitsRegion) throw fail('larger than what can be held in memory')
   builder.allocate(builder.neededBytes + frameBytes)
   const file = await REAL_FS.realpath(path)
-  const read = await readInto(builder.bytes, builder.bodyOff(image), found.size, file, REAL_FS)
+  const read = await readInto(builder.bytes, builder.bodyOff(image), state, file, REAL_FS)
   if (read.kind !== 'loaded') {
     throw fail(read.kind === 'failed' ? read.code : 'it changed while it was read')
   }
-  builder.setEtag(read.etag, [image, notModified], [resource])
+  builder.setEtag(variant, read.etag)
   return { content: attachContent(builder.finish()), image, bodyLen: found.size }
 }
 
