@@ -7,6 +7,7 @@ import { once } from 'node:events'
 import { createServer } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { test } from 'node:test'
+import fc from 'fast-check'
 import * as image from '../src/content/image.ts'
 import { HttpMachine } from '../src/http/machine.ts'
 import { load, makeTree } from './contentTree.ts'
@@ -204,5 +205,59 @@ test('heads are accepted and refused as by llhttp, but for the differences that 
   for (const head of BOTH_REFUSE) await check(head, false, false, 'is refused')
   for (const [why, ours, heads] of DIFFER) {
     for (const head of heads) await check(head, ours === 'accept', ours !== 'accept', why)
+  }
+})
+
+/** Pieces of bodies in chunks, right and wrong. */
+const PIECES = [
+  ...['5', '0', '00', 'a', 'A', '1f', 'g', '-1', '+5', '0x5', ' '],
+  ...['\r\n', '\r\n', '\r\n', '\r', '\n', ';', ';a=b', '; "x"', '\t', '\x01'],
+  ...['hello', '0123456789', 'T: v', ':'],
+]
+
+test('a body in chunks ends where llhttp says, or both refuse it', async t => {
+  const { content } = await load(makeTree(t, { 'index.html': 'x' }))
+  const machine = new HttpMachine(content)
+  const head = withFields('POST / HTTP/1.1', ['Transfer-Encoding: chunked'])
+  /** Where the next request begins; undefined: refused, or not there yet. */
+  const ours = (bytes: Buffer): number | undefined => {
+    const taken = machine.next(bytes, 0, bytes.length, 0)
+    return taken === 0 || machine.close ? undefined : taken
+  }
+  let ended = 0
+  const server = createServer((req, res) => {
+    req.on('end', () => ended++).resume()
+    res.end()
+  }).listen(0, '127.0.0.1')
+  await once(server, 'listening')
+  t.after(() => server.close())
+  const theirs = async (bytes: Buffer): Promise<boolean> => {
+    ended = 0
+    const raw = await RawClient.to((server.address() as AddressInfo).port)
+    raw.socket.end(bytes)
+    await raw.ended().catch(() => {})
+    raw.close()
+    return ended > 0
+  }
+  const body = fc.oneof(
+    fc.array(fc.constantFrom(...PIECES), { maxLength: 10 }).map(pieces => pieces.join('')),
+    // Right but for one change.
+    fc.tuple(fc.nat(40), fc.constantFrom(...PIECES, '')).map(([at, piece]) => {
+      const right = '5\r\nhello\r\na;x=y\r\n0123456789\r\n0\r\nT: v\r\n\r\n'
+      return right.slice(0, at) + piece + right.slice(at + 1)
+    }),
+  )
+  await fc.assert(
+    fc.asyncProperty(body, async text => {
+      const bytes = Buffer.from(head + text, 'latin1')
+      const isEnded = ours(bytes) !== undefined
+      // We may be stricter, never laxer.
+      if (isEnded) assert.ok(await theirs(bytes), JSON.stringify(text))
+    }),
+    { numRuns: 2000 },
+  )
+  for (const right of ['0\r\n\r\n', '5\r\nhello\r\n0\r\n\r\n', '1;a=b\r\nx\r\n0\r\nT: v\r\n\r\n']) {
+    const bytes = Buffer.from(head + right)
+    assert.deepEqual([ours(bytes), await theirs(bytes)], [bytes.length, true])
   }
 })

@@ -2,13 +2,13 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import fc from 'fast-check'
 import type { Content } from '../src/content/content.ts'
-import { BAD_PATH, NOT_FOUND, PathFinder } from '../src/http/path.ts'
+import { BAD_PATH, HIDDEN, PathFinder } from '../src/http/path.ts'
 import { isUtf8 } from '../src/http/utf8.ts'
 
 /** A content store that finds everything, and remembers under which path it was asked. */
 class Recorder {
   asked: string | undefined
-  find(bytes: Uint8Array, start: number, end: number): number {
+  find(_site: number, bytes: Uint8Array, start: number, end: number): number {
     this.asked = Buffer.from(bytes.subarray(start, end)).toString()
     return 1
   }
@@ -23,7 +23,7 @@ function mapped(raw: string | Buffer): string | number {
     Buffer.from(raw as string, 'latin1'),
     Buffer.from('.%'),
   ])
-  const result = paths.find(bytes, 1, bytes.length - 2)
+  const result = paths.find(0, bytes, 1, bytes.length - 2)
   if (result < 0) assert.equal(recorder.asked, undefined)
   return recorder.asked ?? result
 }
@@ -56,7 +56,7 @@ function model(raw: string): string | number {
   const segments = text.slice(1).split('/')
   if (segments.includes('.') || segments.includes('..')) return BAD_PATH
   const hidden = segments.filter((s, i) => s.startsWith('.') && !(i === 0 && s === '.well-known'))
-  return hidden.length > 0 ? NOT_FOUND : text
+  return hidden.length > 0 ? HIDDEN : text
 }
 
 const KNOWN: [raw: string, mapped: string | number][] = [
@@ -103,19 +103,19 @@ const KNOWN: [raw: string, mapped: string | number][] = [
   ['/%ff', BAD_PATH],
   ['/%c3', BAD_PATH],
   ['/\xe4', BAD_PATH],
-  ['/.git', NOT_FOUND],
-  ['/...', NOT_FOUND],
-  ['/..;/a', NOT_FOUND],
-  ['/a/.env', NOT_FOUND],
-  ['/%2egit', NOT_FOUND],
+  ['/.git', HIDDEN],
+  ['/...', HIDDEN],
+  ['/..;/a', HIDDEN],
+  ['/a/.env', HIDDEN],
+  ['/%2egit', HIDDEN],
   ['/.well-known', '/.well-known'],
   ['/.well-known/acme-challenge/x', '/.well-known/acme-challenge/x'],
   ['/%2ewell-known/x', '/.well-known/x'],
-  ['/.well-knownx/', NOT_FOUND],
-  ['/.well-know', NOT_FOUND],
-  ['/.well-known/.x', NOT_FOUND],
+  ['/.well-knownx/', HIDDEN],
+  ['/.well-know', HIDDEN],
+  ['/.well-known/.x', HIDDEN],
   ['/.well-known/../x', BAD_PATH],
-  ['/a/.well-known/x', NOT_FOUND],
+  ['/a/.well-known/x', HIDDEN],
 ]
 
 test('paths are decoded once, and what is not canonical is refused', () => {

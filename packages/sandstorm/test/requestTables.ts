@@ -9,6 +9,12 @@ export const latin1 = (text: string): Buffer => Buffer.from(text, 'latin1')
 export const get = (...lines: string[]): string =>
   `GET /a.txt HTTP/1.1\r\nHost: x\r\n${lines.map(l => `${l}\r\n`).join('')}\r\n`
 export const lineOf = (line: string): string => `${line}\r\nHost: x\r\n\r\n`
+/** With a body in chunks; the fields replace the one that says so. */
+const chunked = (body: string, ...fields: string[]): string =>
+  get(
+    ...(fields.some(f => /^transfer/i.test(f)) ? [] : ['Transfer-Encoding: chunked']),
+    ...fields,
+  ) + body
 const withHost = (host: string): string => `GET /a.txt HTTP/1.1\r\nHost: ${host}\r\n\r\n`
 
 const OPEN = false
@@ -44,10 +50,11 @@ const PLAIN: Row[] = [
 ]
 
 const METHODS: Row[] = [
-  ...['POST', 'PUT', 'DELETE', 'PATCH', 'OPTIONS', 'TRACE', 'CONNECT'].map(
+  ...['POST', 'PUT', 'DELETE', 'PATCH', 'TRACE', 'CONNECT'].map(
     (method): Row => [lineOf(`${method} /a.txt HTTP/1.1`), 405, OPEN],
   ),
-  [lineOf('OPTIONS * HTTP/1.1'), 405, OPEN],
+  [lineOf('OPTIONS * HTTP/1.1'), 204, OPEN],
+  [lineOf('OPTIONS /a.txt HTTP/1.1'), 204, OPEN],
   [lineOf('GET * HTTP/1.1'), 400, CLOSE],
   [lineOf('BREW /a.txt HTTP/1.1'), 501, OPEN],
   [lineOf('get /a.txt HTTP/1.1'), 501, OPEN],
@@ -176,7 +183,7 @@ const FRAMING: Row[] = [
   [get('Content-Length: 65536'), 200, OPEN, { skip: 65536 }],
   [get('Content-Length: 65537'), 413, CLOSE],
   [get('Content-Length: 4294967297'), 413, CLOSE],
-  [get(`Content-Length: ${'9'.repeat(400)}`), 413, CLOSE],
+  [get(`Content-Length: ${'9'.repeat(400)}`), 400, CLOSE],
   [get('Content-Length: 5, 5'), 200, OPEN, { skip: 5 }],
   [get('Content-Length: 5', 'Content-Length: 5'), 200, OPEN, { skip: 5 }],
   [get('Content-Length: 5', 'Content-Length: 6'), 400, CLOSE],
@@ -200,9 +207,43 @@ const FRAMING: Row[] = [
   [get('Connection: close', 'Content-Length: 5'), 200, CLOSE],
   ['POST /a.txt HTTP/1.1\r\nHost: x\r\nContent-Length: 3\r\n\r\n', 405, OPEN, { skip: 3 }],
   ['BREW /a.txt HTTP/1.1\r\nHost: x\r\nContent-Length: 3\r\n\r\n', 501, OPEN, { skip: 3 }],
-  [get('Transfer-Encoding: chunked'), 200, CLOSE],
-  [get('transfer-encoding: Chunked'), 200, CLOSE],
-  ['POST /a.txt HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n', 405, CLOSE],
+  [chunked('0\r\n\r\n'), 200, OPEN],
+  [chunked('0\r\n\r\n', 'transfer-encoding: Chunked'), 200, OPEN],
+  [chunked('5\r\nhello\r\n0\r\n\r\n'), 200, OPEN],
+  [chunked('0005\r\nhello\r\n3\r\n\r\n\r\r\n00\r\n\r\n'), 200, OPEN],
+  [chunked('A\r\n0123456789\r\n0\r\n\r\n'), 200, OPEN],
+  [chunked('5;name=value\r\nhello\r\n0;x;y="a b"\r\nTrailer: yes\r\n\r\n'), 200, OPEN],
+  [chunked('5\r\nhello\r\n0\r\n\r\n', 'Connection: close'), 200, CLOSE],
+  [chunked('5\r\nhello\r\n0\r\n\r\n').replace('GET', 'POST'), 405, OPEN],
+  [chunked('5\r\nhello\r\n0\r\n\r\n').replace('a.txt', 'none'), 404, OPEN],
+  [chunked('', 'Transfer-Encoding: chunked', 'Expect: 100-continue'), 200, CLOSE],
+  ...[
+    'x\r\n',
+    '-1\r\n',
+    '+1\r\n',
+    '0x1\r\n',
+    ' 5\r\n',
+    '\r\n',
+    ';\r\n',
+    '5\nhello\n',
+    '5\rhello\r',
+    '5\r\nhello0\r\n\r\n',
+    '5\r\nhello!\r\n0\r\n\r\n',
+    '5\r\nhello\n0\r\n\r\n',
+    '5 5\r\nhello\r\n',
+    '5;a\x00b\r\nhello\r\n',
+    '5;a\nb\r\nhello\r\n',
+    '5;\r\nhello\r\n',
+    '5;=b\r\nhello\r\n',
+    '5;a="b\r\nhello\r\n',
+    '5 ;a\r\nhello\r\n',
+    '0\r\nT: \x01\r\n\r\n',
+    '0\r\n\n',
+  ].map((body): Row => [chunked(body), 400, CLOSE]),
+  [chunked(`ffffffff\r\n`), 413, CLOSE],
+  [chunked(`10000000000000005\r\nhello\r\n`), 400, CLOSE],
+  [chunked(`2001\r\n${'x'.repeat(9000)}`), 413, CLOSE],
+  [chunked('1\r\nx\r\n'.repeat(2000)), 413, CLOSE],
   [
     'GET /a.txt HTTP/1.0\r\nConnection: keep-alive\r\nTransfer-Encoding: chunked\r\n\r\n',
     200,

@@ -42,8 +42,8 @@ export const OPTION_CLOSE = 1
 export const OPTION_KEEP_ALIVE = 2
 
 /**
- * Digits only, or a list of equal numbers (RFC 9112 §6.3 rule 5), saturating at LENGTH_HUGE;
- * negative if invalid.
+ * Digits only, or a list of equal numbers (RFC 9112 §6.3 rule 5), at most LENGTH_HUGE; negative if
+ * invalid, as is a number that other readers cannot hold and might wrap.
  */
 export function contentLength(bytes: Uint8Array, off: number, end: number): number {
   let first = LENGTH_INVALID
@@ -52,8 +52,10 @@ export function contentLength(bytes: Uint8Array, off: number, end: number): numb
     const digits = at
     let length = 0
     for (; at < end && isDigit(bytes[at]); at++) {
-      length = Math.min(length * 10 + bytes[at] - DIGIT_0, LENGTH_HUGE)
+      length = length * 10 + bytes[at] - DIGIT_0
     }
+    if (length > Number.MAX_SAFE_INTEGER) return LENGTH_INVALID
+    length = Math.min(length, LENGTH_HUGE)
     if (at === digits || (first !== LENGTH_INVALID && length !== first)) return LENGTH_INVALID
     first = length
     while (at < end && isSpace(bytes[at])) at++

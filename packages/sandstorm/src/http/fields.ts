@@ -15,17 +15,36 @@ import {
   OPTION_KEEP_ALIVE,
   transferCoding,
 } from './fieldValues.ts'
-import { NONE_MATCH_MAX } from './limits.ts'
+import { KEPT_LINES_MAX } from './limits.ts'
 import { INCOMPLETE } from './requestLine.ts'
 
 /** The fields that matter have names of different lengths, so most are told apart by length alone. */
 const HOST = ascii('host')
 const EXPECT = ascii('expect')
 const CONNECTION = ascii('connection')
-const IF_NONE_MATCH = ascii('if-none-match')
 const CONTENT_LENGTH = ascii('content-length')
 const TRANSFER_ENCODING = ascii('transfer-encoding')
 const CONTINUE = ascii('100-continue')
+
+// Fields whose lines are kept as they are, for whoever needs them: index into `lines`
+export const IF_MATCH = 0
+export const IF_NONE_MATCH = 1
+export const IF_MODIFIED_SINCE = 2
+export const IF_UNMODIFIED_SINCE = 3
+export const IF_RANGE = 4
+export const RANGE = 5
+export const ACCEPT_ENCODING = 6
+const KEPT: readonly Uint8Array[] = [
+  'if-match',
+  'if-none-match',
+  'if-modified-since',
+  'if-unmodified-since',
+  'if-range',
+  'range',
+  'accept-encoding',
+].map(ascii)
+
+const KEPT_COUNT = 7
 
 /** Content-Length was not sent. */
 export const NO_LENGTH = -1
@@ -34,6 +53,9 @@ export const NO_CODING = 0
 
 export class Fields {
   hasHost = false
+  /** The Host value. */
+  hostOff = 0
+  hostEnd = 0
   /** Connection: close, and keep-alive. */
   wantsClose = false
   wantsKeepAlive = false
@@ -42,9 +64,12 @@ export class Fields {
   length: number = NO_LENGTH
   /** NO_CODING, or what fieldValues.transferCoding says. */
   coding: number = NO_CODING
-  /** If-None-Match values: pairs of start and end. */
-  readonly noneMatch: Int32Array = new Int32Array(2 * NONE_MATCH_MAX)
-  noneMatchCount = 0
+  /** Is there anything about which version, or which part of it, the client wants? */
+  isConditional = false
+  /** By kept field: how many lines it has … */
+  readonly lines: Int32Array = new Int32Array(KEPT.length)
+  /** … and where their values begin and end. */
+  readonly #spans: Int32Array = new Int32Array(2 * KEPT_LINES_MAX * KEPT.length)
 
   reset(): void {
     this.hasHost = false
@@ -53,7 +78,21 @@ export class Fields {
     this.expectsContinue = false
     this.length = NO_LENGTH
     this.coding = NO_CODING
-    this.noneMatchCount = 0
+    this.isConditional = false
+    // A loop over seven words: `fill` is a call of its own.
+    for (let i = 0; i < KEPT_COUNT; i++) this.lines[i] = 0
+  }
+
+  /** Where the value of line `n` of a kept field begins, and ends. */
+  startOf(field: number, n: number): number {
+    return this.#spans[2 * (field * KEPT_LINES_MAX + n)]
+  }
+  endOf(field: number, n: number): number {
+    return this.#spans[2 * (field * KEPT_LINES_MAX + n) + 1]
+  }
+  /** Is there exactly one line of it? Of two that should be one neither can be trusted. */
+  isOnce(field: number): boolean {
+    return this.lines[field] === 1
   }
 
   /** Reads field lines up to and with the empty line; returns as requestLine.ts says. */
@@ -95,12 +134,21 @@ export class Fields {
       case 10:
         if (isWord(bytes, name, nameEnd, CONNECTION)) this.#connection(bytes, off, end)
         return true
+      case 5:
+        return this.#keep(RANGE, bytes, name, nameEnd, off, end)
+      case 8:
+        this.#keep(IF_RANGE, bytes, name, nameEnd, off, end)
+        return this.#keep(IF_MATCH, bytes, name, nameEnd, off, end)
       case 13:
-        if (isWord(bytes, name, nameEnd, IF_NONE_MATCH)) this.#noneMatch(off, end)
-        return true
+        return this.#keep(IF_NONE_MATCH, bytes, name, nameEnd, off, end)
+      case 15:
+        return this.#keep(ACCEPT_ENCODING, bytes, name, nameEnd, off, end)
+      case 19:
+        return this.#keep(IF_UNMODIFIED_SINCE, bytes, name, nameEnd, off, end)
       case 14:
         return !isWord(bytes, name, nameEnd, CONTENT_LENGTH) || this.#length(bytes, off, end)
       case 17:
+        this.#keep(IF_MODIFIED_SINCE, bytes, name, nameEnd, off, end)
         return !isWord(bytes, name, nameEnd, TRANSFER_ENCODING) || this.#coding(bytes, off, end)
       default:
         return true
@@ -111,6 +159,8 @@ export class Fields {
   #host(bytes: Uint8Array, off: number, end: number): boolean {
     if (this.hasHost) return false
     this.hasHost = true
+    this.hostOff = off
+    this.hostEnd = end
     return isAuthority(bytes, off, end)
   }
 
@@ -120,10 +170,25 @@ export class Fields {
     if ((options & OPTION_KEEP_ALIVE) !== 0) this.wantsKeepAlive = true
   }
 
-  #noneMatch(off: number, end: number): void {
-    if (this.noneMatchCount === NONE_MATCH_MAX) return
-    this.noneMatch[2 * this.noneMatchCount] = off
-    this.noneMatch[2 * this.noneMatchCount++ + 1] = end
+  /** Keeps the line if it is one of `field`; true: whatever it holds, the request is valid. */
+  #keep(
+    field: number,
+    bytes: Uint8Array,
+    name: number,
+    nameEnd: number,
+    off: number,
+    end: number,
+  ): true {
+    if (!isWord(bytes, name, nameEnd, KEPT[field])) return true
+    if (field !== ACCEPT_ENCODING) this.isConditional = true
+    const n = this.lines[field]++
+    if (n < KEPT_LINES_MAX) {
+      this.#spans[2 * (field * KEPT_LINES_MAX + n)] = off
+      this.#spans[2 * (field * KEPT_LINES_MAX + n) + 1] = end
+    } else {
+      this.lines[field] = KEPT_LINES_MAX
+    }
+    return true
   }
 
   /** Said again, it must be the same (RFC 9112 §6.3, rule 5). */

@@ -27,8 +27,12 @@ export const DEFAULT_LIMITS: HttpLimits = {
 export const METHOD_MAX_BYTES = 32
 /** Empty lines that are skipped in front of a request line (RFC 9112 §2.2: at least one). */
 export const EMPTY_LINES_MAX = 4
-/** If-None-Match lines of one head that are looked at; a further one is left out (always safe). */
-export const NONE_MATCH_MAX = 4
+/** Lines of one field that are looked at; a further one is left out. */
+export const KEPT_LINES_MAX = 4
+/** Ranges of one request; with more the whole is sent. */
+export const RANGES_MAX = 32
+/** Of these, how many may overlap another. */
+export const OVERLAPS_MAX = 2
 
 /** The limits of a server, with defaults; throws if they contradict each other. */
 export function checkLimits(limits: Partial<HttpLimits>): HttpLimits {

@@ -3,63 +3,91 @@
  * no clock, no allocation; it is mounted on our own TCP and on node:net alike. It keeps nothing
  * between two calls, so one machine serves every connection of a thread.
  *
- * Read RFC 9112 §2, §3, §6, §9 and RFC 9110 §9, §13. The choices that they leave open:
+ * Read RFC 9112 §2, §3, §6, §9 and RFC 9110 §9, §13, §14. The choices that they leave open:
  * - a request whose body's end is doubtful is refused, or answered and the connection closed;
- * - a body is never wanted: a short one is skipped, a long one closes;
+ * - a body is never wanted: a short one is skipped, a long one closes; one in chunks is part of the
+ *   request, whose whole then has to stay within the limit of a head;
  * - after every 400, 408, 413, 414, 431 and 505 the connection closes;
- * - OPTIONS, for a path or for "*", is answered 405 with Allow, like every known method but two.
+ * - a Range counts for GET alone (§14.2), and for files, not for what tells of an error.
  *
  * Invariant: the same bytes get the same answers, however they are cut into calls.
  */
-import type { Content } from '../content/content.ts'
-import { ascii, CR, LF } from './chars.ts'
-import { Fields, NO_CODING, NO_LENGTH } from './fields.ts'
-import { CODING_UNKNOWN } from './fieldValues.ts'
+import {
+  CODING_COUNT,
+  type Content,
+  DEFAULT_SITE,
+  IDENTITY,
+  NO_VARIANT,
+} from '../content/content.ts'
+import { BODY_LEN, STATUS } from '../content/image.ts'
+import { ascii, CR, LF, QUESTION } from './chars.ts'
+import { chunkedEnd } from './chunked.ts'
+import { Codings } from './codings.ts'
+import { isRangeValid, judgeConditions, NOT_MODIFIED, PRECONDITION_FAILED } from './conditions.ts'
+import { ACCEPT_ENCODING, Fields, NO_CODING, NO_LENGTH, RANGE } from './fields.ts'
+import { CODING_CHUNKED, CODING_UNKNOWN } from './fieldValues.ts'
 import { checkLimits, EMPTY_LINES_MAX, type HttpLimits, METHOD_MAX_BYTES } from './limits.ts'
-import { BAD_PATH, NOT_FOUND, PathFinder } from './path.ts'
+import { Parts } from './parts.ts'
+import { BAD_PATH, PathFinder } from './path.ts'
+import { RANGE_NONE, RANGE_UNSATISFIABLE, Ranges } from './ranges.ts'
 import {
   INCOMPLETE,
   METHOD_GET,
   METHOD_HEAD,
   METHOD_OPTIONS,
+  METHOD_OTHER,
   METHOD_UNKNOWN,
   RequestLine,
 } from './requestLine.ts'
-import { BAD_TARGET, hasPath, isAsterisk, pathOff } from './target.ts'
+import { authorityOff, BAD_TARGET, hasPath, isAsterisk, pathOff } from './target.ts'
 
 const ROOT = ascii('/')
 const OK = 0
+/** Where nobody passes another. */
+const BOUNDARY = 'sandstorm-part'
 
 export class HttpMachine {
-  /** The answer: handle of a response image. */
+  /** Seconds since 1970; set by the mount. For dates with two digits of a year, and for none else. */
+  epochSec = 0
+  /** Set by the mount: whatever is asked next is the last that this connection may ask. */
+  isLast = false
+  /** The answer: handle of a response image … */
   image = 0
+  /** … unless this says that it is made of parts; they can be written until the next call. */
+  readonly parts: Parts
   /** Send the image's head alone. */
   headOnly = false
   /** Say `Connection: close`, and read no further request: bytes that follow are to be dropped. */
   close = false
   /** Bytes of body that follow the taken bytes, to be dropped before the next head. */
   skip = 0
+  /** The site that was asked. */
+  site: number = DEFAULT_SITE
 
   readonly limits: HttpLimits
   readonly #content: Content
   readonly #line: RequestLine = new RequestLine()
   readonly #fields: Fields = new Fields()
+  readonly #codings: Codings = new Codings()
+  readonly #ranges: Ranges = new Ranges()
   readonly #paths: PathFinder
-  #resource = NOT_FOUND
+  #resource = 0
   /** If a head's first bytes, this many, hold no whole target, it is too long. */
   readonly #targetMustEnd: number
 
-  constructor(content: Content, limits: Partial<HttpLimits> = {}) {
+  /** `boundary`: what separates the parts of an answer with several ranges; no body holds it. */
+  constructor(content: Content, limits: Partial<HttpLimits> = {}, boundary: string = BOUNDARY) {
     this.limits = checkLimits(limits)
     this.#content = content
+    this.parts = new Parts(content, boundary)
     this.#paths = new PathFinder(content, this.limits.targetBytes)
     this.#targetMustEnd = 2 * EMPTY_LINES_MAX + METHOD_MAX_BYTES + 1 + this.limits.targetBytes + 1
   }
 
   /**
    * Reads one request head from bytes[start, end). Returns how many bytes it took: then `image`,
-   * `headOnly`, `close` and `skip` tell the answer; or 0 if the head is incomplete: then call again
-   * with the same bytes and more. `scanned`: how many of the bytes an earlier call has seen.
+   * `parts`, `headOnly`, `close` and `skip` tell the answer; or 0 if the head is incomplete: then call
+   * again with the same bytes and more. `scanned`: how many of the bytes an earlier call has seen.
    * A refused head takes all bytes. No more than `limits.headBytes` need ever be kept.
    */
   next(bytes: Uint8Array, start: number, end: number, scanned: number): number {
@@ -69,16 +97,38 @@ export class HttpMachine {
     const fields = this.#fields
     line.reset()
     fields.reset()
-    const headEnd = this.#parse(bytes, start, Math.min(end, start + headBytes))
+    this.site = DEFAULT_SITE
+    const limit = Math.min(end, start + headBytes)
+    const headEnd = this.#parse(bytes, start, limit)
     if (headEnd === INCOMPLETE && end - start < headBytes) return 0
 
-    const status = headEnd > 0 ? this.#judge(bytes) : headEnd === INCOMPLETE ? 431 : -headEnd
-    const isFramed = headEnd > 0 && !isLast(status) && !this.#isBodyDoubtful()
-    this.image = status === OK ? this.#imageOf(bytes) : this.#content.statusImage(status)
+    let status = headEnd > 0 ? this.#judge(bytes) : headEnd === INCOMPLETE ? 431 : -headEnd
+    let requestEnd = headEnd
+    if (headEnd > 0 && !endsConnection(status) && this.#hasChunks()) {
+      requestEnd = chunkedEnd(bytes, headEnd, limit)
+      if (requestEnd === INCOMPLETE && end - start < headBytes) return 0
+      if (requestEnd <= 0) status = requestEnd === INCOMPLETE ? 413 : -requestEnd
+    }
+    const isFramed = requestEnd > 0 && !endsConnection(status) && !this.#isBodyDoubtful()
     this.headOnly = line.method === METHOD_HEAD
-    this.close = !isFramed || fields.wantsClose || (line.minor === 0 && !fields.wantsKeepAlive)
+    const isOldClient = line.minor === 0 && !fields.wantsKeepAlive
+    this.close = !isFramed || this.isLast || fields.wantsClose || isOldClient
     this.skip = this.close || fields.length === NO_LENGTH ? 0 : fields.length
-    return isFramed ? headEnd - start : end - start
+    this.parts.count = 0
+    if (status === OK) this.#answer(bytes)
+    else this.image = this.#content.statusImage(this.site, status)
+    return isFramed ? requestEnd - start : end - start
+  }
+
+  /** The status of the answer, for who notes it. */
+  get status(): number {
+    return this.parts.count > 0 ? this.parts.status : this.#content.images[this.image + STATUS]
+  }
+
+  /** Bytes of its content. */
+  get bodyBytes(): number {
+    if (this.headOnly) return 0
+    return this.parts.count > 0 ? this.parts.bodyBytes : this.#content.images[this.image + BODY_LEN]
   }
 
   /** The offset behind the head, INCOMPLETE, or a negated status (requestLine.ts). */
@@ -97,12 +147,13 @@ export class HttpMachine {
    * An incomplete head came back with more bytes: can they change the verdict? Reads the new bytes
    * alone, so that a head that comes byte by byte costs no more than one that comes at once. True at
    * an end of the head, at the end of its first line (an HTTP/0.9 client sends no other), at a CR or
-   * LF out of place, and where a limit is reached.
+   * LF out of place, at a line of a body in chunks, and where a limit is reached.
    */
   #isWorthParsing(bytes: Uint8Array, start: number, end: number, scanned: number): boolean {
     const len = end - start
     if (len >= this.limits.headBytes) return true
     if (scanned < this.#targetMustEnd && len >= this.#targetMustEnd) return true
+    let hasLine = false
     for (let at = start + scanned; at < end; at++) {
       const follows = bytes[at - 1] === CR
       if (bytes[at] !== LF) {
@@ -111,11 +162,13 @@ export class HttpMachine {
       }
       const isEmptyLine = at - 2 >= start && bytes[at - 2] === LF
       if (!follows || isEmptyLine || isFirstLine(bytes, start, at)) return true
+      hasLine = true
     }
-    return false
+    // A line behind the head's empty one is one of its body.
+    return hasLine && hasEmptyLine(bytes, start, start + scanned)
   }
 
-  /** OK with #resource set, for a GET or HEAD of something we have; else the status of the refusal. */
+  /** OK with #resource set, for a GET or HEAD of something we have; else the status of the answer. */
   #judge(bytes: Uint8Array): number {
     const { method, minor, targetOff, targetEnd } = this.#line
     const { hasHost, coding, length } = this.#fields
@@ -123,45 +176,146 @@ export class HttpMachine {
     if (coding !== NO_CODING && length !== NO_LENGTH) return 400 // §6.3 rule 3
     if (coding === CODING_UNKNOWN) return 501 // §6.1
     const path = pathOff(bytes, targetOff, targetEnd)
+    if (path !== BAD_TARGET) this.#chooseSite(bytes, path)
     if (path === BAD_TARGET) {
       const isForServer = method === METHOD_OPTIONS && isAsterisk(bytes, targetOff, targetEnd)
-      return isForServer ? 405 : 400
+      return isForServer ? 204 : 400
     }
-    if (length > this.limits.bodyBytes) return 413
     if (method === METHOD_UNKNOWN) return 501
-    if (method !== METHOD_GET && method !== METHOD_HEAD) return 405
+    if (method === METHOD_OTHER) return 405
+    if (length > this.limits.bodyBytes) return 413
+    if (method === METHOD_OPTIONS) return 204
     this.#resource = hasPath(bytes, path, targetEnd)
-      ? this.#paths.find(bytes, path, targetEnd)
-      : this.#paths.find(ROOT, 0, ROOT.length)
-    return this.#resource === NOT_FOUND ? 404 : this.#resource === BAD_PATH ? 400 : OK
+      ? this.#paths.find(this.site, bytes, path, targetEnd)
+      : this.#paths.find(this.site, ROOT, 0, ROOT.length)
+    return this.#resource >= 0 ? OK : this.#resource === BAD_PATH ? 400 : 404
+  }
+
+  /** The authority of the target counts for more than Host (RFC 9112 §3.2.2). */
+  #chooseSite(bytes: Uint8Array, path: number): void {
+    const { targetOff } = this.#line
+    const { hasHost, hostOff, hostEnd } = this.#fields
+    if (path !== targetOff) this.site = this.#content.siteOf(bytes, authorityOff(targetOff), path)
+    else if (hasHost) this.site = this.#content.siteOf(bytes, hostOff, hostEnd)
+  }
+
+  /** Does a body in chunks follow at once? */
+  #hasChunks(): boolean {
+    return this.#fields.coding === CODING_CHUNKED && this.#line.minor > 0 && !this.#mayWait()
+  }
+
+  /** Does the client wait for "100 Continue", which it never gets? */
+  #mayWait(): boolean {
+    return this.#fields.expectsContinue && this.#line.minor > 0
   }
 
   /**
-   * A Transfer-Encoding is not read, and a client that waits for "100 Continue" may or may not send
-   * its body after a final status (RFC 9110 §10.1.1): where the next request begins is unknown.
+   * A coding that we do not have is not read, nor is one of HTTP/1.0, where there was none (RFC 9112
+   * §6.1), nor a body that is too long; and a client that waits for "100 Continue" may or may not send its body after a final
+   * status (RFC 9110 §10.1.1): where the next request begins is unknown.
    */
   #isBodyDoubtful(): boolean {
-    const { coding, expectsContinue, length } = this.#fields
-    return coding !== NO_CODING || (expectsContinue && this.#line.minor > 0 && length > 0)
+    const { coding, length } = this.#fields
+    if (coding === CODING_UNKNOWN || (coding !== NO_CODING && this.#line.minor === 0)) return true
+    if (length > this.limits.bodyBytes) return true
+    return this.#mayWait() && (length > 0 || coding !== NO_CODING)
   }
 
-  /** The image of #resource: its 304 if the client names its entity tag (RFC 9110 §13.1.2). */
-  #imageOf(bytes: Uint8Array): number {
-    const { noneMatch, noneMatchCount } = this.#fields
-    for (let i = 0; i < noneMatchCount; i++) {
-      if (
-        this.#content.etagMatches(this.#resource, bytes, noneMatch[2 * i], noneMatch[2 * i + 1])
-      ) {
-        return this.#content.notModifiedOf(this.#resource)
-      }
+  /** The answer to a GET or HEAD of #resource: in the coding that the client likes best. */
+  #answer(bytes: Uint8Array): void {
+    const content = this.#content
+    const variant = this.#variant(bytes)
+    this.image = content.imageOf(variant)
+    const status = content.images[this.image + STATUS]
+    if (status === 308) this.#keepQuery(bytes)
+    if (!this.#fields.isConditional || status !== 200) return
+    if (content.etagOff(variant) === 0) return
+    const verdict = judgeConditions(this.#fields, bytes, content, variant, this.epochSec)
+    if (verdict === NOT_MODIFIED) this.image = content.notModifiedOf(variant)
+    else if (verdict === PRECONDITION_FAILED) this.image = content.statusImage(this.site, verdict)
+    else this.#takeRanges(bytes, variant)
+  }
+
+  /** The best liked; of those liked alike the smallest. */
+  #variant(bytes: Uint8Array): number {
+    const content = this.#content
+    const plain = content.variantOf(this.#resource, IDENTITY)
+    const lines = this.#fields.lines[ACCEPT_ENCODING]
+    if (lines === 0 || !this.#hasChoice()) return plain
+    const codings = this.#codings
+    codings.reset()
+    for (let n = 0; n < lines; n++) {
+      codings.add(
+        bytes,
+        this.#fields.startOf(ACCEPT_ENCODING, n),
+        this.#fields.endOf(ACCEPT_ENCODING, n),
+      )
     }
-    return this.#content.imageOf(this.#resource)
+    codings.finish()
+    const { weight } = codings
+    let best = plain
+    let bestWeight = weight[IDENTITY]
+    for (let coding = 0; coding < CODING_COUNT; coding++) {
+      const variant = content.variantOf(this.#resource, coding)
+      if (variant === NO_VARIANT || weight[coding] < bestWeight || weight[coding] === 0) continue
+      if (weight[coding] === bestWeight && this.#len(variant) >= this.#len(best)) continue
+      best = variant
+      bestWeight = weight[coding]
+    }
+    return best
+  }
+
+  /** Most resources come in one coding: then what the client likes need not be read (half a µs). */
+  #hasChoice(): boolean {
+    for (let coding = 0; coding < CODING_COUNT; coding++) {
+      if (coding === IDENTITY) continue
+      if (this.#content.variantOf(this.#resource, coding) !== NO_VARIANT) return true
+    }
+    return false
+  }
+
+  #len(variant: number): number {
+    return this.#content.images[this.#content.imageOf(variant) + BODY_LEN]
+  }
+
+  /** A redirect to /dir/ keeps what the client asked of /dir. */
+  #keepQuery(bytes: Uint8Array): void {
+    const { targetOff, targetEnd } = this.#line
+    let query = targetOff
+    while (query < targetEnd && bytes[query] !== QUESTION) query++
+    if (query === targetEnd) return
+    if (this.parts.ofRedirect(this.image, bytes, query, targetEnd, this.close)) return
+    this.image = this.#content.statusImage(this.site, 414)
+  }
+
+  #takeRanges(bytes: Uint8Array, variant: number): void {
+    const fields = this.#fields
+    if (this.#line.method !== METHOD_GET || !fields.isOnce(RANGE)) return
+    if (!isRangeValid(fields, bytes, this.#content, variant, this.epochSec)) return
+    const len = this.#len(variant)
+    const start = fields.startOf(RANGE, 0)
+    const verdict = this.#ranges.parse(bytes, start, fields.endOf(RANGE, 0), len)
+    if (verdict === RANGE_NONE) return
+    if (verdict === RANGE_UNSATISFIABLE) {
+      this.image = this.#content.statusImage(this.site, 416)
+      this.parts.ofRefusedRange(this.image, len, this.close)
+    } else {
+      this.parts.ofRanges(this.image, this.#ranges, this.close)
+    }
   }
 }
 
 /** Statuses after which the connection closes, since the two ends disagree about what was sent. */
-function isLast(status: number): boolean {
+function endsConnection(status: number): boolean {
   return status === 400 || status === 413 || status === 414 || status === 431 || status === 505
+}
+
+/** Is there an empty line in bytes[start, end), behind another? */
+function hasEmptyLine(bytes: Uint8Array, start: number, end: number): boolean {
+  for (let at = start + 2; at < end; at++) {
+    if (bytes[at] === LF && bytes[at - 1] === CR && bytes[at - 2] === LF) return true
+  }
+  return false
 }
 
 /** Does the LF at `at` end the request line? Empty lines before it do not count. */

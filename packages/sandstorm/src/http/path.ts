@@ -14,10 +14,12 @@ import { type Content, NO_RESOURCE } from '../content/content.ts'
 import { ascii, BACKSLASH, DOT, hexDigit, PERCENT, QUESTION, SLASH } from './chars.ts'
 import { isUtf8 } from './utf8.ts'
 
-/** `find`: answer 404. */
+/** `find`: nothing has that name. */
 export const NOT_FOUND: number = NO_RESOURCE
 /** `find`: answer 400. */
 export const BAD_PATH = -2
+/** `find`: answer 404, whatever there is. */
+export const HIDDEN = -3
 
 /** The one hidden folder that clients may see (RFC 8615). */
 const WELL_KNOWN = ascii('/.well-known')
@@ -35,10 +37,10 @@ export class PathFinder {
   }
 
   /**
-   * The resource that the path bytes[off, end) names, or NOT_FOUND or BAD_PATH. The first byte is a
-   * slash; a query may follow the path and is ignored.
+   * The resource of a site that the path bytes[off, end) names, or NOT_FOUND, BAD_PATH or HIDDEN. The
+   * first byte is a slash; a query may follow the path and is ignored.
    */
-  find(bytes: Uint8Array, off: number, end: number): number {
+  find(site: number, bytes: Uint8Array, off: number, end: number): number {
     const percent = PERCENT // copied for the loop, as in fields.ts
     const question = QUESTION
     const backslash = BACKSLASH
@@ -47,15 +49,15 @@ export class PathFinder {
     let at = off
     for (; at < end; at++) {
       const c = bytes[at]
-      if (c === percent || c >= 0x80) return this.#findDecoded(bytes, off, end)
+      if (c === percent || c >= 0x80) return this.#findDecoded(site, bytes, off, end)
       if (c === question) break
       if (c === backslash) return BAD_PATH
       if (c === dot && bytes[at - 1] === SLASH) hasDots = true
     }
-    return this.#lookUp(bytes, off, at, hasDots)
+    return this.#lookUp(site, bytes, off, at, hasDots)
   }
 
-  #findDecoded(bytes: Uint8Array, off: number, end: number): number {
+  #findDecoded(site: number, bytes: Uint8Array, off: number, end: number): number {
     const decoded = this.#decoded
     let hasDots = false
     let len = 0
@@ -75,23 +77,35 @@ export class PathFinder {
       decoded[len++] = c
     }
     if (!isUtf8(decoded, 0, len)) return BAD_PATH
-    return this.#lookUp(decoded, 0, len, hasDots)
+    return this.#lookUp(site, decoded, 0, len, hasDots)
   }
 
-  #lookUp(path: Uint8Array, off: number, end: number, hasDots: boolean): number {
+  #lookUp(site: number, path: Uint8Array, off: number, end: number, hasDots: boolean): number {
     const verdict = hasDots ? checkDots(path, off, end) : VISIBLE
-    return verdict === VISIBLE ? this.#content.find(path, off, end) : verdict
+    if (verdict !== VISIBLE) return verdict
+    const resource = this.#content.find(site, path, off, end)
+    return resource === NOT_FOUND ? this.#fallback(site, path, off, end) : resource
+  }
+
+  /** A single-page application's page; a name with a dot is a file's, and missing. */
+  #fallback(site: number, path: Uint8Array, off: number, end: number): number {
+    const resource = this.#content.fallbackOf(site)
+    if (resource === NOT_FOUND) return NOT_FOUND
+    for (let at = end - 1; at >= off && path[at] !== SLASH; at--) {
+      if (path[at] === DOT) return NOT_FOUND
+    }
+    return resource
   }
 }
 
-/** Judges segments that begin with a dot: "." and ".." are BAD_PATH, hidden names NOT_FOUND. */
+/** Judges segments that begin with a dot: "." and ".." are BAD_PATH, hidden names HIDDEN. */
 function checkDots(path: Uint8Array, off: number, end: number): number {
   let verdict = VISIBLE
   for (let at = off + 1; at < end; at++) {
     if (path[at] !== DOT || path[at - 1] !== SLASH) continue
     if (isSegmentEnd(path, at + 1, end)) return BAD_PATH
     if (path[at + 1] === DOT && isSegmentEnd(path, at + 2, end)) return BAD_PATH
-    if (at !== off + 1 || !isWellKnown(path, off, end)) verdict = NOT_FOUND
+    if (at !== off + 1 || !isWellKnown(path, off, end)) verdict = HIDDEN
   }
   return verdict
 }

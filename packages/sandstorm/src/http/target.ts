@@ -22,12 +22,15 @@ export function isAsterisk(bytes: Uint8Array, off: number, end: number): boolean
  */
 export function pathOff(bytes: Uint8Array, off: number, end: number): number {
   if (bytes[off] === SLASH) return off
-  const authority = off + HTTP_SCHEME.length
+  const authority = authorityOff(off)
   if (authority > end || !isWord(bytes, off, authority, HTTP_SCHEME)) return BAD_TARGET
   let at = authority
   while (at < end && bytes[at] !== SLASH && bytes[at] !== QUESTION) at++
   return isAuthority(bytes, authority, at) ? at : BAD_TARGET
 }
+
+/** Where the authority of an absolute-form target at `off` begins; it ends where the path begins. */
+export const authorityOff = (off: number): number => off + HTTP_SCHEME.length
 
 /** Is there a path at `at`, which pathOff returned? If not, it stands for "/" (RFC 9110 §4.2.3). */
 export function hasPath(bytes: Uint8Array, at: number, end: number): boolean {
