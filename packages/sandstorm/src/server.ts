@@ -20,7 +20,9 @@ import {
   type TcpConfig,
   tcb,
 } from '@sandstorm/libtcpip'
+import type { Histogram } from './admin/histogram.ts'
 import type { Content } from './content/content.ts'
+import type { AccessLog } from './log/accessLog.ts'
 import { REQUEST_BUFFER_BYTES } from './mount/requestBuffers.ts'
 import { type MountLimits, TcpMount } from './mount/tcpMount.ts'
 import { CopyTransmitter } from './packetize/copy.ts'
@@ -54,6 +56,10 @@ export interface ServerOptions {
   cc?: 'cubic' | 'newreno' | undefined
   tcp?: Partial<TcpConfig>
   limits?: Partial<MountLimits>
+  /** Where answers are noted; its time is the caller's to set. */
+  accessLog?: AccessLog | undefined
+  /** Where is counted how long a sample of answers took. */
+  durations?: Histogram | undefined
   random: () => number
   nowUs: number
 }
@@ -78,7 +84,15 @@ export class Server {
     assert(device.region.buffer === content.region.buffer, 'content lies in the device region')
     const config = { ...TCP_DEFAULTS, receiveWindow: REQUEST_BUFFER_BYTES, ...options.tcp }
     this.device = device
-    this.mount = new TcpMount(content, device.region, config.maxConnections, options.limits)
+    this.mount = new TcpMount({
+      content,
+      region: device.region,
+      maxConnections: config.maxConnections,
+      limits: options.limits,
+      boundary: boundary(options.random),
+      accessLog: options.accessLog,
+      durations: options.durations,
+    })
     const kind = options.transmit ?? defaultTransmit(device)
     const shift = frameShift(device.mtu)
     this.frames = new FramePool(device.region, framesFor(device, kind, shift), shift)
@@ -138,6 +152,11 @@ export class Server {
   stats(): ServerStats {
     return readStats(this)
   }
+}
+
+/** Separates the parts of an answer with several ranges; no body holds it, by all chance. */
+function boundary(random: () => number): string {
+  return Array.from({ length: 4 }, () => (random() >>> 0).toString(16).padStart(8, '0')).join('')
 }
 
 /** The device knows: ready frames need a ring that sends them from where they lie. */

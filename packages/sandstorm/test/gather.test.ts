@@ -1,6 +1,8 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
+import { load, makeTree } from './contentTree.ts'
 import { Sender } from './kit/sender.ts'
+import { body } from './kit/site.ts'
 import { request, World } from './kit/world.ts'
 
 const ORDER = {
@@ -67,3 +69,17 @@ test('what is not whole waits, unless it is the last', () => {
   sender.check()
   assert.equal(server.transmitter.segmentBytes(1428), 1428)
 })
+
+for (const offloads of [false, true]) {
+  test(`a head that is longer than a frame leaves in segments${offloads ? ', with offloads' : ''}`, async t => {
+    const rules = [{ match: '**', headers: { 'X-Long': 'x'.repeat(3500) } }]
+    const root = makeTree(t, { 'big.bin': body(50_000, 3) })
+    const { content } = await load(root, { rules }, { memoryBytes: 96 << 20, stackBytes: 64 << 20 })
+    const site = { content, bodies: new Map(), imageOf: () => 0, etagOf: () => '' }
+    for (const mss of [1460, 536]) {
+      const answer = new World(site, { transmit: 'gather', offloads }).fetch('/big.bin', { mss })
+      assert.equal(answer.fields.get('x-long')?.length, 3500)
+      assert.deepEqual(answer.body, body(50_000, 3))
+    }
+  })
+}

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { BODY_LEN, HEAD_LEN, HEAD_LEN_MAX, IMAGE_OFF } from '../src/content/image.ts'
+import { BODY_LEN, HEAD_LEN, HEAD_ROOM, IMAGE_OFF } from '../src/content/image.ts'
 import { LADDER, Layout, Layouts, segmentBytes } from '../src/packetize/layouts.ts'
 import { newLedger } from '../src/packetize/ledger.ts'
 import { makeSite } from './kit/site.ts'
@@ -9,7 +9,7 @@ import { naiveSum } from './reference/frame.ts'
 /** Body lengths at every edge: empty, one byte, one segment with its head, and full last segments. */
 const FILES: Record<string, number> = { '/0': 0, '/1': 1, '/60000': 60_000 }
 for (const mss of LADDER) {
-  for (const len of [mss - HEAD_LEN_MAX, mss, 2 * mss - HEAD_LEN_MAX, 3 * mss - HEAD_LEN_MAX]) {
+  for (const len of [mss - HEAD_ROOM, mss, 2 * mss - HEAD_ROOM, 3 * mss - HEAD_ROOM]) {
     for (const n of [len - 1, len, len + 1]) FILES[`/${n}`] = n
   }
 }
@@ -49,7 +49,7 @@ test('where an answer has several frames, the later ones begin at the same byte 
   const image = site.imageOf('/60000')
   for (const mss of LADDER) {
     const layout = new Layout(site.content, image, mss)
-    assert.equal(layout.startOf(1) - images[image + HEAD_LEN], mss - HEAD_LEN_MAX)
+    assert.equal(layout.startOf(1) - images[image + HEAD_LEN], mss - HEAD_ROOM)
   }
 })
 

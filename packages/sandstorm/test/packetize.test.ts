@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import fc from 'fast-check'
-import { HEAD_LEN_MAX } from '../src/content/image.ts'
+import { HEAD_ROOM } from '../src/content/image.ts'
 import { LADDER } from '../src/packetize/layouts.ts'
 import { type Order, Sender } from './kit/sender.ts'
 import { body } from './kit/site.ts'
@@ -10,7 +10,7 @@ import { body } from './kit/site.ts'
 /** Body lengths around every edge of every layout, and a body of zeros. */
 const LENGTHS = [0, 1, 2, 3, 4095, 22_000]
 for (const mss of LADDER) {
-  const first = mss - HEAD_LEN_MAX
+  const first = mss - HEAD_ROOM
   for (const edge of [first, first + mss, first + 2 * mss]) LENGTHS.push(edge - 1, edge, edge + 1)
 }
 const FILES: Record<string, Uint8Array> = { '/zeros': new Uint8Array(3000) }

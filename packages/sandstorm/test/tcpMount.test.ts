@@ -278,3 +278,26 @@ test('a connection beyond the last is not answered until there is room', () => {
   first.rst()
   assert.ok(world.runUntil(() => third.isOpen, 2000))
 })
+
+test('a body that is dropped must come in the time of a head, however slowly it trickles', () => {
+  const world = new World(FILES)
+  const peer = world.connect()
+  peer.send('POST /a HTTP/1.1\r\nHost: a\r\nContent-Length: 60000\r\n\r\n')
+  for (let seconds = 0; seconds < 9; seconds++) world.pass(1000) && peer.send('x')
+  assert.ok(!peer.ended, 'it has its time')
+  world.pass(2000)
+  assert.ok(peer.ended)
+  assert.equal(world.server.mount.stats.headTimeouts, 1)
+})
+
+test('after such a body the connection has the time of an idle one', () => {
+  const world = new World(FILES)
+  const peer = world.connect()
+  peer.send('POST /a HTTP/1.1\r\nHost: a\r\nContent-Length: 2\r\n\r\n')
+  world.pass(5000)
+  peer.send('xx')
+  world.pass(50_000)
+  assert.ok(!peer.ended)
+  peer.send(request('/a', { close: true }))
+  assert.ok(world.runUntil(() => peer.ended, 1000))
+})

@@ -9,10 +9,13 @@
  * Invariant: besides what node:net holds, a connection keeps at most one head and one chunk.
  */
 import type { Socket } from 'node:net'
-import type { Content } from '../content/content.ts'
+import { type Content, DEFAULT_SITE } from '../content/content.ts'
 import { CONNECTION_CLOSE, CONNECTION_KEEP_ALIVE, writeDate } from '../content/date.ts'
 import * as image from '../content/image.ts'
 import type { HttpMachine } from '../http/machine.ts'
+import { PART_HEAD_MAX } from '../http/parts.ts'
+import { type AccessLog, CLOSES, HEAD_ONLY } from '../log/accessLog.ts'
+import { type ClientAddress, clientAddress } from '../log/client.ts'
 
 /** After the last answer: how long, and how many bytes, a client may go on sending. */
 const LINGER_MS = 2000
@@ -25,8 +28,10 @@ export interface KernelContext {
   readonly stats: KernelStats
   readonly headTimeoutMs: number
   readonly idleTimeoutMs: number
+  readonly requestsPerConnection: number
   /** Milliseconds since 1970. */
   readonly clock: () => number
+  readonly accessLog: AccessLog | undefined
 }
 
 /** Counters of a mount; read from outside, never reset. */
@@ -52,6 +57,10 @@ export class KernelConnection {
   /** A head that came in part; made when one first does. */
   #head: Buffer | undefined
   #headLen = 0
+  readonly #client: ClientAddress
+  readonly #clientPort: number
+  /** Requests answered. */
+  #asked = 0
   /** Bytes of a request body still to be dropped. */
   #skip = 0
   /** What was read while answers wait to be sent. */
@@ -65,6 +74,8 @@ export class KernelConnection {
   constructor(socket: Socket, context: KernelContext) {
     this.#socket = socket
     this.#context = context
+    this.#client = clientAddress(socket.remoteAddress)
+    this.#clientPort = socket.remotePort ?? 0
     socket.setTimeout(context.idleTimeoutMs)
     socket.on('data', chunk => this.#onData(chunk))
     socket.on('drain', () => this.#onDrain())
@@ -149,9 +160,9 @@ export class KernelConnection {
 
   /** Takes a head from the chunk, or keeps its beginning; returns bytes used. */
   #take(chunk: Buffer, off: number): number {
-    const taken = this.#context.machine.next(chunk, off, chunk.length, 0)
+    const taken = this.#next(chunk, off, chunk.length, 0)
     if (taken > 0) {
-      this.#answer()
+      this.#answer(chunk, off, off + taken)
       return taken
     }
     // Shorter than headBytes, or the machine would have refused it.
@@ -166,20 +177,40 @@ export class KernelConnection {
     const head = this.#head!
     const kept = this.#headLen
     const copied = chunk.copy(head, kept, off)
-    const taken = this.#context.machine.next(head, 0, kept + copied, kept)
+    const taken = this.#next(head, 0, kept + copied, kept)
     if (taken === 0) {
       this.#headLen = kept + copied
       return copied
     }
     this.#headLen = 0
     this.#stopDeadline()
-    this.#answer()
+    this.#answer(head, 0, taken)
     return taken - kept
   }
 
-  #answer(): void {
-    const { machine, headTimeoutMs } = this.#context
-    this.#write(machine.image, machine.headOnly, machine.close)
+  #next(bytes: Uint8Array, start: number, end: number, scanned: number): number {
+    const { machine, clock, requestsPerConnection } = this.#context
+    machine.isLast = this.#asked + 1 === requestsPerConnection
+    machine.epochSec = Math.floor(clock() / 1000)
+    return machine.next(bytes, start, end, scanned)
+  }
+
+  /** Answers the request in bytes[start, end). */
+  #answer(bytes: Uint8Array, start: number, end: number): void {
+    const { machine, headTimeoutMs, stats } = this.#context
+    stats.answers++
+    this.#asked++
+    this.#note(
+      bytes,
+      start,
+      end,
+      machine.status,
+      machine.bodyBytes,
+      machine.headOnly,
+      machine.close,
+    )
+    if (machine.parts.count > 0) this.#writeParts()
+    else this.#write(machine.image, machine.headOnly, machine.close)
     if (machine.close) {
       this.#finish()
       return
@@ -190,7 +221,7 @@ export class KernelConnection {
 
   /** Writes an answer: a patched copy of the head, and the body where it lies. */
   #write(answer: number, headOnly: boolean, close: boolean): void {
-    const { content, clock, stats } = this.#context
+    const { content, clock } = this.#context
     const { images, region } = content
     const off = images[answer + image.IMAGE_OFF]
     const headLen = images[answer + image.HEAD_LEN]
@@ -205,14 +236,70 @@ export class KernelConnection {
     if (bodyLen > 0 && !headOnly) {
       this.#socket.write(Buffer.from(region.buffer, off + headLen, bodyLen))
     }
-    stats.answers++
+  }
+
+  /** Writes an answer that is made of parts: heads of its own, and the body where it lies. */
+  #writeParts(): void {
+    const { content, clock, machine } = this.#context
+    const { parts, image: of, headOnly } = machine
+    const body = content.images[of + image.IMAGE_OFF] + content.images[of + image.HEAD_LEN]
+    for (let i = 0; i < parts.count; i++) {
+      const head = Buffer.allocUnsafe(PART_HEAD_MAX)
+      const len = parts.write(i, head, 0, Math.floor(clock() / 1000))
+      this.#socket.write(head.subarray(0, len))
+      const bodyLen = parts.end[i] - parts.from[i]
+      if (bodyLen === 0 || headOnly) continue
+      this.#socket.write(Buffer.from(content.region.buffer, body + parts.from[i], bodyLen))
+    }
+  }
+
+  #note(
+    bytes: Uint8Array,
+    start: number,
+    end: number,
+    status: number,
+    bodyBytes: number,
+    headOnly: boolean,
+    close: boolean,
+  ): void {
+    const { accessLog, clock } = this.#context
+    if (accessLog === undefined) return
+    const { version, w0, w1, w2, w3 } = this.#client
+    const flags = (headOnly ? HEAD_ONLY : 0) | (close ? CLOSES : 0)
+    accessLog.timeMs = clock()
+    accessLog.request(
+      version,
+      w0,
+      w1,
+      w2,
+      w3,
+      this.#clientPort,
+      bytes,
+      start,
+      end,
+      status,
+      bodyBytes,
+      flags,
+    )
   }
 
   /** A head that does not come in time is answered 408; a body, whose answer is out, is not. */
   #onSlow(): void {
     this.#context.stats.slow++
     if (this.#headLen > 0) {
-      this.#write(this.#context.content.statusImage(408), false, true)
+      const { content, stats } = this.#context
+      const of = content.statusImage(DEFAULT_SITE, 408)
+      stats.answers++
+      this.#note(
+        this.#head!,
+        0,
+        this.#headLen,
+        408,
+        content.images[of + image.BODY_LEN],
+        false,
+        true,
+      )
+      this.#write(of, false, true)
     }
     this.#finish()
   }

@@ -3,10 +3,12 @@
  * for machines that give us no device, for conformance tests, and to tell what of the speed is HTTP
  * and what is TCP.
  */
+import { randomBytes } from 'node:crypto'
 import { type AddressInfo, createServer, type Server } from 'node:net'
 import type { Content } from '../content/content.ts'
 import type { HttpLimits } from '../http/limits.ts'
 import { HttpMachine } from '../http/machine.ts'
+import type { AccessLog } from '../log/accessLog.ts'
 import { StartError } from '../startError.ts'
 import { KernelConnection, type KernelContext, type KernelStats } from './kernelConnection.ts'
 
@@ -19,6 +21,10 @@ export interface KernelLimits {
   readonly maxConnections: number
   /** Time for answers under way when the mount is closed. */
   readonly drainTimeoutMs: number
+  /** Requests of a connection, the last of which closes it; 0: as many as there are. */
+  readonly requestsPerConnection: number
+  /** Connections at once of one address (of IPv6: of a /64); 0: as many as there are. */
+  readonly connectionsPerAddress: number
   readonly http: Partial<HttpLimits>
 }
 
@@ -27,6 +33,8 @@ export interface KernelMountOptions {
   /** 0: any free port. */
   readonly port: number
   readonly limits?: Partial<KernelLimits>
+  /** Where answers are noted. */
+  readonly accessLog?: AccessLog | undefined
   /** Milliseconds since 1970; for tests. */
   readonly clock?: () => number
 }
@@ -47,6 +55,8 @@ const DEFAULT_LIMITS: KernelLimits = {
   idleTimeoutMs: 60_000,
   maxConnections: 10_000,
   drainTimeoutMs: 5_000,
+  requestsPerConnection: 0,
+  connectionsPerAddress: 0,
   http: {},
 }
 
@@ -60,12 +70,13 @@ export async function mountOnKernel(
 ): Promise<KernelMount> {
   const limits = { ...DEFAULT_LIMITS, ...options.limits }
   const stats = { accepted: 0, refused: 0, open: 0, answers: 0, slow: 0, idle: 0, errors: 0 }
-  const machine = new HttpMachine(content, limits.http)
-  const { headTimeoutMs, idleTimeoutMs } = limits
-  const clock = options.clock ?? Date.now
-  const context = { content, machine, stats, headTimeoutMs, idleTimeoutMs, clock }
+  const machine = new HttpMachine(content, limits.http, randomBytes(16).toString('hex'))
+  const { headTimeoutMs, idleTimeoutMs, requestsPerConnection } = limits
+  const { clock = Date.now, accessLog } = options
+  const times = { headTimeoutMs, idleTimeoutMs }
+  const context = { content, machine, stats, ...times, requestsPerConnection, clock, accessLog }
   const open = new Set<KernelConnection>()
-  const server = makeServer(context, open)
+  const server = makeServer(context, open, new Clients(limits.connectionsPerAddress))
   server.maxConnections = limits.maxConnections
   await listen(server, options.host, options.port)
   // From here on an error is a connection that could not be accepted; the server lives on.
@@ -83,17 +94,59 @@ export async function mountOnKernel(
   }
 }
 
-function makeServer(context: KernelContext, open: Set<KernelConnection>): Server {
+/** How many connections each client has. */
+class Clients {
+  readonly #max: number
+  readonly #counts = new Map<string, number>()
+
+  constructor(max: number) {
+    this.#max = max
+  }
+
+  /** One more, if it may have it. */
+  enter(client: string): boolean {
+    const count = this.#counts.get(client) ?? 0
+    if (this.#max === 0) return true
+    if (count >= this.#max) return false
+    this.#counts.set(client, count + 1)
+    return true
+  }
+
+  leave(client: string): void {
+    const count = this.#counts.get(client) ?? 0
+    if (count > 1) this.#counts.set(client, count - 1)
+    else this.#counts.delete(client)
+  }
+}
+
+/** An IPv4 address, or the /64 of an IPv6 address: what one client has. */
+export function clientOf(address: string): string {
+  if (!address.includes(':') || address.startsWith('::ffff:')) return address
+  const [head, tail = ''] = address.split('::')
+  const groups = head.split(':').filter(group => group !== '')
+  const missing = 8 - groups.length - tail.split(':').filter(group => group !== '').length
+  const zeros = address.includes('::') ? Array<string>(missing).fill('0') : []
+  return [...groups, ...zeros, ...tail.split(':')].slice(0, 4).join(':')
+}
+
+function makeServer(context: KernelContext, open: Set<KernelConnection>, clients: Clients): Server {
   const { stats } = context
   // Half-open: a client that ends its side first still gets its answers.
   const options = { allowHalfOpen: true, noDelay: true, highWaterMark: UNSENT_MAX_BYTES }
   const server = createServer(options, socket => {
+    const client = clientOf(socket.remoteAddress ?? '')
+    if (!clients.enter(client)) {
+      stats.refused++
+      socket.destroy()
+      return
+    }
     const connection = new KernelConnection(socket, context)
     stats.accepted++
     stats.open++
     open.add(connection)
     socket.on('close', () => {
       stats.open--
+      clients.leave(client)
       open.delete(connection)
     })
   })

@@ -8,15 +8,33 @@
  */
 import { assert, type Region } from '@sandstorm/libnmio'
 import { type Application, abort, seq, state, type Tcp, tcb } from '@sandstorm/libtcpip'
-import type { Content } from '../content/content.ts'
-import { answerBytes } from '../content/image.ts'
+import type { Histogram } from '../admin/histogram.ts'
+import { type Content, DEFAULT_SITE } from '../content/content.ts'
+import { answerBytes, BODY_LEN } from '../content/image.ts'
+import type { HttpLimits } from '../http/limits.ts'
 import { HttpMachine } from '../http/machine.ts'
-import { Answers, BASE, DATE_SEC, LEN, NEXT, NO_ANSWER, WHAT, what } from '../packetize/answers.ts'
+import { type AccessLog, CLOSES, HEAD_ONLY } from '../log/accessLog.ts'
+import {
+  Answers,
+  BASE,
+  DATE_SEC,
+  LEN,
+  made,
+  NEXT,
+  NO_ANSWER,
+  ready,
+  WHAT,
+} from '../packetize/answers.ts'
+import { MadeHeads } from '../packetize/madeHeads.ts'
 import type { Transmitter } from '../packetize/transmitter.ts'
+import { AnswerSample } from './answerSample.ts'
 import { NO_BUFFER, REQUEST_BUFFER_BYTES, RequestBuffers } from './requestBuffers.ts'
 
 export interface MountLimits {
-  /** A request head must be complete this long after its first byte, or after the connection opened. */
+  /**
+   * A request head must be complete this long after its first byte, or after the connection opened; a
+   * body that is dropped, this long after its answer.
+   */
   headTimeoutMs: number
   /** A connection without a request is closed. */
   idleTimeoutMs: number
@@ -26,6 +44,9 @@ export interface MountLimits {
   answersPerConnection: number
   /** Bytes that a client may still send after its connection was closed to it. */
   lingerBytes: number
+  /** Requests of a connection, the last of which closes it; 0: as many as there are. */
+  requestsPerConnection: number
+  http: Partial<HttpLimits>
 }
 
 export const MOUNT_LIMITS: MountLimits = {
@@ -34,11 +55,29 @@ export const MOUNT_LIMITS: MountLimits = {
   stallTimeoutMs: 120_000,
   answersPerConnection: 8,
   lingerBytes: 1 << 20,
+  requestsPerConnection: 0,
+  http: {},
 }
+/** A count of requests stands still here; a limit beyond is none. */
+const REQUESTS_MAX = 65535
 
 // Phase bits of a connection
 const CLOSING = 1 // nothing more is answered; what the client still sends is dropped
 const PEER_DONE = 2 // the client has sent its FIN
+
+export interface TcpMountOptions {
+  readonly content: Content
+  /** Where request buffers and made heads lie. */
+  readonly region: Region
+  readonly maxConnections: number
+  readonly limits?: Partial<MountLimits> | undefined
+  /** For the machine: what separates parts. */
+  readonly boundary?: string | undefined
+  /** Where answers are noted. */
+  readonly accessLog?: AccessLog | undefined
+  /** Where is counted how long a sample of answers took. */
+  readonly durations?: Histogram | undefined
+}
 
 export interface MountStats {
   requests: number
@@ -47,6 +86,8 @@ export interface MountStats {
   idleTimeouts: number
   headTimeouts: number
   stallTimeouts: number
+  /** Answers of parts for which there was no room: the whole was sent instead. */
+  partsGivenUp: number
 }
 
 export class TcpMount implements Application {
@@ -57,13 +98,16 @@ export class TcpMount implements Application {
     idleTimeouts: 0,
     headTimeouts: 0,
     stallTimeouts: 0,
+    partsGivenUp: 0,
   }
-  /** Seconds since 1970 for Date fields, as int32; set once a batch. */
-  epochSec = 0
+  /** Seconds since 1970 for Date fields, as int32. */
+  #epochSec = 0
   readonly #content: Content
   readonly #http: HttpMachine
   readonly #limits: MountLimits
   readonly #buffers: RequestBuffers
+  readonly #accessLog: AccessLog | undefined
+  readonly #sample: AnswerSample
   readonly #bytes: Uint8Array
   #tcp!: Tcp
   #transmitter!: Transmitter
@@ -75,25 +119,28 @@ export class TcpMount implements Application {
   readonly #phase: Uint8Array
   readonly #firstAnswer: Int32Array
   readonly #buffer: Int16Array
+  /** Requests answered. */
+  readonly #asked: Uint16Array
   /** Body bytes of a request still to be dropped; once closing, bytes the client may still send. */
   readonly #skip: Int32Array
 
-  constructor(
-    content: Content,
-    region: Region,
-    maxConnections: number,
-    limits: Partial<MountLimits> = {},
-  ) {
+  constructor(options: TcpMountOptions) {
+    const { content, region, maxConnections } = options
     this.#content = content
-    this.#http = new HttpMachine(content)
-    this.#limits = { ...MOUNT_LIMITS, ...limits }
+    this.#limits = { ...MOUNT_LIMITS, ...options.limits }
+    this.#http = new HttpMachine(content, this.#limits.http, options.boundary)
+    this.#accessLog = options.accessLog
+    this.#sample = new AnswerSample(options.durations)
+    assert(this.#http.limits.headBytes <= REQUEST_BUFFER_BYTES, 'a head fits in a request buffer')
     this.#buffers = new RequestBuffers(region)
     this.#bytes = region.bytes
     this.#pipelinedMax = Math.ceil(maxConnections / 4)
-    this.answers = new Answers(maxConnections + this.#pipelinedMax)
+    const heads = new MadeHeads(region, content.images)
+    this.answers = new Answers(maxConnections + this.#pipelinedMax, heads)
     this.#phase = new Uint8Array(maxConnections)
     this.#firstAnswer = new Int32Array(maxConnections)
     this.#buffer = new Int16Array(maxConnections)
+    this.#asked = new Uint16Array(maxConnections)
     this.#skip = new Int32Array(maxConnections)
   }
 
@@ -101,6 +148,12 @@ export class TcpMount implements Application {
   attach(tcp: Tcp, transmitter: Transmitter): void {
     this.#tcp = tcp
     this.#transmitter = transmitter
+  }
+
+  /** The time for Date fields, once a batch. */
+  set epochSec(sec: number) {
+    this.#epochSec = sec
+    this.#http.epochSec = sec >>> 0
   }
 
   get buffersUsed(): number {
@@ -116,6 +169,7 @@ export class TcpMount implements Application {
     this.#phase[i] = 0
     this.#firstAnswer[i] = NO_ANSWER
     this.#buffer[i] = NO_BUFFER
+    this.#asked[i] = 0
     this.#skip[i] = 0
     this.#tcp.setAppTimer(c, this.#limits.headTimeoutMs)
   }
@@ -150,9 +204,17 @@ export class TcpMount implements Application {
     if (this.#isBusy(i) || this.#phase[i] & CLOSING) {
       this.stats.stallTimeouts++
       abort(this.#tcp, c)
+    } else if (this.#skip[i] > 0) {
+      this.stats.headTimeouts++
+      this.#close(c, i)
     } else if (this.#buffer[i] !== NO_BUFFER) {
       this.stats.headTimeouts++
-      this.#answer(c, i, this.#content.statusImage(408), false, true)
+      const image = this.#content.statusImage(DEFAULT_SITE, 408)
+      const start = this.#buffers.offOf(this.#buffer[i])
+      const end = start + this.#buffers.used[this.#buffer[i]]
+      this.#note(c, start, end, 408, this.#content.images[image + BODY_LEN], CLOSES)
+      this.#queue(c, i, ready(image, true), answerBytes(this.#content.images, image, false))
+      this.#close(c, i)
     } else {
       this.stats.idleTimeouts++
       this.#close(c, i)
@@ -198,16 +260,21 @@ export class TcpMount implements Application {
         const dropped = Math.min(this.#skip[i], end - at)
         this.#skip[i] -= dropped
         at += dropped
+        if (this.#skip[i] === 0) this.#startTimer(c, i)
         continue
       }
       if (!this.#mayAnswer(i)) break
+      this.#http.isLast = this.#asked[i] + 1 === this.#limits.requestsPerConnection
       const taken = this.#http.next(this.#bytes, at, end, seen)
       if (taken === 0) break
       seen = 0
+      this.#boundParts()
+      const { status, bodyBytes, headOnly, close } = this.#http
+      const flags = (headOnly ? HEAD_ONLY : 0) | (close ? CLOSES : 0)
+      this.#note(c, at, at + taken, status, bodyBytes, flags)
       at += taken
-      const { image, headOnly, close, skip } = this.#http
-      this.#skip[i] = skip
-      this.#answer(c, i, image, headOnly, close)
+      this.#skip[i] = this.#http.skip
+      this.#answerRequest(c, i)
       if (this.#phase[i] & CLOSING) return end - start
     }
     return at - start
@@ -234,22 +301,83 @@ export class TcpMount implements Application {
     return count
   }
 
-  /** Queues an answer; `mayAnswer` was true, or nothing is queued yet. */
-  #answer(c: number, i: number, image: number, headOnly: boolean, close: boolean): void {
+  /** Queues what the machine has answered. */
+  #answerRequest(c: number, i: number): void {
+    const { parts, image, headOnly, close } = this.#http
+    this.stats.requests++
+    if (this.#asked[i] < REQUESTS_MAX) this.#asked[i]++
+    if (parts.count === 0) {
+      this.#queue(c, i, ready(image, close), answerBytes(this.#content.images, image, headOnly))
+    } else {
+      for (let part = 0; part < parts.count; part++) this.#queuePart(c, i, part)
+    }
+    this.#sample.begin(this.#lastAnswer(i), this.#tcp.nowUs)
+    if (close) this.#close(c, i)
+    else this.#startTimer(c, i)
+  }
+
+  /** Tells the access log of the answer to bytes[start, end). */
+  #note(
+    c: number,
+    start: number,
+    end: number,
+    status: number,
+    bodyBytes: number,
+    flags: number,
+  ): void {
+    const log = this.#accessLog
+    if (log === undefined) return
+    const { tcb: table } = this.#tcp
+    log.request(
+      table[c + tcb.FRAME_KEY] & tcb.KIND_IPV6 ? 6 : 4,
+      table[c + tcb.REMOTE],
+      table[c + tcb.REMOTE + 1],
+      table[c + tcb.REMOTE + 2],
+      table[c + tcb.REMOTE + 3],
+      table[c + tcb.PORTS] >>> 16,
+      this.#bytes,
+      start,
+      end,
+      status,
+      bodyBytes,
+      flags,
+    )
+  }
+
+  /** Without room for an answer's parts, among the records that are shared and the made heads, the whole is sent. */
+  #boundParts(): void {
+    const { parts } = this.#http
+    if (parts.count === 0) return
+    const pipelined = this.answers.usedCount - this.#busyCount
+    const room = Math.min(this.#pipelinedMax - pipelined, this.answers.heads.freeCount)
+    if (parts.count <= room) return
+    parts.count = 0
+    this.stats.partsGivenUp++
+  }
+
+  #queuePart(c: number, i: number, part: number): void {
+    const { parts, image, headOnly } = this.#http
+    const { heads } = this.answers
+    const slot = heads.alloc()
+    heads.image[slot] = image
+    heads.from[slot] = parts.from[part]
+    heads.len[slot] = parts.write(part, this.#bytes, heads.offOf(slot), this.#epochSec >>> 0)
+    const bodyLen = headOnly ? 0 : parts.end[part] - parts.from[part]
+    this.#queue(c, i, made(slot), heads.len[slot] + bodyLen)
+  }
+
+  /** Puts `len` bytes into the stream; `mayAnswer` or `mayMake` was true. */
+  #queue(c: number, i: number, what: number, len: number): void {
     const a = this.answers.alloc()
     assert(a !== NO_ANSWER, 'every connection can have one answer')
     const { records } = this.answers
-    const len = answerBytes(this.#content.images, image, headOnly)
-    records[a + WHAT] = what(image, close)
+    records[a + WHAT] = what
     records[a + BASE] = this.#tcp.tcb[c + tcb.SND_END]
     records[a + LEN] = len
-    records[a + DATE_SEC] = this.epochSec
+    records[a + DATE_SEC] = this.#epochSec
     this.#append(i, a)
-    this.stats.requests++
     this.stats.answerBytes += len
     this.#tcp.commit(c, len)
-    if (close) this.#close(c, i)
-    else this.#startTimer(c, i)
   }
 
   /** Puts an answer behind the connection's others: a few at most, so they are walked. */
@@ -259,10 +387,15 @@ export class TcpMount implements Application {
       this.#busyCount++
       return
     }
+    this.answers.records[this.#lastAnswer(i) + NEXT] = a
+  }
+
+  /** The latest of a connection that has one. */
+  #lastAnswer(i: number): number {
     const { records } = this.answers
     let last = this.#firstAnswer[i]
     while (records[last + NEXT] !== NO_ANSWER) last = records[last + NEXT]
-    records[last + NEXT] = a
+    return last
   }
 
   /** The answer that holds stream byte `from`: the first, unless an ACK straddles two. */
@@ -279,12 +412,14 @@ export class TcpMount implements Application {
     while (this.#isBusy(i)) {
       const a = this.#firstAnswer[i]
       if (seq.span(records[a + BASE], una) < records[a + LEN]) break
+      this.#sample.end(a, this.#tcp.nowUs)
       this.#freeFirst(i)
     }
   }
 
   #freeFirst(i: number): void {
     const a = this.#firstAnswer[i]
+    this.#sample.forget(a)
     this.#firstAnswer[i] = this.answers.records[a + NEXT]
     this.answers.free(a)
     if (!this.#isBusy(i)) this.#busyCount--
@@ -293,9 +428,10 @@ export class TcpMount implements Application {
   /** What the connection waits for now decides how long it may wait. */
   #startTimer(c: number, i: number): void {
     const limits = this.#limits
-    const busy = this.#isBusy(i) || this.#phase[i] & CLOSING
-    const hasHead = this.#buffer[i] !== NO_BUFFER
-    const ms = busy ? limits.stallTimeoutMs : hasHead ? limits.headTimeoutMs : limits.idleTimeoutMs
+    // A part of a request has come, or of a body that is dropped.
+    const isAsking = this.#buffer[i] !== NO_BUFFER || this.#skip[i] > 0
+    let ms = isAsking ? limits.headTimeoutMs : limits.idleTimeoutMs
+    if (this.#isBusy(i) || this.#phase[i] & CLOSING) ms = limits.stallTimeoutMs
     this.#tcp.setAppTimer(c, ms)
   }
 

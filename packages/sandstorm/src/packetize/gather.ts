@@ -6,11 +6,12 @@
  *
  * Without checksum offload (behind the fault wrapper) frames are one segment long and fully summed.
  */
-import { NO_FRAME, OFFLOAD_NONE, offload } from '@sandstorm/libnmio'
+import { NO_FRAME, OFFLOAD_NONE, offload, PAYLOAD_OFF } from '@sandstorm/libnmio'
 import { BUSY, checksum, headersLen, SUM_BY_DEVICE, tcb, tcpOff } from '@sandstorm/libtcpip'
 import { HEAD_LEN, IMAGE_OFF } from '../content/image.ts'
-import { imageOf, LEN } from './answers.ts'
+import { LEN } from './answers.ts'
 import type { Ledger } from './ledger.ts'
+import { NO_HEAD } from './madeHeads.ts'
 import { FrameBuilder, type TransmitContext, type Transmitter } from './transmitter.ts'
 
 export class GatherTransmitter implements Transmitter {
@@ -41,7 +42,8 @@ export class GatherTransmitter implements Transmitter {
     // CWR is for one segment (RFC 3168 §6.1.2), which therefore goes alone.
     const isReduced = (tcp.tcb[c + tcb.FLAGS] & tcb.SEND_CWR) !== 0
     const payloadMax = isReduced ? 0 : this.#superFrameBytes - headersLen(tcp.tcb, c)
-    const most = payloadMax > mss ? payloadMax : mss
+    // A head is copied, and may be longer than what a frame holds.
+    const most = payloadMax > mss && this.#headFits(a, at) ? payloadMax : mss
     const bound = room < most ? room : most
     // Whole segments, but for the answer's last.
     const len = left <= bound ? left : bound - (bound % mss)
@@ -49,18 +51,17 @@ export class GatherTransmitter implements Transmitter {
   }
 
   transmitExactly(c: number, a: number, at: number, len: number): number {
-    const { tcp, records, content, frames, fields, ledger } = this.#builder
+    const { tcp, frames, fields, ledger } = this.#builder
     const frame = frames.alloc()
     if (frame === NO_FRAME) return BUSY
-    const image = imageOf(records, a)
     const payloadOff = frames.payloadOff(frame)
-    const headLeft = content.images[image + HEAD_LEN] - at
+    const headLeft = this.#headLen(a) - at
     const headLen = headLeft <= 0 ? 0 : headLeft < len ? headLeft : len
     if (headLen > 0) {
       fields.copy(a, at, headLen, payloadOff)
       ledger.payloadBytesCopied += headLen
     }
-    const bodyOff = content.images[image + IMAGE_OFF] + at + headLen
+    const bodyOff = this.#bodyOff(a) + (headLeft > 0 ? 0 : -headLeft)
     const bodyLen = len - headLen
     const sum = this.#offloads ? SUM_BY_DEVICE : this.#sum(payloadOff, headLen, bodyOff, bodyLen)
     const seq = this.#builder.seqOf(a, at)
@@ -78,6 +79,27 @@ export class GatherTransmitter implements Transmitter {
     if (bodyLen === 0) tcp.device.push(off, ownLen, request)
     else tcp.device.gather(off, ownLen, bodyOff, bodyLen, request)
     return len
+  }
+
+  /** Is what is left of the head no longer than a frame's payload? */
+  #headFits(a: number, at: number): boolean {
+    return this.#headLen(a) - at <= this.#builder.frames.frameSize - PAYLOAD_OFF
+  }
+
+  /** Of answer `a`: bytes of its head, and where its body begins in the region. */
+  #headLen(a: number): number {
+    const { answers, content } = this.#builder
+    const head = answers.headOf(a)
+    return head === NO_HEAD
+      ? content.images[answers.imageOf(a) + HEAD_LEN]
+      : answers.heads.len[head]
+  }
+  #bodyOff(a: number): number {
+    const { answers, content } = this.#builder
+    const head = answers.headOf(a)
+    if (head !== NO_HEAD) return answers.heads.bodyOff(head)
+    const image = answers.imageOf(a)
+    return content.images[image + IMAGE_OFF] + content.images[image + HEAD_LEN]
   }
 
   #sum(headOff: number, headLen: number, bodyOff: number, bodyLen: number): number {

@@ -7,22 +7,23 @@ import type { Region } from '@sandstorm/libnmio'
 import { checksum } from '@sandstorm/libtcpip'
 import { CONNECTION_CLOSE, CONNECTION_KEEP_ALIVE, writeDate } from '../content/date.ts'
 import { CONNECTION_LEN, CONNECTION_OFF, DATE_LEN, DATE_OFF, IMAGE_OFF } from '../content/image.ts'
-import { closes, DATE_SEC, imageOf } from './answers.ts'
+import { type Answers, DATE_SEC } from './answers.ts'
+import { NO_HEAD } from './madeHeads.ts'
 
 export class HeadFields {
   readonly #region: Region
   readonly #images: Int32Array
-  readonly #records: Int32Array
+  readonly #answers: Answers
   readonly #dateOff: number
   readonly #connectionOff: number
   readonly #connectionSum: Int32Array
   #second = -1
   #dateSum = 0
 
-  constructor(region: Region, images: Int32Array, records: Int32Array) {
+  constructor(region: Region, images: Int32Array, answers: Answers) {
     this.#region = region
     this.#images = images
-    this.#records = records
+    this.#answers = answers
     this.#dateOff = region.reserve(DATE_LEN)
     this.#connectionOff = region.reserve(2 * CONNECTION_LEN)
     region.bytes.set(CONNECTION_KEEP_ALIVE, this.#connectionOff)
@@ -35,20 +36,20 @@ export class HeadFields {
 
   /** Writes both fields of answer `a` into a copy of its head that begins at `headOff`. */
   write(a: number, headOff: number): void {
-    const image = imageOf(this.#records, a)
+    const image = this.#answers.imageOf(a)
     const bytes = this.#region.bytes
-    this.#prepareDate(this.#records[a + DATE_SEC])
+    this.#prepareDate(this.#answers.records[a + DATE_SEC])
     const date = headOff + this.#images[image + DATE_OFF]
     bytes.copyWithin(date, this.#dateOff, this.#dateOff + DATE_LEN)
-    const from = this.#connectionOff + closes(this.#records, a) * CONNECTION_LEN
+    const from = this.#connectionOff + this.#answers.closes(a) * CONNECTION_LEN
     bytes.copyWithin(headOff + this.#images[image + CONNECTION_OFF], from, from + CONNECTION_LEN)
   }
 
   /** What both fields of answer `a` add to the sum of a payload that begins with its head. */
   sum(a: number): number {
-    const image = imageOf(this.#records, a)
-    this.#prepareDate(this.#records[a + DATE_SEC])
-    const connection = this.#connectionSum[closes(this.#records, a)]
+    const image = this.#answers.imageOf(a)
+    this.#prepareDate(this.#answers.records[a + DATE_SEC])
+    const connection = this.#connectionSum[this.#answers.closes(a)]
     return (
       placed(this.#dateSum, this.#images[image + DATE_OFF]) +
       placed(connection, this.#images[image + CONNECTION_OFF])
@@ -57,16 +58,33 @@ export class HeadFields {
 
   /**
    * Copies bytes [at, at + len) of answer `a` to `to`, both fields filled in wherever the piece
-   * touches them.
+   * touches them. A made head has them already.
    */
   copy(a: number, at: number, len: number, to: number): void {
-    const image = imageOf(this.#records, a)
+    const head = this.#answers.headOf(a)
+    if (head === NO_HEAD) this.#copyReady(a, at, len, to)
+    else this.#copyMade(head, at, len, to)
+  }
+
+  #copyMade(head: number, at: number, len: number, to: number): void {
+    const { heads } = this.#answers
+    const bytes = this.#region.bytes
+    const headLeft = heads.len[head] - at
+    const headLen = headLeft <= 0 ? 0 : headLeft < len ? headLeft : len
+    const from = heads.offOf(head) + at
+    if (headLen > 0) bytes.copyWithin(to, from, from + headLen)
+    const body = heads.bodyOff(head) + at + headLen - heads.len[head]
+    bytes.copyWithin(to + headLen, body, body + len - headLen)
+  }
+
+  #copyReady(a: number, at: number, len: number, to: number): void {
+    const image = this.#answers.imageOf(a)
     const bytes = this.#region.bytes
     const from = this.#images[image + IMAGE_OFF] + at
     bytes.copyWithin(to, from, from + len)
-    this.#prepareDate(this.#records[a + DATE_SEC])
+    this.#prepareDate(this.#answers.records[a + DATE_SEC])
     this.#overlay(this.#dateOff, DATE_LEN, this.#images[image + DATE_OFF] - at, len, to)
-    const connection = this.#connectionOff + closes(this.#records, a) * CONNECTION_LEN
+    const connection = this.#connectionOff + this.#answers.closes(a) * CONNECTION_LEN
     this.#overlay(connection, CONNECTION_LEN, this.#images[image + CONNECTION_OFF] - at, len, to)
   }
 

@@ -1,7 +1,7 @@
 /**
  * Layouts: how an image is cut into segments of one size, and what each segment sums to. An answer
  * that fits into one segment is one; of others frame 0 holds the head and a fixed number of body
- * bytes, so later frames depend on the body alone. The segment size is taken from a short ladder,
+ * bytes, so later frames depend on the body alone (a head beyond HEAD_ROOM just fills frames). The segment size is taken from a short ladder,
  * always below what the peer allows: a few layouts serve every client, and memory per image is
  * bounded whatever clients ask for.
  *
@@ -11,7 +11,15 @@
 import { assert, NO_FRAME, type Region } from '@sandstorm/libnmio'
 import { checksum } from '@sandstorm/libtcpip'
 import type { Content } from '../content/content.ts'
-import { BODY_LEN, HEAD_LEN, HEAD_LEN_MAX, IMAGE_OFF, IMAGE_STRIDE } from '../content/image.ts'
+import {
+  BODY_LEN,
+  CONNECTION_LEN,
+  CONNECTION_OFF,
+  HEAD_LEN,
+  HEAD_ROOM,
+  IMAGE_OFF,
+  IMAGE_STRIDE,
+} from '../content/image.ts'
 import type { Ledger } from './ledger.ts'
 
 /**
@@ -20,7 +28,7 @@ import type { Ledger } from './ledger.ts'
  */
 export const LADDER: readonly number[] = [8928, 1428, 1208, 524]
 
-assert(LADDER[LADDER.length - 1] > HEAD_LEN_MAX, 'a head fits in frame 0 of every layout')
+assert(LADDER[LADDER.length - 1] > HEAD_ROOM, 'an ordinary head fits in frame 0 of every layout')
 
 /** The largest ladder step within `mss`; below the ladder `mss` itself, without a layout. */
 export function segmentBytes(mss: number): number {
@@ -54,7 +62,9 @@ export class Layout {
     this.mss = mss
     this.totalLen = images[image + HEAD_LEN] + bodyLen
     const isOne = this.totalLen <= mss
-    this.firstLen = isOne ? this.totalLen : images[image + HEAD_LEN] + mss - HEAD_LEN_MAX
+    this.firstLen = isOne ? this.totalLen : firstLen(images[image + HEAD_LEN], mss)
+    const patchedEnd = images[image + CONNECTION_OFF] + CONNECTION_LEN
+    assert(patchedEnd <= this.firstLen, 'what is patched lies in frame 0')
     this.segmentCount = 1 + Math.ceil((this.totalLen - this.firstLen) / mss)
     this.sums = new Uint16Array(this.segmentCount)
     this.newestFrame = new Int32Array(this.segmentCount).fill(NO_FRAME)
@@ -84,6 +94,9 @@ export class Layout {
     }
   }
 }
+
+const firstLen = (headLen: number, mss: number): number =>
+  headLen <= HEAD_ROOM ? headLen + mss - HEAD_ROOM : mss
 
 /** All layouts made so far, by image and ladder step. */
 export class Layouts {

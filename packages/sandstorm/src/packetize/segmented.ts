@@ -1,12 +1,14 @@
 /**
  * What `template` and `copy` have in common: an answer leaves in the segments of its layout, as many
  * as fit, one behind the other. Pieces that begin or end inside a segment (an ACK fell into it, HEAD
- * of an image with a body, a peer below the ladder) are framed by copying; the ledger counts them.
+ * of an image with a body, the ends of a range, a peer below the ladder) are framed by copying; the
+ * ledger counts them.
  */
 import { BUSY, tcb } from '@sandstorm/libtcpip'
-import { imageOf, LEN } from './answers.ts'
+import { LEN } from './answers.ts'
 import { type Layout, Layouts, segmentBytes } from './layouts.ts'
 import type { Ledger } from './ledger.ts'
+import { NO_HEAD } from './madeHeads.ts'
 import { FrameBuilder, type TransmitContext, type Transmitter } from './transmitter.ts'
 
 export abstract class SegmentTransmitter implements Transmitter {
@@ -39,16 +41,36 @@ export abstract class SegmentTransmitter implements Transmitter {
   }
 
   transmit(c: number, a: number, at: number, room: number): number {
-    const { records, tcp } = this.builder
+    const { answers, records, tcp } = this.builder
     const mss = tcp.tcb[c + tcb.MSS]
-    const layout = this.#layouts.find(imageOf(records, a), mss)
-    if (layout === undefined || layout.totalLen !== records[a + LEN]) {
-      const left = records[a + LEN] - at
-      return this.#sendPiece(c, a, at, left < mss ? left : mss, room)
+    const left = records[a + LEN] - at
+    const most = left < mss ? left : mss
+    const layout = this.#layouts.find(answers.imageOf(a), mss)
+    if (layout === undefined) return this.#sendPiece(c, a, at, most, room)
+    const head = answers.headOf(a)
+    if (head !== NO_HEAD && at < answers.heads.len[head]) {
+      return this.#sendPiece(c, a, at, this.#withHead(head, at, most, left, layout), room)
     }
-    const k = layout.segmentAt(at)
-    if (at !== layout.startOf(k)) return this.#sendPiece(c, a, at, layout.endOf(k) - at, room)
-    return this.#sendRun(c, a, at, room, layout, k)
+    // From here on places are those of the image.
+    const shift = head === NO_HEAD ? 0 : answers.heads.shiftOf(head)
+    const k = layout.segmentAt(at + shift)
+    const end = at + left + shift
+    const isWhole = at + shift === layout.startOf(k) && layout.endOf(k) <= end
+    if (isWhole) return this.#sendRun(c, a, at, room, layout, k, shift)
+    const reach = layout.endOf(k) < end ? layout.endOf(k) : end
+    return this.#sendPiece(c, a, at, reach - at - shift, room)
+  }
+
+  /**
+   * How much to send with a made head from `at` on: so much of the body that what follows begins with
+   * a segment, if one ends within `most`.
+   */
+  #withHead(head: number, at: number, most: number, left: number, layout: Layout): number {
+    const { heads } = this.builder.answers
+    if (most === left || at + most <= heads.len[head]) return most
+    const shift = heads.shiftOf(head)
+    const boundary = layout.startOf(layout.segmentAt(at + most + shift)) - shift
+    return boundary > heads.len[head] ? boundary - at : most
   }
 
   transmitExactly(c: number, a: number, at: number, len: number): number {
@@ -59,16 +81,27 @@ export abstract class SegmentTransmitter implements Transmitter {
     return len > room ? 0 : this.builder.sendCopy(c, a, at, len)
   }
 
-  /** Segments from `first` on, while they fit in `room` and the ring has space. */
-  #sendRun(c: number, a: number, at: number, room: number, layout: Layout, first: number): number {
-    const { device, headers } = this.builder.tcp
+  /** Segments from `first` on, while they fit in `room`, the answer goes on and the ring has space. */
+  #sendRun(
+    c: number,
+    a: number,
+    at: number,
+    room: number,
+    layout: Layout,
+    first: number,
+    shift: number,
+  ): number {
+    const { tcp, records } = this.builder
+    const { device, headers } = tcp
     headers.begin(c, this.builder.seqOf(a, at))
+    const left = records[a + LEN] - at
+    const bound = room < left ? room : left
     const space = device.txSpace()
     const last = layout.segmentCount - first < space ? layout.segmentCount : first + space
     let sent = 0
     for (let k = first; k < last; k++) {
-      const len = layout.endOf(k) - at - sent
-      if (sent + len > room) break
+      const len = layout.endOf(k) - shift - at - sent
+      if (sent + len > bound) break
       if (this.sendSegment(a, at + sent, len, layout, k) === BUSY) return sent > 0 ? sent : BUSY
       sent += len
     }

@@ -11,7 +11,7 @@
  */
 import { NO_FRAME, OFFLOAD_NONE } from '@sandstorm/libnmio'
 import { IMAGE_OFF } from '../content/image.ts'
-import { closes, DATE_SEC } from './answers.ts'
+import { DATE_SEC } from './answers.ts'
 import type { Layout } from './layouts.ts'
 import { Recency } from './recency.ts'
 import { SegmentTransmitter } from './segmented.ts'
@@ -78,9 +78,9 @@ export class TemplateTransmitter extends SegmentTransmitter {
 
   /** Makes frame 0 carry the answer's Date and Connection; returns what they add to the sum. */
   #patchHead(a: number, frame: number, payloadOff: number): number {
-    const { records, fields, ledger } = this.builder
+    const { answers, records, fields, ledger } = this.builder
     const second = records[a + DATE_SEC]
-    const close = closes(records, a)
+    const close = answers.closes(a)
     if (this.#dateSec[frame] !== second || this.#close[frame] !== close) {
       fields.write(a, payloadOff)
       this.#dateSec[frame] = second

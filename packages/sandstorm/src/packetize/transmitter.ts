@@ -31,6 +31,7 @@ export interface TransmitContext {
 export class FrameBuilder {
   readonly tcp: Tcp
   readonly content: Content
+  readonly answers: Answers
   readonly records: Int32Array
   readonly frames: FramePool
   readonly region: Region
@@ -40,11 +41,12 @@ export class FrameBuilder {
   constructor(context: TransmitContext) {
     this.tcp = context.tcp
     this.content = context.content
+    this.answers = context.answers
     this.records = context.answers.records
     this.frames = context.tcp.frames
     // Of the two views of one memory the one that hands out what is ours.
     this.region = context.tcp.frames.region
-    this.fields = new HeadFields(this.region, this.content.images, this.records)
+    this.fields = new HeadFields(this.region, this.content.images, this.answers)
   }
 
   /** Sequence number of byte `at` of answer `a`. */

@@ -12,7 +12,7 @@ export interface Answer {
 export function parseAnswers(stream: Uint8Array, methods: readonly string[]): Answer[] {
   let at = 0
   const answers = methods.map(method => {
-    const text = Buffer.from(stream.subarray(at, at + 1024)).toString('latin1')
+    const text = Buffer.from(stream.subarray(at, at + 8192)).toString('latin1')
     const headLen = text.indexOf('\r\n\r\n') + 4
     if (headLen < 4) throw new Error(`no head at byte ${at}: ${JSON.stringify(text)}`)
     const head = text.slice(0, headLen)
@@ -26,7 +26,7 @@ export function parseAnswers(stream: Uint8Array, methods: readonly string[]): An
     const match = /^HTTP\/1\.1 (\d{3}) /.exec(first)
     if (match === null) throw new Error(`not a status line: ${first}`)
     const status = Number(match[1])
-    const hasBody = method !== 'HEAD' && status !== 304
+    const hasBody = method !== 'HEAD' && status !== 304 && status !== 204
     const bodyLen = hasBody ? Number(fields.get('content-length')) : 0
     const start = at + headLen
     at = start + bodyLen

@@ -12,10 +12,10 @@ import {
   DATE_LEN,
   DATE_OFF,
   HEAD_LEN,
-  HEAD_LEN_MAX,
+  HEAD_ROOM,
   IMAGE_OFF,
 } from '../../src/content/image.ts'
-import { BASE, DATE_SEC, LEN, WHAT, what } from '../../src/packetize/answers.ts'
+import { BASE, DATE_SEC, LEN, ready, WHAT } from '../../src/packetize/answers.ts'
 import { LADDER } from '../../src/packetize/layouts.ts'
 import { SegmentTransmitter } from '../../src/packetize/segmented.ts'
 import {
@@ -147,7 +147,7 @@ export class Sender {
     if (order.fin) t[c + tcb.FLAGS] |= tcb.FIN_QUEUED
     else t[c + tcb.FLAGS] &= ~tcb.FIN_QUEUED
     const a = answers.alloc()
-    answers.records[a + WHAT] = what(this.world.site.imageOf(order.path), order.close)
+    answers.records[a + WHAT] = ready(this.world.site.imageOf(order.path), order.close)
     answers.records[a + BASE] = order.base
     answers.records[a + LEN] = bytes.length
     answers.records[a + DATE_SEC] = order.dateSec | 0
@@ -177,7 +177,7 @@ export class Sender {
     const isCut = server.transmitter instanceof SegmentTransmitter && LADDER.includes(mss)
     const isWhole = order.exactly === undefined && !(order.headOnly && bodyLen > 0)
     if (!isCut || !isWhole || headLen + bodyLen <= mss) return at + mss
-    const first = headLen + mss - HEAD_LEN_MAX
+    const first = headLen + mss - HEAD_ROOM
     return at < first ? first : first + mss * (Math.floor((at - first) / mss) + 1)
   }
 

@@ -11,6 +11,8 @@ import {
   VirtualClock,
 } from '@sandstorm/libnmio'
 import { ipv4Address, ipv6Address } from '@sandstorm/libtcpip'
+import { PART_HEAD_MAX } from '../../src/http/parts.ts'
+import { MADE_HEAD_COUNT } from '../../src/packetize/madeHeads.ts'
 import { Server, type ServerOptions, type TransmitKind } from '../../src/server.ts'
 import { GatherPort } from './gatherPort.ts'
 import { Host } from './host.ts'
@@ -70,8 +72,8 @@ export class World {
       device = this.#faults
     }
     if (options.frameBytes !== undefined) {
-      const limits = 16 << 20 // request buffers
-      this.region.reserve(this.region.unreservedBytes - options.frameBytes - limits - 65536)
+      const others = (16 << 20) + MADE_HEAD_COUNT * PART_HEAD_MAX // request buffers, made heads
+      this.region.reserve(this.region.unreservedBytes - options.frameBytes - others - 65536)
     }
     this.server = new Server({
       device,
