@@ -21,7 +21,7 @@ const alias = {
 const program = (input, dir) => ({
   input: `${packages}/${input}`,
   platform: 'node',
-  external: ['commander', 'koffi', 'mrmime'],
+  external: ['commander', 'koffi', 'mrmime', 'smol-toml', 'zod'],
   resolve: { alias },
   optimization: { inlineConst: { mode: 'all', pass: 5 } },
   output: { dir: `${packages}/${dir}`, sourcemap: true, codeSplitting: false },

@@ -1,14 +1,26 @@
 /**
  * What `serve` was asked to do: checked once, here, and plain data from then on, so that it can be
  * posted to a worker. Whoever holds a ServeConfig need not doubt a value in it. The contract is the
- * command line; every refusal names the flag, the value and what was expected.
+ * command line; every refusal names the flag, the value and what was expected. A configuration file
+ * (config/load.ts) becomes flags first, and its sites come ready.
  */
-import { accessSync, constants, statSync } from 'node:fs'
-import { dirname, resolve } from 'node:path'
 import { type MemifRole, parseFault, REGION_MAX_BYTES } from '@sandstorm/libnmio'
 import { ConfigError, UserError } from './cli/errors.ts'
 import { formatIpv4, parseIpv4Prefix } from './cli/ipv4.ts'
 import { formatSize, parseSize } from './cli/size.ts'
+import { DEFAULT_LIMITS, type Limits } from './config/limits.ts'
+import {
+  type AccessLog,
+  type Admin,
+  checkAccessLog,
+  checkAdmin,
+  checkChoice,
+  checkLogLevel,
+  type LogLevel,
+  type OperationFlags,
+} from './config/operation.ts'
+import { checkFolder, checkOutput } from './config/paths.ts'
+import { applySiteFlags, type SiteFlags } from './config/siteFlags.ts'
 import {
   checkCpus,
   checkDevices,
@@ -21,6 +33,7 @@ import {
 } from './devices.ts'
 import { checkLink4, type Link4, type Link4Flags, NO_LINK4 } from './link4.ts'
 import { checkLink6, type Link6, type Link6Flags, NO_LINK6 } from './link6.ts'
+import { plainSite, type Site } from './site/site.ts'
 
 export { ConfigError }
 
@@ -42,8 +55,8 @@ export type Transmit = 'auto' | 'template' | 'gather' | 'copy'
 export type CongestionName = 'cubic' | 'newreno'
 
 export interface ServeConfig extends Link4 {
-  /** The folder, as an absolute path. */
-  readonly root: string
+  /** One at least; the first answers for host names that belong to none. */
+  readonly sites: readonly Site[]
   /** One at least; several only of our own stack. */
   readonly devices: readonly DeviceName[]
   /** Our own stack's IPv6 addresses, and its port. */
@@ -76,11 +89,20 @@ export interface ServeConfig extends Link4 {
   readonly cpus: readonly number[]
   /** The flags that were given and mean nothing to the kernel's stack. */
   readonly stackFlags: readonly string[]
+  readonly accessLog: AccessLog
+  /** Where counters and health are told; undefined: nowhere. */
+  readonly admin: Admin | undefined
+  readonly logLevel: LogLevel
+  readonly limits: Limits
 }
 
 /** The flags of `serve` as they were typed; what was not given is absent. */
-export interface ServeFlags extends Link4Flags, Link6Flags {
-  readonly root: string
+export interface ServeFlags extends Link4Flags, Link6Flags, OperationFlags, SiteFlags {
+  /** The folder, unless there are sites. */
+  readonly root?: string
+  /** From a file, checked. */
+  readonly sites?: readonly Site[]
+  readonly limits?: Limits
   readonly device?: readonly string[]
   readonly port?: string
   readonly mtu?: string
@@ -100,56 +122,105 @@ export interface ServeFlags extends Link4Flags, Link6Flags {
   readonly bridge?: string
 }
 
+/** Runs one check; what comes of a refusal is the caller's business. */
+type Attempt = <T>(check: () => T) => T
+
 /** Checks everything, or throws the first ConfigError. */
 export function checkConfig(raw: ServeFlags): ServeConfig {
+  return checkAll(raw, check => check())
+}
+
+/** Everything that checkConfig would refuse, one after the other; none: it will not. */
+export function findProblems(raw: ServeFlags): UserError[] {
+  const problems: UserError[] = []
+  const attempt = <T>(check: () => T): T => {
+    try {
+      return check()
+    } catch (error) {
+      if (!(error instanceof UserError)) throw error
+      // A value may be looked at twice, as an address of ours and of the kernel's.
+      if (problems.every(({ what }) => what !== error.what)) problems.push(error)
+      return undefined as T // nobody looks at a configuration with problems
+    }
+  }
+  attempt(() => checkAll(raw, attempt))
+  return problems
+}
+
+function checkAll(raw: ServeFlags, attempt: Attempt): ServeConfig {
   const devices = checkDevices(raw.device ?? ['auto'])
   const kind = networkKind(devices, raw)
   const stackFlags = stackFlagsOf(raw)
-  if (kind === 'kernel' && stackFlags.length > 0) {
-    throw new UserError(
-      stackFlags[0],
-      'works on our own stack, and --device kernel is not that',
-      'Leave it out, or use --device tap',
-    )
-  }
-  const bridge = checkBridge(raw, kind)
+  if (kind === 'kernel') refuseStackFlags(stackFlags)
+  const bridge = attempt(() => checkBridge(raw, kind))
   const isOnLink = kind === 'packet' || kind === 'xdp' || kind === 'memif' || bridge !== ''
-  if (isOnLink) refuseHostAddress(raw)
-  const port = raw.port === undefined ? undefined : checkNumber('--port', raw.port, 1, 65535)
-  const addresses = raw.address ?? []
-  if (kind === 'memif') demandAddress('--device memif', raw)
+  if (isOnLink) attempt(() => refuseHostAddress(raw))
+  if (kind === 'memif') attempt(() => demandAddress('--device memif', raw))
+  const port = attempt(() => numberOf('--port', raw.port, 1, 65535))
   const mtuDefault = isOnLink || devices.length > 1 ? 0 : 1500
-  const mtu = raw.mtu === undefined ? mtuDefault : checkNumber('--mtu', raw.mtu, MTU_MIN, MTU_MAX)
+  const mtu = attempt(() => numberOf('--mtu', raw.mtu, MTU_MIN, MTU_MAX)) ?? mtuDefault
+  const isKernel = kind === 'kernel'
   return {
-    root: checkFolder('DIR', raw.root),
+    sites: attempt(() => checkSites(raw)),
     // Who names a bridge wants a TAP, and no other way out.
     devices: devices.map(one => (one.kind === 'auto' && bridge !== '' ? TAP : one)),
-    ...(kind === 'kernel' ? NO_LINK4 : checkLink4(raw, isOnLink)),
-    link6: kind === 'kernel' ? NO_LINK6 : checkLink6(raw, mtu, isOnLink),
-    port: port ?? (kind === 'kernel' ? KERNEL_PORT : TAP_PORT),
-    kernel: { address: checkKernelAddress(addresses[0]), port: port ?? KERNEL_PORT },
+    ...(isKernel ? NO_LINK4 : attempt(() => checkLink4(raw, isOnLink))),
+    link6: isKernel ? NO_LINK6 : attempt(() => checkLink6(raw, mtu, isOnLink)),
+    port: port ?? (isKernel ? KERNEL_PORT : TAP_PORT),
+    kernel: {
+      address: attempt(() => checkKernelAddress(raw.address?.[0])),
+      port: port ?? KERNEL_PORT,
+    },
     mtu,
-    memoryBytes: checkMemory(raw.memory ?? '1GiB'),
-    transmit: checkChoice('--transmit', raw.transmit ?? 'auto', TRANSMITS),
-    replicas:
-      raw.replicas === undefined ? 0 : checkNumber('--replicas', raw.replicas, 1, REPLICAS_MAX),
-    cc: checkChoice('--cc', raw.cc ?? 'cubic', CONGESTIONS),
-    pacing: raw.pacing ?? false,
-    pcap: checkPcap(raw.pcap),
-    trace: raw.trace ?? false,
-    fault: checkFault(raw.fault),
-    workers: checkNumber('--workers', raw.workers ?? '1', 1, WORKERS_MAX),
-    cpus: raw.cpus === undefined ? [] : checkCpus(raw.cpus),
-    memif: checkMemif(raw, devices),
-    spinUs: raw.spin === undefined ? undefined : checkNumber('--spin', raw.spin, 0, SPIN_MAX_US),
+    ...checkPackets(raw, attempt),
+    workers: attempt(() => numberOf('--workers', raw.workers, 1, WORKERS_MAX)) ?? 1,
+    cpus: raw.cpus === undefined ? [] : attempt(() => checkCpus(raw.cpus ?? '')),
+    memif: attempt(() => checkMemif(raw, devices)),
     bridge,
     stackFlags,
+    accessLog: attempt(() => checkAccessLog(raw)),
+    admin: attempt(() => checkAdmin(raw)),
+    logLevel: attempt(() => checkLogLevel(raw)),
+    limits: raw.limits ?? DEFAULT_LIMITS,
   }
 }
 
-const ROLES = ['client', 'server'] as const
-const TRANSMITS = ['auto', 'template', 'gather', 'copy'] as const
-const CONGESTIONS = ['cubic', 'newreno'] as const
+type PacketKeys =
+  | 'memoryBytes'
+  | 'transmit'
+  | 'replicas'
+  | 'cc'
+  | 'pacing'
+  | 'pcap'
+  | 'trace'
+  | 'fault'
+  | 'spinUs'
+
+/** What becomes of packets between the stack and the device. */
+function checkPackets(raw: ServeFlags, attempt: Attempt): Pick<ServeConfig, PacketKeys> {
+  const { pcap } = raw
+  return {
+    memoryBytes: attempt(() => checkMemory(raw.memory ?? '1GiB')),
+    transmit: attempt(() => checkChoice('--transmit', raw.transmit ?? 'auto', TRANSMITS)),
+    replicas: attempt(() => numberOf('--replicas', raw.replicas, 1, REPLICAS_MAX)) ?? 0,
+    cc: attempt(() => checkChoice('--cc', raw.cc ?? 'cubic', CONGESTIONS)),
+    pacing: raw.pacing ?? false,
+    pcap: pcap === undefined ? '' : attempt(() => checkOutput('--pcap', pcap, 'out.pcapng')),
+    trace: raw.trace ?? false,
+    fault: attempt(() => checkFault(raw.fault)),
+    spinUs: attempt(() => numberOf('--spin', raw.spin, 0, SPIN_MAX_US)),
+  }
+}
+
+/** Those of the file, or the folder; changed by the flags. */
+function checkSites(raw: ServeFlags): Site[] {
+  const sites = raw.sites ?? [plainSite(checkFolder('DIR', raw.root ?? ''))]
+  return sites.map(site => applySiteFlags(site, raw))
+}
+
+export const ROLES = ['client', 'server'] as const
+export const TRANSMITS = ['auto', 'template', 'gather', 'copy'] as const
+export const CONGESTIONS = ['cubic', 'newreno'] as const
 
 /** The kernel's stack makes its own frames: these flags would do nothing there. */
 function stackFlagsOf(raw: ServeFlags): string[] {
@@ -176,6 +247,12 @@ function stackFlagsOf(raw: ServeFlags): string[] {
     ['--bridge', raw.bridge],
   ]
   return flags.filter(([, value]) => value !== undefined).map(([flag]) => flag)
+}
+
+function refuseStackFlags([first]: readonly string[]): void {
+  if (first === undefined) return
+  const why = 'works on our own stack, and --device kernel is not that'
+  throw new UserError(first, why, 'Leave it out, or use --device tap')
 }
 
 const TAP: DeviceName = { kind: 'tap', name: TAP_NAME }
@@ -233,11 +310,12 @@ function checkNumber(flag: string, text: string, least: number, most: number): n
   throw new ConfigError(flag, text, why, `a number from ${least} to ${most}`)
 }
 
-function checkChoice<T extends string>(flag: string, text: string, choices: readonly T[]): T {
-  const choice = choices.find(known => known === text)
-  if (choice !== undefined) return choice
-  throw new ConfigError(flag, text, 'no such choice', choices.join(', '))
-}
+const numberOf = (
+  flag: string,
+  text: string | undefined,
+  least: number,
+  most: number,
+): number | undefined => (text === undefined ? undefined : checkNumber(flag, text, least, most))
 
 function checkMemory(text: string): number {
   const bytes = parseSize(text)
@@ -257,33 +335,4 @@ function checkFault(text: string | undefined): string {
     throw new ConfigError('--fault', text, why, 'a list like drop=0.01,delay=5ms,seed=1')
   }
   return text
-}
-
-function checkPcap(text: string | undefined): string {
-  if (text === undefined) return ''
-  const path = resolve(text)
-  if (text === '' || isFolder(path))
-    throw new ConfigError('--pcap', text, 'not a file name', 'a file to write, like out.pcapng')
-  if (!isFolder(dirname(path)))
-    throw new ConfigError('--pcap', text, 'its folder is not there', 'a file in a folder that is')
-  return path
-}
-
-const isFolder = (path: string): boolean =>
-  statSync(path, { throwIfNoEntry: false })?.isDirectory() ?? false
-
-/** The folder as an absolute path, if it is one that can be listed and entered. */
-function checkFolder(flag: string, text: string): string {
-  const path = resolve(text)
-  const expected = 'a folder with files to serve'
-  let why = ''
-  try {
-    if (!statSync(path).isDirectory()) why = 'not a folder'
-    else accessSync(path, constants.R_OK | constants.X_OK)
-  } catch (error) {
-    const { code } = error as NodeJS.ErrnoException
-    why = code === 'ENOENT' ? 'not there' : `cannot be read (${code})`
-  }
-  if (text !== '' && why === '') return path
-  throw new ConfigError(flag, text, text === '' ? 'nothing given' : why, expected)
 }

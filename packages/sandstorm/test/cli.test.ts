@@ -4,8 +4,10 @@
  */
 import assert from 'node:assert/strict'
 import { spawn, spawnSync } from 'node:child_process'
-import { readFileSync } from 'node:fs'
-import { describe, test } from 'node:test'
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { after, describe, test } from 'node:test'
 import { fileURLToPath } from 'node:url'
 
 const bin = fileURLToPath(new URL('../../bin/sandstorm.js', import.meta.url))
@@ -36,14 +38,18 @@ test('--version prints the version of package.json', () => {
 
 describe('--help', () => {
   for (const [args, parts] of [
-    [['--help'], ['serve', 'conns', 'explain', 'doctor', 'Examples:']],
+    [['--help'], ['serve', 'conns', 'check-config', 'explain', 'doctor', 'Examples:']],
     [
       ['serve', '--help'],
-      ['DIR', '--device', '--address', '--pcap', '--fault', 'Examples:'],
+      ['DIR', '--device', '--config', '--spa', '--access-log', '--admin', 'Examples:'],
     ],
     [
       ['conns', '--help'],
       ['PID|NAME', '--json', '--stats', 'Exit code', 'SANDSTORM_RUNTIME_DIR', 'Examples:'],
+    ],
+    [
+      ['check-config', '--help'],
+      ['FILE', '--schema', 'Exit code', 'Examples:'],
     ],
     [
       ['explain', '--help'],
@@ -63,7 +69,7 @@ describe('--help', () => {
     })
   test('shows no flag and no command that a later version brings', () => {
     const text = run('--help').stdout + run('serve', '--help').stdout
-    assert.doesNotMatch(text, /origin|--config|--admin|\bload\b/)
+    assert.doesNotMatch(text, /--origin|\bload\b/)
   })
   test('is what one gets on stderr without any argument, with exit code 2', () => {
     const { stdout, stderr, code } = run()
@@ -82,6 +88,15 @@ describe('a mistake is one line on stderr and exit code 2', () => {
     [['serve', '.', '--frob'], /--frob: no such flag.*sandstorm serve --help/],
     [['serve'], /serve: DIR is missing/],
     [['explain'], /explain: FILE is missing/],
+    [['check-config'], /check-config: FILE is missing/],
+    [
+      ['check-config', '/no/such.json'],
+      /^sandstorm: \/no\/such\.json: not there\. Expected a file/,
+    ],
+    [['serve', '--config', '/no/such.toml'], /^sandstorm: \/no\/such\.toml: not there/],
+    [['serve', '.', '--spa', 'no.html'], /--spa no\.html: not there/],
+    [['serve', '.', '--admin', '9077'], /--admin 9077: not an address and a port/],
+    [['serve', '.', '--log-level', 'loud'], /--log-level loud: no such choice/],
     [['serve', '.', '.'], /serve: too many arguments/],
     [['serve', '.', '--port'], /--port: needs a value/],
     [['serve', '/no/such/folder'], /DIR \/no\/such\/folder: not there/],
@@ -96,13 +111,40 @@ describe('a mistake is one line on stderr and exit code 2', () => {
     test(`sandstorm ${args.join(' ').replace(bin, 'FILE')}`, () => refuses([...args], pattern))
 })
 
+describe('check-config', () => {
+  const folder = mkdtempSync(join(tmpdir(), 'sandstorm-cli-'))
+  after(() => rmSync(folder, { recursive: true }))
+  const file = join(folder, 'sandstorm.json')
+
+  test('says that a file is fine, and what is in it', () => {
+    const other = join(folder, 'sandstorm.toml')
+    writeFileSync(
+      other,
+      'device = "tap"\n[[sites]]\nroot = "."\n[[sites]]\nroot = "."\nhosts = ["a"]',
+    )
+    const stdout = `${other}: ok (2 sites, device tap)\n`
+    assert.deepEqual(run('check-config', other), { stdout, stderr: '', code: 0 })
+  })
+  test('tells all that is wrong, a line each', () => {
+    writeFileSync(file, '{"port": 0, "mtu": 1500, "sites": [{"root": 7}]}')
+    const { stdout, stderr, code } = run('check-config', file)
+    assert.deepEqual([stdout, code], ['', 2])
+    const lines = stderr.trimEnd().split('\n')
+    assert.equal(lines.length, 2)
+    assert.ok(lines.every(line => line.startsWith(`sandstorm: ${file}: `)))
+    refuses(['serve', '--config', file], /port 0: out of range.*; 1 more: sandstorm check-config/)
+  })
+  test('prints the JSON Schema', () => {
+    const schema = readFileSync(new URL('../../config.schema.json', import.meta.url), 'utf8')
+    assert.deepEqual(run('check-config', '--schema'), { stdout: schema, stderr: '', code: 0 })
+  })
+})
+
 describe('what the contract has and this version has not is refused as such', () => {
   for (const args of [
     ['load', 'http://127.0.0.1/', '-c', '64'],
     ['load', '--help'],
     ['serve', '.', '--origin', 'http://127.0.0.1:3000'],
-    ['serve', '.', '--config', 'x.json'],
-    ['serve', '.', '--admin', '127.0.0.1:9077'],
   ])
     test(`sandstorm ${args.join(' ')}`, () =>
       refuses(args, /: not part of this version\. See README/))

@@ -8,11 +8,13 @@ import { chmodSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { after, describe, test } from 'node:test'
+import { isDeepStrictEqual } from 'node:util'
 import fc from 'fast-check'
 import { failureOf, UserError } from '../src/cli/errors.ts'
 import { formatIpv4, parseIpv4, usableRange } from '../src/cli/ipv4.ts'
 import { formatSize, parseSize } from '../src/cli/size.ts'
-import { ConfigError, checkConfig, type ServeFlags } from '../src/config.ts'
+import { ConfigError, checkConfig, findProblems, type ServeFlags } from '../src/config.ts'
+import { plainSite, type Site } from '../src/site/site.ts'
 
 const root = mkdtempSync(join(tmpdir(), 'sandstorm-config-'))
 after(() => rmSync(root, { recursive: true }))
@@ -20,9 +22,28 @@ after(() => rmSync(root, { recursive: true }))
 const check = (flags: Omit<ServeFlags, 'root'> = {}): ReturnType<typeof checkConfig> =>
   checkConfig({ root, ...flags })
 
+/** What says how a server is watched, and its limits, unless told otherwise. */
+const WATCHED = {
+  accessLog: { path: '', format: 'combined' },
+  admin: undefined,
+  logLevel: 'info',
+  limits: {
+    headTimeoutMs: 10_000,
+    idleTimeoutMs: 60_000,
+    stallTimeoutMs: 120_000,
+    requestsPerConnection: 0,
+    connectionsPerAddress: 0,
+    targetBytes: 4096,
+    headBytes: 8192,
+    fields: 100,
+    bodyBytes: 65536,
+    drainTimeoutMs: 5000,
+  },
+}
+
 test('the defaults are those of the contract', () => {
   assert.deepEqual(check(), {
-    root,
+    sites: [plainSite(root)],
     devices: [{ kind: 'auto', name: 'sand0' }],
     address: '10.77.0.2',
     prefixLen: 24,
@@ -52,6 +73,7 @@ test('the defaults are those of the contract', () => {
     spinUs: undefined,
     bridge: '',
     stackFlags: [],
+    ...WATCHED,
   })
 })
 
@@ -79,7 +101,7 @@ test('every flag arrives where it belongs', () => {
     spin: '20',
   })
   assert.deepEqual(config, {
-    root,
+    sites: [plainSite(root)],
     devices: [{ kind: 'tap', name: 'web1' }],
     address: '192.168.50.7',
     prefixLen: 28,
@@ -131,6 +153,7 @@ test('every flag arrives where it belongs', () => {
       '--cpus',
       '--spin',
     ],
+    ...WATCHED,
   })
 })
 
@@ -359,6 +382,24 @@ const BAD: [flags: Omit<ServeFlags, 'root'>, flag: string, value: string][] = [
   [{ device: ['packet:web0', 'xdp:web0'] }, '--device', 'xdp:web0'],
   [{ device: ['packet:web0', 'kernel'] }, '--device', 'kernel'],
   [{ device: ['auto', 'packet:web0'] }, '--device', 'auto'],
+  [{ listing: 'xml' }, '--listing', 'xml'],
+  [{ spa: 'none.html' }, '--spa', 'none.html'],
+  [{ spa: '../x' }, '--spa', '../x'],
+  [{ spa: '' }, '--spa', ''],
+  [{ compress: '' }, '--compress', ''],
+  [{ compress: 'gzip,lzma' }, '--compress', 'lzma'],
+  [{ cacheControl: 'a\nb' }, '--cache-control', 'a\nb'],
+  [{ cors: 'example.org' }, '--cors', 'example.org'],
+  [{ cors: 'https://example.org/' }, '--cors', 'https://example.org/'],
+  [{ admin: '9077' }, '--admin', '9077'],
+  [{ admin: 'localhost:9077' }, '--admin', 'localhost:9077'],
+  [{ admin: '127.0.0.1:0' }, '--admin', '127.0.0.1:0'],
+  [{ admin: '::1:9077' }, '--admin', '::1:9077'],
+  [{ admin: '[127.0.0.1]:9077' }, '--admin', '[127.0.0.1]:9077'],
+  [{ accessLog: '' }, '--access-log', ''],
+  [{ accessLog: '/no/such/folder/x' }, '--access-log', '/no/such/folder/x'],
+  [{ accessLog: '-', logFormat: 'xml' }, '--log-format', 'xml'],
+  [{ logLevel: 'trace' }, '--log-level', 'trace'],
   [{ pcap: '' }, '--pcap', ''],
   [{ pcap: '/no/such/folder/x.pcapng' }, '--pcap', '/no/such/folder/x.pcapng'],
   [{ pcap: root }, '--pcap', root],
@@ -446,6 +487,76 @@ describe('a refusal names the flag, the value and what was expected', () => {
     })
 })
 
+describe('a folder is served as the flags say', () => {
+  const site = (flags: Omit<ServeFlags, 'root'>): Partial<Site> => {
+    const [one] = check(flags).sites
+    const changed = Object.entries(one).filter(
+      ([key, value]) => !isDeepStrictEqual(value, plain[key as keyof Site]),
+    )
+    return Object.fromEntries(changed)
+  }
+  const plain = plainSite(root)
+  writeFileSync(join(root, 'app.html'), '')
+  const everywhere = (headers: Record<string, string>): Partial<Site> => ({
+    rules: [{ match: '**', headers }],
+  })
+  for (const [flags, expected] of [
+    [{}, {}],
+    [{ listing: 'json' }, { listing: 'json' }],
+    [{ spa: '/app.html' }, { fallback: '/app.html' }],
+    [{ spa: 'app.html' }, { fallback: '/app.html' }],
+    [{ cleanUrls: true }, { cleanUrls: true }],
+    [{ compress: 'br,gzip,br' }, { compress: ['br', 'gzip'] }],
+    [{ serverHeader: true }, {}],
+    [{ serverHeader: false }, { serverName: '' }],
+    [{ cacheControl: 'no-cache' }, everywhere({ 'Cache-Control': 'no-cache' })],
+    [{ cors: '*' }, everywhere({ 'Access-Control-Allow-Origin': '*' })],
+  ] as const)
+    test(JSON.stringify(flags), () => assert.deepEqual(site(flags), expected))
+  test('and so is each site of a file, over what the file says', () => {
+    const rule = { match: '*.css', headers: { 'Cache-Control': 'max-age=9' } }
+    const sites = [{ ...plain, listing: 'html' as const, rules: [rule] }, plain]
+    const { sites: changed } = checkConfig({ sites, listing: 'off', cacheControl: 'no-store' })
+    assert.deepEqual(
+      changed.map(({ listing, rules }) => [listing, rules.length, rules.at(-1)?.match]),
+      [
+        ['off', 2, '**'],
+        ['off', 1, '**'],
+      ],
+    )
+  })
+})
+
+describe('how a server is watched', () => {
+  test('is told by flags', () => {
+    const config = check({
+      accessLog: join(root, 'access.log'),
+      logFormat: 'json',
+      logLevel: 'debug',
+      admin: '[::1]:9077',
+    })
+    assert.deepEqual(config.accessLog, { path: join(root, 'access.log'), format: 'json' })
+    assert.deepEqual(config.admin, { address: '::1', port: 9077 })
+    assert.equal(config.logLevel, 'debug')
+    assert.deepEqual(check({ accessLog: '-' }).accessLog, { path: '-', format: 'combined' })
+    assert.deepEqual(check({ admin: '127.0.0.1:1' }).admin, { address: '127.0.0.1', port: 1 })
+  })
+  test('and a format needs a log', () => {
+    assert.throws(() => check({ logFormat: 'json' }), UserError)
+  })
+})
+
+test('all problems are found, and the first is what checkConfig throws', () => {
+  const bad = { root: '', port: '0', mtu: '1', memory: 'x', address: ['1'], logLevel: 'loud' }
+  const messages = findProblems(bad).map(({ message }) => message)
+  assert.deepEqual(
+    messages.map(message => message.split(' ')[0]),
+    ['--port', '--mtu', 'DIR', '--address', '--memory', '--log-level'],
+  )
+  assert.throws(() => checkConfig(bad), { message: messages[0] })
+  assert.deepEqual(findProblems({ root }), [])
+})
+
 describe('the folder', () => {
   const refusal = (path: string): string => {
     try {
@@ -477,7 +588,7 @@ describe('the folder', () => {
     assert.match(stdout, /cannot be read \(EACCES\)/)
   })
   test('becomes an absolute path', () => {
-    assert.equal(checkConfig({ root: '.' }).root, process.cwd())
+    assert.equal(checkConfig({ root: '.' }).sites[0].root, process.cwd())
   })
 })
 
@@ -547,6 +658,12 @@ test('any text in any flag gives a configuration that can be cloned, or one line
       memifRole: text,
       memifId: text,
       bridge: text,
+      spa: text,
+      compress: text,
+      cacheControl: text,
+      cors: text,
+      admin: text,
+      accessLog: text,
     },
     { requiredKeys: [] },
   )

@@ -12,9 +12,15 @@ const NOT_YET = 'See README, What is not there yet'
 /** Something the user can mend. The message is one line: what, why, what to do. */
 export class UserError extends StartError {
   override readonly name: string = 'UserError'
+  readonly what: string
+  readonly why: string
+  readonly fix: string
 
   constructor(what: string, why: string, fix: string) {
     super(`${what}: ${why}. ${fix}`)
+    this.what = what
+    this.why = why
+    this.fix = fix
   }
 }
 

@@ -4,7 +4,8 @@
  */
 import { readFileSync } from 'node:fs'
 import { Command, Option } from 'commander'
-import { checkConfig, type ServeFlags } from '../config.ts'
+import { type LoadFlags, loadConfig } from '../config/load.ts'
+import { type CheckConfigFlags, checkConfigFile } from './checkConfig.ts'
 import { type ConnsFlags, conns } from './conns.ts'
 import { doctor } from './doctor.ts'
 import { NotYetError } from './errors.ts'
@@ -12,7 +13,7 @@ import { explain } from './explain.ts'
 import { serve } from './serve.ts'
 
 /** Flags of `serve` that a later version brings. */
-const LATER_FLAGS = ['--origin <url>', '--config <file>', '--admin <address:port>']
+const LATER_FLAGS = ['--origin <url>']
 
 const SERVE_EXAMPLES = `
 Examples:
@@ -23,6 +24,8 @@ Examples:
   sandstorm serve . --address6 2001:db8::2/64        our IPv6 address; the host gets 2001:db8::1
   sandstorm serve . --device packet:web0             on an interface, at its address; the kernel keeps all else
   sandstorm serve . --bridge br0 --address 192.168.7.9/24 --workers 2   a host on a bridge, with two threads
+  sandstorm serve dist --spa index.html --compress gzip,br --cache-control no-cache
+  sandstorm serve --config sandstorm.toml --port 8000   what a file says, but for the port
   sandstorm serve . --trace                          a line for each frame
   sandstorm serve . --pcap out.pcapng                a capture for Wireshark or tshark
   sandstorm serve . --fault drop=0.02,delay=5ms,seed=7`
@@ -38,6 +41,13 @@ Examples:
   sandstorm conns sand0               the one on this TAP (or: tap:sand0, or a process id)
   sandstorm conns --stats             counters by the names of nstat
   sandstorm conns --json | jq 'select(.state == "ESTAB")'`
+
+const CHECK_CONFIG_EXAMPLES = `
+Exit code 0: serve would take it; 2: it would not.
+
+Examples:
+  sandstorm check-config sandstorm.toml
+  sandstorm check-config --schema > config.schema.json`
 
 const EXPLAIN_EXAMPLES = `
 Example:
@@ -76,6 +86,7 @@ export function makeProgram(finish: (exitCode: number) => void): Command {
     .action(async (which: string | undefined, flags: ConnsFlags) =>
       finish(await conns(which ?? '', flags)),
     )
+  addCheckConfig(program, finish)
   program
     .command('explain')
     .description('print the ready-made frames of a file: count, sizes, copies, memory')
@@ -97,6 +108,18 @@ export function makeProgram(finish: (exitCode: number) => void): Command {
   return program
 }
 
+function addCheckConfig(program: Command, finish: (exitCode: number) => void): void {
+  program
+    .command('check-config')
+    .description('print all that is wrong with a configuration file')
+    .argument('[FILE]', 'the file, in JSON or TOML')
+    .option('--schema', 'print the JSON Schema of such files')
+    .addHelpText('after', CHECK_CONFIG_EXAMPLES)
+    .action(async (file: string | undefined, flags: CheckConfigFlags) =>
+      finish(await checkConfigFile(file, flags)),
+    )
+}
+
 /** Of a flag that may be repeated. */
 const collect = (value: string, before: readonly string[] = []): string[] => [...before, value]
 
@@ -104,7 +127,44 @@ function addServe(program: Command, finish: (exitCode: number) => void): void {
   const command = program
     .command('serve')
     .description('serve a folder over HTTP')
-    .argument('<DIR>', 'the folder')
+    .argument('[DIR]', 'the folder; not needed with --config')
+  addSiteFlags(command)
+  addNetworkFlags(command)
+  addPacketFlags(command)
+  addWatchFlags(command)
+  command.addHelpText('after', SERVE_EXAMPLES)
+  for (const flags of LATER_FLAGS) command.addOption(new Option(flags).hideHelp())
+  command.action(async (dir: string | undefined, flags: LoadFlags) => {
+    refuseLater(command)
+    finish(await serve(await loadConfig(dir, flags)))
+  })
+}
+
+/** What is served, and how. */
+function addSiteFlags(command: Command): void {
+  command
+    .option('--config <file>', 'a file in JSON or TOML for all of this, and for several sites')
+    .option('--listing <how>', 'what a folder without an index shows: html or json (default: off)')
+    .option('--spa <file>', 'a file that answers for paths that name nothing, like index.html')
+    .option('--clean-urls', '/about is answered with about.html')
+    .option('--compress <list>', 'codings that are made at start: gzip, br, zstd (default: none)')
+    .option('--cache-control <value>', 'the Cache-Control of all answers')
+    .option('--cors <origin>', 'who may read answers from other sites: * or an origin')
+    .option('--no-server-header', 'leave out the Server field')
+}
+
+/** How a server is watched. */
+function addWatchFlags(command: Command): void {
+  command
+    .option('--access-log <file>', 'write a line for each request; -: to stdout (default: none)')
+    .option('--log-format <name>', 'of these lines: common, combined or json (default: combined)')
+    .option('--log-level <name>', 'error, warn, info or debug (default: info)')
+    .option('--admin <address:port>', 'tell counters and health there, like 127.0.0.1:9077')
+}
+
+/** Where the server is in the network. */
+function addNetworkFlags(command: Command): void {
+  command
     .option(
       '--device <name>',
       'auto, tap, tap:NAME, packet:IF, xdp:IF, memif:SOCKET or kernel; may be repeated (default: auto, which is tap where that is possible)',
@@ -142,6 +202,11 @@ function addServe(program: Command, finish: (exitCode: number) => void): void {
       '--mtu <bytes>',
       'largest IP packet, 576 to 9000 (default: 1500; packet, xdp: what the interface takes)',
     )
+}
+
+/** How packets are made, by whom, and what becomes of them. */
+function addPacketFlags(command: Command): void {
+  command
     .option('--memory <size>', 'packet and content memory, like 512MiB (default: 1GiB)')
     .option('--replicas <n>', 'copies of each packet made in advance (default: on demand)')
     .option('--transmit <how>', 'template, gather or copy (default: what suits the device)')
@@ -156,12 +221,6 @@ function addServe(program: Command, finish: (exitCode: number) => void): void {
       '--spin <us>',
       'look for the next frame so long before sleeping, where that helps; 0: never (default: 50, or 0 without a CPU to spare)',
     )
-    .addHelpText('after', SERVE_EXAMPLES)
-  for (const flags of LATER_FLAGS) command.addOption(new Option(flags).hideHelp())
-  command.action(async (root: string, flags: Omit<ServeFlags, 'root'>) => {
-    refuseLater(command)
-    finish(await serve(checkConfig({ ...flags, root })))
-  })
 }
 
 function refuseLater(command: Command): void {
