@@ -1,0 +1,75 @@
+/** What the admin server tells of a whole server: a real one, in memory. */
+import assert from 'node:assert/strict'
+import { readFileSync } from 'node:fs'
+import { test } from 'node:test'
+import { AdminServer } from '../src/admin/adminServer.ts'
+import { Histogram } from '../src/admin/histogram.ts'
+import { metricsPage } from '../src/admin/metrics.ts'
+import { reply } from '../src/control/inquiry.ts'
+import { Inspector } from '../src/control/inspector.ts'
+import { parseMetrics } from './kit/prometheus.ts'
+import { World } from './kit/world.ts'
+
+test('metrics leave out no counter of a server, and have words for those of TCP', () => {
+  const world = new World({ '/a': 100 })
+  world.fetch('/a')
+  const counters = world.settle().server.stats()
+  const families = parseMetrics(metricsPage({ counters }, true))
+  const numbers = (value: unknown): number =>
+    typeof value === 'number'
+      ? 1
+      : Object.values(value as object).reduce((count, part) => count + numbers(part), 0)
+  const samples = [...families.values()].reduce((count, { samples }) => count + samples.size, 0)
+  assert.equal(samples, numbers(counters) + 4, 'and four of the process')
+  for (const [name, { help }] of families) {
+    assert.doesNotMatch(help, /undefined/)
+    if (name.startsWith('sandstorm_tcp_')) assert.match(help, /^[A-Z].* \((Tcp|Sandstorm)\w+\)\.$/)
+  }
+  const value = (name: string): number | undefined => families.get(name)?.samples.get(name)
+  assert.equal(value('sandstorm_http_requests_total'), 1)
+  assert.equal(value('sandstorm_tcp_passive_opens_total'), 1)
+})
+
+test('docs/operations.md has a line for each metric', () => {
+  const doc = readFileSync(new URL('../../../../docs/operations.md', import.meta.url), 'utf8')
+  const accessLog = { lines: 0, dropped: 0, errors: 0 }
+  const kernel = { accepted: 0, refused: 0, open: 0, answers: 0, slow: 0, idle: 0, errors: 0 }
+  const counters = { ...new World({ '/a': 1 }).server.stats(), accessLog, kernel }
+  const durations = { answer: Histogram.merge([]) }
+  for (const [name, { kind, help }] of parseMetrics(metricsPage({ counters, durations }, true)))
+    assert.ok(doc.includes(`| \`${name}\` | ${kind} | ${help.slice(0, -1)} |`), name)
+})
+
+test('connections are those of every packet thread', async () => {
+  const worlds = [1, 2].map(() => new World({ '/a': 1 }))
+  for (const world of worlds) {
+    world.connect()
+    world.settle()
+  }
+  const inspector = new Inspector(
+    worlds.map(
+      ({ server }) =>
+        async inquiry =>
+          reply(server, inquiry),
+    ),
+  )
+  const admin = await AdminServer.start({
+    address: '127.0.0.1',
+    port: 0,
+    snapshot: async () => ({ counters: await inspector.stats() }),
+    health: () => 'serving',
+    connections: () => inspector.connections(),
+    log: { limited: () => {} },
+  })
+  const url = `http://127.0.0.1:${admin.port}`
+  const rows = (await (await fetch(`${url}/connections`)).text()).trimEnd().split('\n')
+  const lines = rows.map(line => JSON.parse(line))
+  assert.deepEqual(
+    lines.map(({ type }) => type),
+    ['connection', 'connection', 'summary'],
+  )
+  assert.equal(lines[0].state, 'ESTAB')
+  const page = await (await fetch(`${url}/metrics`)).text()
+  assert.match(page, /^sandstorm_connections 2$/m)
+  await admin.close()
+})
