@@ -23,17 +23,20 @@ function makeParts(change: Partial<Instance>): { parts: ServeParts; events: stri
     endpoints: [{ url: 'http://10.77.0.2/', device: 'tap:sand0' }],
     done: forever,
     stop: async () => void events.push('stop'),
+    metrics: async () => ({ counters: {} }),
     ...change,
   }
   const parts: ServeParts = {
     start: async () => instance,
     print: line => events.push(`out ${line}`),
-    complain: line => events.push(`err ${line}`),
+    complain: text => events.push(`err ${text}`),
   }
   return { parts, events }
 }
 
-const listeners = (): number => process.listenerCount('SIGINT') + process.listenerCount('SIGTERM')
+const SIGNALS = ['SIGINT', 'SIGTERM', 'SIGHUP', 'SIGUSR1']
+const listeners = (): number =>
+  SIGNALS.reduce((sum, signal) => sum + process.listenerCount(signal), 0)
 const LINE = 'out listening on http://10.77.0.2:80/ (device tap:sand0)'
 
 for (const signal of ['SIGINT', 'SIGTERM'] as const)
@@ -63,8 +66,21 @@ test('an instance that ends by itself says why and sets the exit code', async ()
   const ended = Promise.resolve({ code: 1, message: 'tap:sand0: the interface was removed' })
   const { parts, events } = makeParts({ done: ended })
   assert.equal(await serve(config, parts), 1)
-  assert.deepEqual(events, [LINE, 'err tap:sand0: the interface was removed'])
+  assert.deepEqual(events, [LINE, 'err sandstorm: tap:sand0: the interface was removed\n'])
 })
+
+for (const signal of ['SIGHUP', 'SIGUSR1'] as const)
+  test(`${signal} asks for a new log file, and serving goes on`, async () => {
+    const { parts, events } = makeParts({
+      reopenLogs: async () => {
+        events.push('reopen')
+        process.kill(process.pid, 'SIGINT')
+      },
+    })
+    const print = (): void => void process.kill(process.pid, signal)
+    assert.equal(await serve(config, { ...parts, print }), 0)
+    assert.deepEqual(events, ['reopen', 'stop'])
+  })
 
 test('a start that fails leaves no handler behind', async () => {
   const handlers = listeners()

@@ -20,6 +20,7 @@ import { connect, createServer } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterEach, beforeEach, describe, test } from 'node:test'
+import type { Metrics } from '../src/admin/metrics.ts'
 import { conns } from '../src/cli/conns.ts'
 import { withControlSocket } from '../src/control/controlSocket.ts'
 import { type Asked, reply } from '../src/control/inquiry.ts'
@@ -60,7 +61,8 @@ async function start(server?: Asked, device = 'tap:sand0'): Promise<Running> {
   })
   const inspector = server && new Inspector([async inquiry => reply(server, inquiry)])
   const endpoints = [{ url: 'http://10.77.0.2:8080/', device }]
-  const plain = { endpoints, stop: async () => end(), done }
+  const metrics = async (): Promise<Metrics> => ({ counters: {} })
+  const plain = { endpoints, stop: async () => end(), done, metrics }
   const log = { info: () => {}, warn: (line: string) => warnings.push(line), stats: () => {} }
   const instance = await withControlSocket(inspector ? { ...plain, inspector } : plain, log, around)
   closers.push(end)

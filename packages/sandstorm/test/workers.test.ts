@@ -39,11 +39,12 @@ describe('packet threads', { ...needsTap(), timeout }, () => {
     const warnings: string[] = []
     const stats: ServerStats[] = []
     const config = checkConfig({ root, device: ['tap'], workers: `${workers}`, memory: '256MiB' })
-    const instance = await startOwnStack(config, {
+    const log = {
       info: () => {},
-      warn: line => warnings.push(line),
-      stats: counters => stats.push(counters as ServerStats),
-    })
+      warn: (line: string) => warnings.push(line),
+      stats: (counters: object) => stats.push(counters as ServerStats),
+    }
+    const instance = await startOwnStack(config, log, [])
     return { instance, warnings, stats }
   }
 

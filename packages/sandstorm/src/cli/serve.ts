@@ -5,37 +5,50 @@
 import type { ServeConfig } from '../config.ts'
 import type { Instance, Log } from '../instance/instance.ts'
 import { startInstance } from '../instance/start.ts'
+import { LoadProgress } from '../log/loadProgress.ts'
+import { OperatorLog } from '../log/operatorLog.ts'
 
 /** What serve needs from outside; tests bring their own. */
 export interface ServeParts {
-  readonly start: (config: ServeConfig, log: Log) => Promise<Instance>
+  readonly start: (config: ServeConfig, log: OperatorLog) => Promise<Instance>
   readonly print: (line: string) => void
-  readonly complain: (line: string) => void
+  /** Takes text for stderr, a line with its end. */
+  readonly complain: (text: string) => void
+  /** Shows how far loading has come. */
+  readonly onProgress?: Log['onProgress']
+}
+
+/** The line begins with the first file. */
+function showProgress(): Log['onProgress'] {
+  let progress: LoadProgress | undefined
+  return (...counts) => {
+    progress ??= new LoadProgress(
+      text => process.stderr.write(text),
+      () => performance.now(),
+    )
+    progress.update(...counts)
+  }
 }
 
 const PARTS: ServeParts = {
   start: startInstance,
   print: line => process.stdout.write(`${line}\n`),
-  complain: line => process.stderr.write(`sandstorm: ${line}\n`),
-}
-
-/** With SANDSTORM_STATS=1 the counters at the end go to stderr, as one line of JSON. */
-const printStats = (stats: object): void => {
-  if (process.env['SANDSTORM_STATS'] !== '1') return
-  process.stderr.write(`stats ${JSON.stringify(stats)}\n`)
+  complain: text => process.stderr.write(text),
+  onProgress: process.stderr.isTTY ? showProgress() : undefined,
 }
 
 const SIGNALS = ['SIGINT', 'SIGTERM'] as const
+const ROTATION_SIGNALS = ['SIGHUP', 'SIGUSR1'] as const
 
 /** Serves until a signal comes or the instance ends by itself; returns the exit code. */
 export async function serve(config: ServeConfig, parts: ServeParts = PARTS): Promise<number> {
   const signals = watchSignals()
+  const { complain, onProgress } = parts
+  const log = new OperatorLog({ level: config.logLevel, write: complain, onProgress })
+  const rotation = watchRotation()
   try {
-    const instance = await parts.start(config, {
-      info: parts.complain,
-      warn: parts.complain,
-      stats: printStats,
-    })
+    const instance = await parts.start(config, log)
+    rotation.onSignal = () => void instance.reopenLogs?.()
     for (const { url, device } of instance.endpoints) {
       parts.print(`listening on ${withPort(url)} (device ${device})`)
     }
@@ -44,11 +57,29 @@ export async function serve(config: ServeConfig, parts: ServeParts = PARTS): Pro
       await instance.stop()
       return 0
     }
-    if (ended.message !== '') parts.complain(ended.message)
+    if (ended.message !== '') log.error(ended.message)
     return ended.code
   } finally {
     signals.forget()
+    rotation.forget()
+    log.flush()
   }
+}
+
+/**
+ * Log rotation: after a rename these ask for a new file. They are caught whether there is a log or not,
+ * since SIGHUP would end the process, and SIGUSR1 would start Node's debugger.
+ */
+function watchRotation(): { onSignal: () => void; forget(): void } {
+  const rotation = {
+    onSignal: (): void => {},
+    forget: (): void => {
+      for (const signal of ROTATION_SIGNALS) process.off(signal, ask)
+    },
+  }
+  const ask = (): void => rotation.onSignal()
+  for (const signal of ROTATION_SIGNALS) process.on(signal, ask)
+  return rotation
 }
 
 /** The contract is `http://ADDRESS:PORT/`, with the port even where a URL may leave it out. */

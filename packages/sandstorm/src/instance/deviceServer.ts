@@ -15,8 +15,8 @@ import type { Opened } from './openDevice.ts'
 import { type Ending, PacketThread } from './packetThread.ts'
 import { DRAIN, STOP, type WorkerSetup } from './workerSetup.ts'
 
-/** A packet thread that is still draining after this long is told to end at once. */
-const STOP_LIMIT_MS = 7000
+/** A packet thread that is still draining so long after its time is told to end at once. */
+const STOP_GRACE_MS = 2000
 /** Threads that die so soon after their start, one after the other, show that starting is no help. */
 const SOON_MS = 2000
 const DEATHS_MAX = 3
@@ -26,13 +26,27 @@ export interface CommonSetup extends Omit<WorkerSetup, OwnFields> {
   /** There is one thread in all. */
   readonly isAlone: boolean
 }
-type OwnFields = 'control' | 'handle' | 'part' | 'worker' | 'sharesAddresses' | 'wakeFds' | 'cpu'
+type OwnFields =
+  | 'control'
+  | 'handle'
+  | 'part'
+  | 'worker'
+  | 'sharesAddresses'
+  | 'wakeFds'
+  | 'cpu'
+  | 'accessRing'
+  | 'durations'
 
-/** Of each worker its part of the region and the CPU that it is pinned to (-1: none). */
+/**
+ * Of each worker its part of the region, the CPU that it is pinned to (-1: none), and what it writes
+ * for others to read: a worker that replaces another goes on in the same memory.
+ */
 export interface Place {
   readonly from: number
   readonly end: number
   readonly cpu: number
+  readonly accessRing: SharedArrayBuffer | undefined
+  readonly durations: SharedArrayBuffer
 }
 
 /** `code` is for the process: 0: told to, 1: by itself, 2: the user's to mend. */
@@ -50,7 +64,7 @@ export class DeviceServer {
   readonly ready: Promise<unknown>
   readonly #opened: Opened
   readonly #common: CommonSetup
-  readonly #places: readonly Place[]
+  readonly places: readonly Place[]
   readonly #log: Log
   /** By worker. */
   readonly threads: PacketThread[]
@@ -60,7 +74,7 @@ export class DeviceServer {
     this.device = deviceName(opened.handles[0])
     this.#opened = opened
     this.#common = common
-    this.#places = places
+    this.places = places
     this.#log = log
     this.threads = places.map((_, worker) => this.#start(worker))
     this.ready = Promise.all(this.threads.map(({ ready }) => ready))
@@ -71,7 +85,7 @@ export class DeviceServer {
   async stop(): Promise<void> {
     this.#isStopping = true
     this.#tell(DRAIN)
-    const timer = setTimeout(() => this.#tell(STOP), STOP_LIMIT_MS)
+    const timer = setTimeout(() => this.#tell(STOP), this.#common.drainTimeoutMs + STOP_GRACE_MS)
     await this.done
     clearTimeout(timer)
   }
@@ -82,7 +96,7 @@ export class DeviceServer {
 
   #start(worker: number): PacketThread {
     const { handles, sharesAddresses } = this.#opened
-    const { from, end, cpu } = this.#places[worker]
+    const { from, end, cpu, accessRing, durations } = this.places[worker]
     const setup = {
       ...this.#common,
       handle: handles[worker],
@@ -92,6 +106,8 @@ export class DeviceServer {
       sharesAddresses: sharesAddresses || worker > 0,
       wakeFds: handles.map(({ wakeFd }) => wakeFd),
       cpu,
+      accessRing,
+      durations,
       pcap: this.#pcapOf(worker),
     }
     return new PacketThread(setup, line => this.#log.warn(line))
@@ -127,7 +143,7 @@ export class DeviceServer {
       if (ending.kind !== 'died' || this.#isStopping) return this.#endAll(ending)
       deaths = performance.now() - startMs < SOON_MS ? deaths + 1 : 1
       if (deaths === DEATHS_MAX) return this.#endAll(ending)
-      const who = this.#places.length === 1 ? 'the packet thread' : `worker ${worker}`
+      const who = this.places.length === 1 ? 'the packet thread' : `worker ${worker}`
       this.#log.warn(`${who} of ${this.device} died and is replaced: ${ending.message}`)
       this.#leave(worker)
       this.threads[worker] = this.#start(worker)

@@ -1,10 +1,14 @@
 /** A running server as the command line sees it, whatever it runs on. */
+import type { Metrics } from '../admin/metrics.ts'
+import type { LoadOptions } from '../content/load.ts'
 import type { Inspector } from '../control/inspector.ts'
 
 /** Where an instance says what it does, one line at a time. */
 export interface Log {
   info(line: string): void
   warn(line: string): void
+  /** Told how far loading has come; left out: nobody looks. */
+  readonly onProgress?: LoadOptions['onProgress']
   /** Told at the end what was counted: plain data, by name. */
   stats(counters: object): void
 }
@@ -26,4 +30,8 @@ export interface Instance {
   readonly done: Promise<{ code: number; message: string }>
   /** Looks at its connections; undefined where the kernel has them. */
   readonly inspector?: Inspector
+  /** All that it counts. */
+  metrics(): Promise<Metrics>
+  /** For log rotation: what is noted from now on goes to a new file of the same name. */
+  reopenLogs?(): Promise<void>
 }

@@ -15,6 +15,8 @@ import {
   Region,
   type Spread,
 } from '@sandstorm/libnmio'
+import { Histogram } from '../admin/histogram.ts'
+import type { Metrics } from '../admin/metrics.ts'
 import type { ServeConfig } from '../config.ts'
 import { loadContent } from '../content/load.ts'
 import type { ContentShared } from '../content/table.ts'
@@ -38,18 +40,23 @@ export interface OwnStack extends Instance {
 }
 
 /** Opens the devices, loads the content and starts the threads. Throws errors that are one clear line. */
-export async function startOwnStack(config: ServeConfig, log: Log): Promise<OwnStack> {
+export async function startOwnStack(
+  config: ServeConfig,
+  log: Log,
+  rings: readonly SharedArrayBuffer[],
+): Promise<OwnStack> {
   const spread: Spread = { count: config.workers, key: randomInt(2 ** 31) }
   // The devices first: loading takes time, and a second start should fail at once.
   const opened = openAll(config, spread, log)
   let servers: DeviceServer[] = []
   try {
-    const content = await loadContent(config.root, {
+    const content = await loadContent(config.sites, {
       memoryBytes: config.memoryBytes,
       stackBytes: stackBytes(config, opened),
       onWarning: line => log.warn(line),
+      onProgress: log.onProgress,
     })
-    servers = startAll(config, spread, opened, content, log)
+    servers = startAll(config, spread, opened, content, log, rings)
   } catch (error) {
     closeAll(opened)
     throw error
@@ -96,11 +103,12 @@ function startAll(
   opened: readonly Opened[],
   content: ContentShared,
   log: Log,
+  rings: readonly SharedArrayBuffer[],
 ): DeviceServer[] {
   const region = new Region(content.region)
   region.reserve(content.contentBytes)
   const hubs = opened.map(() => region.reserve(hubBytes(spread.count), 64))
-  const places = placeWorkers(region, opened.length * spread.count, config.cpus)
+  const places = placeWorkers(region, opened.length * spread.count, config.cpus, rings)
   return opened.map((one, i) => {
     const common = commonSetup(config, one, content, spread, hubs[i])
     const own = places.slice(i * spread.count, (i + 1) * spread.count)
@@ -109,13 +117,20 @@ function startAll(
 }
 
 /** Equal parts of what is left of the region. */
-function placeWorkers(region: Region, count: number, cpus: readonly number[]): Place[] {
+function placeWorkers(
+  region: Region,
+  count: number,
+  cpus: readonly number[],
+  rings: readonly SharedArrayBuffer[],
+): Place[] {
   const from = region.reserve(0, PART_ALIGN)
   const size = Math.floor((region.end - from) / count / PART_ALIGN) * PART_ALIGN
   return Array.from({ length: count }, (_, i) => ({
     from: from + i * size,
     end: from + (i + 1) * size,
     cpu: cpus.length === 0 ? -1 : cpus[i % cpus.length],
+    accessRing: rings[i],
+    durations: Histogram.allocate(),
   }))
 }
 
@@ -126,7 +141,7 @@ function commonSetup(
   spread: Spread,
   hub: number,
 ): CommonSetup {
-  const { gateway, port, replicas, cc, pacing, pcap, trace, fault } = config
+  const { gateway, port, replicas, cc, pacing, pcap, trace, fault, limits } = config
   const threads = config.devices.length * spread.count
   // A thread that looks must not keep anybody from the work that it waits for.
   const spinDefault = threads < availableParallelism() ? SPIN_US : 0
@@ -148,6 +163,9 @@ function commonSetup(
     pcap,
     trace,
     fault,
+    limits: { ...limits, http: limits },
+    maxPerSource: limits.connectionsPerAddress,
+    drainTimeoutMs: limits.drainTimeoutMs,
   }
 }
 
@@ -180,7 +198,15 @@ function makeInstance(
     await Promise.all(servers.map(server => server.stop()))
   }
   const done = finish(servers, log)
-  return { endpoints, stop, done, inspector: new Inspector(asks), servers }
+  const inspector = new Inspector(asks)
+  const durations = servers.flatMap(({ places }) =>
+    places.map(place => new Histogram(place.durations)),
+  )
+  const metrics = async (): Promise<Metrics> => ({
+    counters: await inspector.stats(),
+    durations: { answer: Histogram.merge(durations) },
+  })
+  return { endpoints, stop, done, inspector, servers, metrics }
 }
 
 function urlOf(config: ServeConfig, { addresses }: Opened): Endpoint['url'] {

@@ -5,27 +5,38 @@
 import { koffiProblem, SysError, tunProblem } from '@sandstorm/libnmio'
 import type { ServeConfig } from '../config.ts'
 import { withControlSocket } from '../control/controlSocket.ts'
+import type { OperatorLog } from '../log/operatorLog.ts'
 import type { Instance, Log } from './instance.ts'
 import { startKernelInstance } from './kernel.ts'
+import { Operation } from './operation.ts'
 import { startOwnStack } from './ownStack.ts'
 
+type Rings = Operation['rings']
+
 /** Starts serving; settles when requests are answered. Throws errors that are one clear line. */
-export async function startInstance(config: ServeConfig, log: Log): Promise<Instance> {
-  return withControlSocket(await choose(config, log), log)
+export async function startInstance(config: ServeConfig, log: OperatorLog): Promise<Instance> {
+  const operation = await Operation.open(config, log)
+  try {
+    const instance = await choose(config, log, operation.rings)
+    return operation.attach(await withControlSocket(instance, log))
+  } catch (error) {
+    await operation.close()
+    throw error
+  }
 }
 
-async function choose(config: ServeConfig, log: Log): Promise<Instance> {
+async function choose(config: ServeConfig, log: Log, rings: Rings): Promise<Instance> {
   const [{ kind }] = config.devices
-  if (kind === 'kernel') return startKernelInstance(config, log)
-  if (kind !== 'auto') return startOwnStack(config, log)
+  if (kind === 'kernel') return startKernelInstance(config, log, rings)
+  if (kind !== 'auto') return startOwnStack(config, log, rings)
   const problem = koffiProblem() || tunProblem()
-  if (problem !== '') return fallBack(config, log, problem)
+  if (problem !== '') return fallBack(config, log, rings, problem)
   try {
-    return await startOwnStack(config, log)
+    return await startOwnStack(config, log, rings)
   } catch (error) {
     const isMissing = error instanceof SysError && MISSING_RIGHTS.includes(error.code)
     if (!isMissing) throw error
-    return fallBack(config, log, error.message)
+    return fallBack(config, log, rings, error.message)
   }
 }
 
@@ -33,10 +44,10 @@ async function choose(config: ServeConfig, log: Log): Promise<Instance> {
 const MISSING_RIGHTS = ['EPERM', 'EACCES', 'ENOENT', 'ENODEV', 'ENXIO']
 
 /** Serves on the kernel's TCP, and says why, and what of the flags that leaves without effect. */
-function fallBack(config: ServeConfig, log: Log, why: string): Promise<Instance> {
+function fallBack(config: ServeConfig, log: Log, rings: Rings, why: string): Promise<Instance> {
   log.warn(`no TAP for our own stack, so serving on the kernel's: ${why}`)
   if (config.stackFlags.length > 0) {
     log.warn(`no effect on the kernel's stack: ${config.stackFlags.join(', ')}`)
   }
-  return startKernelInstance(config, log)
+  return startKernelInstance(config, log, rings)
 }

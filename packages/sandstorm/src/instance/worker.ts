@@ -26,21 +26,20 @@ import {
   ipv6Address,
   withLinkLocal,
 } from '@sandstorm/libtcpip'
+import { Histogram } from '../admin/histogram.ts'
 import { attachContent } from '../content/table.ts'
 import { type Inquiry, reply } from '../control/inquiry.ts'
 import { inlineMore } from '../inlining.ts'
+import { AccessRing } from '../log/accessRing.ts'
 import { Server } from '../server.ts'
 import { Spinner } from './spinner.ts'
 import { traceLines } from './traceLines.ts'
 import { ASKED, DRAIN, RUN, STOP, type WorkerMessage, type WorkerSetup } from './workerSetup.ts'
 
-/** After this long a drain gives up on clients that do not answer. */
-const DRAIN_LIMIT_US = 5_000_000
 /** Without frames the loop looks up at least this often while it drains. */
 const DRAIN_STEP_US = 50_000
 
 const nowUs = (): number => performance.now() * 1000
-const epochSec = (): number => Math.floor(Date.now() / 1000)
 const epochUs = (): number => (performance.timeOrigin + performance.now()) * 1000
 
 /** Captures and traces see what is on the wire; faults happen between it and the stack. */
@@ -79,7 +78,10 @@ function build(setup: WorkerSetup): Server {
     transmit: setup.transmit,
     replicas: Math.max(1, setup.replicas),
     cc: setup.cc,
-    tcp: { pacing: setup.pacing },
+    tcp: { pacing: setup.pacing, maxPerSource: setup.maxPerSource },
+    limits: setup.limits,
+    accessLog,
+    durations: new Histogram(setup.durations),
     random: () => randomBytes(4).readInt32LE(),
     nowUs: nowUs(),
   })
@@ -115,7 +117,7 @@ function run(server: Server, control: Int32Array, spinUs: number): string {
   const spinner = new Spinner(spinUs)
   for (;;) {
     const now = nowUs()
-    const count = server.poll(now, epochSec())
+    const count = poll(server, now)
     if (device.down !== '') return device.down
     if (control[0] !== RUN) {
       if (control[0] & ASKED) answer(server, control)
@@ -136,13 +138,20 @@ function answer(server: Server, control: Int32Array): void {
   tell({ kind: 'reply', reply: reply(server, received.message as Inquiry) })
 }
 
-/** Goes on until every connection has ended, or for DRAIN_LIMIT_US. */
+/** One batch. */
+function poll(server: Server, now: number): number {
+  const epochMs = Date.now()
+  if (accessLog !== undefined) accessLog.timeMs = epochMs
+  return server.poll(now, Math.floor(epochMs / 1000))
+}
+
+/** Goes on until every connection has ended, or for as long as it may. */
 function drain(server: Server, control: Int32Array): void {
   const { device } = server
-  const endUs = nowUs() + DRAIN_LIMIT_US
+  const endUs = nowUs() + setup.drainTimeoutMs * 1000
   server.drain()
   while ((control[0] & STOP) === 0 && device.down === '') {
-    const count = server.poll(nowUs(), epochSec())
+    const count = poll(server, nowUs())
     if (control[0] & ASKED) answer(server, control)
     if (server.isDrained) return
     if (nowUs() > endUs) break
@@ -150,11 +159,12 @@ function drain(server: Server, control: Int32Array): void {
     if (count === 0) device.wait(idle < 0 ? DRAIN_STEP_US : Math.min(idle, DRAIN_STEP_US))
   }
   server.end()
-  server.poll(nowUs(), epochSec())
+  poll(server, nowUs())
 }
 
 inlineMore()
 const setup = workerData as WorkerSetup
+const accessLog = setup.accessRing === undefined ? undefined : new AccessRing(setup.accessRing)
 const server = build(setup)
 const tell = (message: WorkerMessage): void => parentPort?.postMessage(message)
 server.stack.start()

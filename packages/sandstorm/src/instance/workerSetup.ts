@@ -3,6 +3,7 @@ import type { DeviceHandle, Spread } from '@sandstorm/libnmio'
 import type { CongestionName } from '../config.ts'
 import type { ContentShared } from '../content/table.ts'
 import type { Reply } from '../control/inquiry.ts'
+import type { MountLimits } from '../mount/tcpMount.ts'
 import type { TransmitKind } from '../server.ts'
 import type { ServerStats } from '../stats.ts'
 
@@ -43,6 +44,15 @@ export interface WorkerSetup {
   readonly trace: boolean
   /** For parseFault; '': none. */
   readonly fault: string
+  readonly limits: Partial<MountLimits>
+  /** Connections of one client; 0: as many as there are. */
+  readonly maxPerSource: number
+  /** After so long a drain gives up on clients that do not answer. */
+  readonly drainTimeoutMs: number
+  /** Where the worker notes its answers (log/accessRing.ts); undefined: nowhere. */
+  readonly accessRing: SharedArrayBuffer | undefined
+  /** Where it counts how long answers take (admin/histogram.ts). */
+  readonly durations: SharedArrayBuffer
   /** One int32: bits that the main thread sets. */
   readonly control: SharedArrayBuffer
 }
