@@ -1,0 +1,132 @@
+/**
+ * The store on disk, so that a restart does not begin with an empty cache: one file for each entry,
+ * written under another name, flushed, and renamed. The disk follows the memory: what is dropped there
+ * is removed here, so one bound holds for both.
+ *
+ * Writing never holds up an answer: changes wait in line, and of several to one file only the last is
+ * carried out. What a crash loses is a fetch; what it leaves half done is not read (entryFile.ts). A
+ * purge is complete on disk when `settled` resolves.
+ */
+import type { PolicyConfig } from './config.ts'
+import type { Entry } from './entry.ts'
+import { fileName, fromFile, toFile } from './entryFile.ts'
+import type { Store } from './store.ts'
+
+/** The part of node:fs/promises that is needed. */
+export interface Disk {
+  mkdir(path: string, options: { recursive: true }): Promise<unknown>
+  readdir(path: string): Promise<string[]>
+  readFile(path: string): Promise<Uint8Array>
+  stat(path: string): Promise<{ size: number }>
+  open(path: string, flags: 'w'): Promise<DiskFile>
+  rename(from: string, to: string): Promise<void>
+  rm(path: string, options: { force: true }): Promise<void>
+}
+
+export interface DiskFile {
+  writeFile(bytes: Uint8Array): Promise<void>
+  sync(): Promise<void>
+  close(): Promise<void>
+}
+
+const ENTRY_NAME = /^[0-9a-f]{64}$/
+const TEMPORARY = '.tmp'
+
+export class Persistence {
+  readonly stats = { written: 0, removed: 0, loaded: 0, refused: 0, errors: 0 }
+  readonly #disk: Disk
+  readonly #folder: string
+  /** File name → what it is to hold; undefined: nothing. */
+  readonly #waiting = new Map<string, Entry | undefined>()
+  #worker: Promise<void> | undefined
+
+  /** `folder` is an absolute path, and nobody else's. */
+  constructor(disk: Disk, folder: string) {
+    this.#disk = disk
+    this.#folder = folder
+  }
+
+  /**
+   * Puts what lies on disk into the store, oldest first, and follows the store from then on. Files
+   * that are larger than `fileBytesMax`, or not whole, are removed. Rejects if there is no folder.
+   */
+  async attach(store: Store, config: PolicyConfig, fileBytesMax: number): Promise<void> {
+    await this.#disk.mkdir(this.#folder, { recursive: true })
+    const entries: Entry[] = []
+    for (const name of await this.#disk.readdir(this.#folder)) {
+      const entry = await this.#read(name, config, fileBytesMax)
+      if (entry !== undefined) entries.push(entry)
+    }
+    entries.sort((a, b) => a.responseMs - b.responseMs)
+    store.watcher = {
+      onPut: entry => this.#change(entry, entry),
+      onDrop: entry => this.#change(entry, undefined),
+    }
+    for (const entry of entries) if (!store.put(entry)) this.#change(entry, undefined)
+    for (const entry of store.entries()) this.#waiting.delete(fileName(entry)) // as it lies there
+    this.stats.loaded += store.stats.entries
+  }
+
+  /** Resolves when the disk says what the store says. */
+  async settled(): Promise<void> {
+    while (this.#worker !== undefined) await this.#worker
+  }
+
+  /** The entry in a file; what is none of ours, or damaged, is removed. */
+  async #read(name: string, config: PolicyConfig, bytesMax: number): Promise<Entry | undefined> {
+    const path = `${this.#folder}/${name}`
+    const isOurs = ENTRY_NAME.test(name)
+    if (!isOurs && !name.endsWith(TEMPORARY)) return undefined
+    try {
+      if (isOurs && (await this.#disk.stat(path)).size <= bytesMax) {
+        const entry = fromFile(await this.#disk.readFile(path), config)
+        if (entry !== undefined && fileName(entry) === name) return entry
+      }
+      this.stats.refused++
+      await this.#disk.rm(path, { force: true })
+    } catch {
+      this.stats.errors++
+    }
+    return undefined
+  }
+
+  #change(entry: Entry, content: Entry | undefined): void {
+    this.#waiting.set(fileName(entry), content)
+    this.#worker ??= this.#work()
+  }
+
+  async #work(): Promise<void> {
+    await Promise.resolve() // so that changes of one turn come together
+    for (;;) {
+      const next = this.#waiting.entries().next()
+      if (next.done) break
+      const [name, content] = next.value
+      this.#waiting.delete(name)
+      try {
+        if (content === undefined) await this.#remove(name)
+        else await this.#write(name, content)
+      } catch {
+        this.stats.errors++ // a full disk is no reason to stop serving
+      }
+    }
+    this.#worker = undefined
+  }
+
+  async #remove(name: string): Promise<void> {
+    await this.#disk.rm(`${this.#folder}/${name}`, { force: true })
+    this.stats.removed++
+  }
+
+  async #write(name: string, entry: Entry): Promise<void> {
+    const path = `${this.#folder}/${name}`
+    const file = await this.#disk.open(path + TEMPORARY, 'w')
+    try {
+      await file.writeFile(toFile(entry))
+      await file.sync()
+    } finally {
+      await file.close()
+    }
+    await this.#disk.rename(path + TEMPORARY, path)
+    this.stats.written++
+  }
+}
