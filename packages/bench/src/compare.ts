@@ -1,7 +1,7 @@
 /**
- * Servers under the same load, in turns: requests per second of one server core, for the paper's 22 KB
- * objects and for 1 KB ones, with connections kept alive and with one per request (paper §3; how they
- * are set up: servers.ts).
+ * Servers under the same load, in turns: requests per second of one server core (how they are set up:
+ * servers.ts). What is asked is up to the case; most take the paper's 22 KB objects and 1 KB ones, with
+ * connections kept alive and with one per request (paper §3).
  *
  * They take turns, A B A B, because a virtual machine's speed drifts; what counts is the ratio, the
  * median of those of neighbouring runs. A row in which any request failed has no figure.
@@ -12,10 +12,10 @@ import { join } from 'node:path'
 import type { Options } from './options.ts'
 import { median, spreadPercent } from './report.ts'
 import type { Side } from './servers.ts'
-import { wrk } from './wrk.ts'
+import { type Load, wrk } from './wrk.ts'
 
-type ObjectName = '22 KB' | '1 KB'
-const SIZES: Readonly<Record<ObjectName, number>> = { '22 KB': 22 * 1024, '1 KB': 1024 }
+export type ObjectName = '22 KB' | '1 KB'
+export const SIZES: Readonly<Record<ObjectName, number>> = { '22 KB': 22 * 1024, '1 KB': 1024 }
 const WARM_UP_SECONDS = 1
 
 export interface Row {
@@ -30,12 +30,14 @@ export const ROWS: readonly Row[] = [
   { object: '1 KB', close: true },
 ]
 
-export interface Result extends Row {
+export interface Rates {
   /** Of each side requests per second of each run. */
   readonly rates: Readonly<Record<string, readonly number[]>>
   /** Why there is no figure; '' if there is one. */
   readonly refused: string
 }
+
+export type Result = Row & Rates
 
 /** Runs `body` with a folder for its files, and one of objects to serve. */
 export async function withObjects(
@@ -62,33 +64,41 @@ function writeObjects(workDir: string): string {
   return dir
 }
 
-/** All rows, one after the other; the sides are stopped in the end. */
+/** ROWS, one after the other; the sides are stopped in the end. */
 export async function compare(sides: readonly Side[], options: Options): Promise<Result[]> {
   const results: Result[] = []
-  for (const row of ROWS) results.push(await measure(row, sides, options))
+  for (const row of ROWS) {
+    const loads = sides.map(() => loadOf(row))
+    results.push({ ...row, ...(await measure(sides, loads, options)) })
+  }
   for (const side of sides) await side.stop()
   return results
 }
 
-async function measure(row: Row, sides: readonly Side[], options: Options): Promise<Result> {
+/** One row: each side in turns under its own of the loads. */
+export async function measure(
+  sides: readonly Side[],
+  loads: readonly Load[],
+  options: Options,
+): Promise<Rates> {
   const rates: Record<string, number[]> = Object.fromEntries(sides.map(({ name }) => [name, []]))
   let refused = ''
   for (let pair = options.quick ? 0 : -1; pair < options.pairs && refused === ''; pair++) {
-    for (const { name, clientNamespace, url } of sides) {
-      const seconds = pair < 0 ? WARM_UP_SECONDS : options.seconds
-      const run = await wrk(clientNamespace, url + pathOf(row), seconds, row.close)
-      if (run.refused !== '') refused = `${name}: ${run.refused}`
-      else if (pair >= 0) rates[name].push(run.requestsPerSecond)
+    for (const [i, side] of sides.entries()) {
+      const run = await wrk(side, loads[i], pair < 0 ? WARM_UP_SECONDS : options.seconds)
+      if (run.refused !== '') refused = `${side.name}: ${run.refused}`
+      else if (pair >= 0) rates[side.name].push(run.requestsPerSecond)
     }
   }
-  return { ...row, rates, refused }
+  return { rates, refused }
 }
 
-export const pathOf = ({ object }: Row): string => `/${SIZES[object]}.bin`
+export const loadOf = ({ object, close }: Row): Load => ({ path: pathOf(object), close })
+export const pathOf = (object: ObjectName): string => `/${SIZES[object]}.bin`
 export const connectionOf = ({ close }: Row): string => (close ? 'one per request' : 'keep-alive')
 
 /** Throws when a row was refused; to be called once the others are reported. */
-export function demandAll(results: readonly Result[]): void {
+export function demandAll(results: readonly Rates[]): void {
   const refused = results.filter(result => result.refused !== '')
   if (refused.length > 0) throw new Error(`${refused.length} rows have no figure`)
 }

@@ -8,7 +8,7 @@ import {
   connectionOf,
   demandAll,
   figure,
-  pathOf,
+  loadOf,
   type Result,
   ROWS,
   type Row,
@@ -63,7 +63,7 @@ export const benchDevices = (options: Options): Promise<void> =>
 /** A server for this row alone, whose counters are the row's. */
 async function cost(name: Name, row: Row, dir: string, seconds: number): Promise<Cost> {
   const side = await START[name](dir)
-  const run = await wrk(side.clientNamespace, side.url + pathOf(row), seconds, row.close)
+  const run = await wrk(side, loadOf(row), seconds)
   await side.stop()
   if (run.refused !== '') throw new Error(`${name}: ${run.refused}`)
   return { ...row, name, counters: side.counters() }

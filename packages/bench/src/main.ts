@@ -5,7 +5,9 @@
  */
 import { benchDevices } from './devices.ts'
 import { benchFrames } from './frames.ts'
+import { benchHttp } from './http.ts'
 import { benchIdle } from './idle.ts'
+import { benchLoad } from './load.ts'
 import { benchLossy } from './lossy.ts'
 import { benchMemory } from './memory.ts'
 import { benchMicro } from './micro.ts'
@@ -19,6 +21,8 @@ type Case = (options: Options) => Promise<void> | void
 const CASES: Readonly<Record<string, Case>> = {
   tap: benchTap,
   devices: benchDevices,
+  http: benchHttp,
+  load: benchLoad,
   frames: benchFrames,
   lossy: benchLossy,
   memory: benchMemory,

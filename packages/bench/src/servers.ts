@@ -126,11 +126,11 @@ export async function serveInside(
   }
 }
 
-/** Debian's nginx on the far side of a veth pair. */
-export async function startNginx(dir: string, workDir: string): Promise<Side> {
+/** Debian's nginx on the far side of a veth pair; `more` are lines of its server block. */
+export async function startNginx(dir: string, workDir: string, more = ''): Promise<Side> {
   const { client, server } = linkNamespaces()
   sysctl(server, 'net.ipv4.tcp_congestion_control', 'reno')
-  const nginx = await nginxInside(server, client, SERVER_ADDRESS, dir, workDir)
+  const nginx = await nginxInside(server, client, SERVER_ADDRESS, dir, workDir, more)
   return { name: 'nginx', clientNamespace: client, ...nginx }
 }
 
@@ -141,9 +141,10 @@ export async function nginxInside(
   address: string,
   dir: string,
   workDir: string,
+  more = '',
 ): Promise<Running> {
   const config = join(workDir, 'nginx.conf')
-  writeFileSync(config, nginxConfig(dir, workDir))
+  writeFileSync(config, nginxConfig(dir, workDir, more))
   const argv = ['taskset', '-c', SERVER_CORE, 'nginx', '-c', config, '-e', 'stderr']
   const child = startInside(namespace, argv)
   const done = ended(child)
@@ -167,11 +168,12 @@ function prepareClient(namespace: string): void {
   sysctl(namespace, 'net.ipv4.tcp_congestion_control', 'reno')
 }
 
-function nginxConfig(dir: string, workDir: string): string {
+function nginxConfig(dir: string, workDir: string, more: string): string {
   return `
 daemon off;
 user root;
 worker_processes 1;
+worker_rlimit_nofile 16384;
 pid ${workDir}/nginx.pid;
 error_log stderr crit;
 events { worker_connections 4096; multi_accept on; }
@@ -185,7 +187,7 @@ http {
   keepalive_requests 1000000000;
   open_file_cache max=1000 inactive=1h;
   open_file_cache_valid 1h;
-  server { listen 80 backlog=4096; root ${dir}; }
+  server { listen 80 backlog=4096; root ${dir}; ${more} }
 }
 `
 }

@@ -2,7 +2,7 @@
  * Looking for the next frame before sleeping (`--spin`) against sleeping at once, in turns, on each
  * device: 1 KB objects, connections kept alive, with few of them and with many.
  */
-import { figure, pathOf, ratioFigure, withObjects } from './compare.ts'
+import { figure, loadOf, ratioFigure, withObjects } from './compare.ts'
 import { NAMES, START } from './devices.ts'
 import type { Options } from './options.ts'
 import { markdownTable, report } from './report.ts'
@@ -28,9 +28,9 @@ export const benchSpin = (options: Options): Promise<void> =>
       for (const connections of options.quick ? CONNECTIONS.slice(1, 2) : CONNECTIONS) {
         const rates: Record<string, number[]> = { '0': [], '50': [] }
         for (let pair = options.quick ? 0 : -1; pair < options.pairs; pair++) {
-          for (const [i, { clientNamespace, url }] of sides.entries()) {
+          for (const [i, side] of sides.entries()) {
             const seconds = pair < 0 ? WARM_UP_SECONDS : options.seconds
-            const run = await wrk(clientNamespace, url + pathOf(ROW), seconds, false, connections)
+            const run = await wrk(side, { ...loadOf(ROW), connections }, seconds)
             if (run.refused !== '') throw new Error(`${name}: ${run.refused}`)
             if (pair >= 0) rates[SPINS[i]].push(run.requestsPerSecond)
           }

@@ -1,11 +1,27 @@
 /**
- * wrk(1), the load generator: one thread, 64 connections if nothing else is said, pinned to the core that the server does
- * not use. A run with any error counts for nothing; it says so instead of giving a figure.
+ * wrk(1), the load generator: one thread, 64 connections if nothing else is said, pinned to the core
+ * that the server does not use. A run with any error counts for nothing; it says so instead of giving a
+ * figure. An answer that is wrong but no error, a 200 for a 304, wrk does not see: ask.ts does before.
  */
 import { runInside } from './process.ts'
+import type { Side } from './servers.ts'
 
 export const CONNECTIONS = 64
 const CLIENT_CORE = '0'
+
+/** What is asked of a server. */
+export interface Load {
+  /** Where requests go, if no script says otherwise. */
+  readonly path: string
+  /** A connection for each request. */
+  readonly close: boolean
+  /** 64 if not given. */
+  readonly connections?: number
+  /** More fields of every request. */
+  readonly fields?: Readonly<Record<string, string>>
+  /** The file of a Lua script that makes the requests. */
+  readonly script?: string
+}
 
 export interface WrkRun {
   readonly requestsPerSecond: number
@@ -13,19 +29,25 @@ export interface WrkRun {
   readonly refused: string
 }
 
-/** Loads `url` for some seconds from inside a namespace, with so many connections. */
+/** Loads a server for some seconds. */
 export async function wrk(
-  namespace: string,
-  url: string,
+  { clientNamespace, url }: Pick<Side, 'clientNamespace' | 'url'>,
+  load: Load,
   seconds: number,
-  close: boolean,
-  connections: number = CONNECTIONS,
 ): Promise<WrkRun> {
-  const header = `Connection: ${close ? 'close' : 'keep-alive'}`
-  const pinned = ['taskset', '-c', CLIENT_CORE, 'wrk', '-t', '1', '-c', String(connections)]
-  const argv = [...pinned, '-d', String(seconds), '-H', header, url]
-  const { code, stdout, stderr } = await runInside(namespace, argv, (seconds + 30) * 1000)
+  const argv = ['taskset', '-c', CLIENT_CORE, ...wrkArgv(url, load, seconds)]
+  const { code, stdout, stderr } = await runInside(clientNamespace, argv, (seconds + 30) * 1000)
   return code === 0 ? parseWrk(stdout) : { requestsPerSecond: 0, refused: stderr.trim() }
+}
+
+/** The command line of a run. */
+export function wrkArgv(url: string, load: Load, seconds: number): string[] {
+  const { path, close, connections = CONNECTIONS, fields = {}, script } = load
+  const argv = ['wrk', '-t', '1', '-c', String(connections), '-d', String(seconds)]
+  const all = { Connection: close ? 'close' : 'keep-alive', ...fields }
+  for (const [name, value] of Object.entries(all)) argv.push('-H', `${name}: ${value}`)
+  if (script !== undefined) argv.push('-s', script)
+  return [...argv, url + path]
 }
 
 /** Reads wrk's summary. Its own error lines appear only when there were errors. */

@@ -1,0 +1,123 @@
+/**
+ * How fast content is loaded, from files that the system has in memory: scan, read, hash and tables,
+ * without codings. Beside it the same files read one after the other by readFileSync, which looks at
+ * none of their bytes. MB are 10^6 bytes.
+ */
+import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { setFlagsFromString } from 'node:v8'
+import { runInNewContext } from 'node:vm'
+import { loadContent, plainSite } from 'sandstorm'
+import { figure, ratioFigure } from './compare.ts'
+import { objectByte } from './objects.ts'
+import type { Options } from './options.ts'
+import { markdownTable, report } from './report.ts'
+
+const FILE_BYTES = 22 * 1024
+const FILES = 10_000
+const QUICK_FILES = 500
+const RUNS = 5
+const MEMORY_BYTES = 2 ** 30
+
+/** One run: wall-clock time, and that of all the process's threads on their CPUs. */
+interface Run {
+  readonly seconds: number
+  readonly cpuSeconds: number
+}
+
+/** Measures both in turns, once more at first, to warm up. */
+export async function benchLoad(options: Options): Promise<void> {
+  const files = options.quick ? QUICK_FILES : FILES
+  const workDir = mkdtempSync(join(tmpdir(), 'sand-load-'))
+  try {
+    const dir = writeFiles(workDir, files)
+    const loading: Run[] = []
+    const reading: Run[] = []
+    for (let run = -1; run < (options.quick ? 1 : RUNS); run++) {
+      const load = await timed(() => loadAll(dir, files))
+      const read = await timed(() => readAll(dir, files))
+      if (run < 0) continue
+      loading.push(load)
+      reading.push(read)
+    }
+    report('load', table(files, loading, reading), { files, loading, reading }, options)
+  } finally {
+    rmSync(workDir, { recursive: true })
+  }
+}
+
+/** As many files, whose bytes differ and do not compress, in folders of a hundred. */
+function writeFiles(workDir: string, files: number): string {
+  const dir = mkdtempSync(join(workDir, 'www-'))
+  const body = Buffer.alloc(FILE_BYTES)
+  for (let i = 0; i < FILE_BYTES; i++) body[i] = objectByte(i)
+  for (let i = 0; i < files; i++) {
+    const folder = join(dir, String(Math.floor(i / 100)))
+    if (i % 100 === 0) mkdirSync(folder)
+    body.writeUInt32BE(i)
+    writeFileSync(join(folder, `${i}.bin`), body)
+  }
+  return dir
+}
+
+async function loadAll(dir: string, files: number): Promise<void> {
+  const onWarning = (line: string): void => {
+    throw new Error(line)
+  }
+  const content = await loadContent([plainSite(dir)], { memoryBytes: MEMORY_BYTES, onWarning })
+  demandBytes(content.contentBytes, files)
+}
+
+/** As `cat` does: a folder's names, then file after file. */
+function readAll(dir: string, files: number): void {
+  let bytes = 0
+  for (const folder of readdirSync(dir)) {
+    for (const name of readdirSync(join(dir, folder))) {
+      bytes += readFileSync(join(dir, folder, name)).length
+    }
+  }
+  demandBytes(bytes, files)
+}
+
+function demandBytes(bytes: number, files: number): void {
+  if (bytes < files * FILE_BYTES) throw new Error(`${bytes} bytes of ${files} files`)
+}
+
+/** What earlier runs left behind is collected first: a server that starts has none of it. */
+async function timed(work: () => Promise<void> | void): Promise<Run> {
+  collectGarbage()
+  const cpu = process.cpuUsage()
+  const startMs = performance.now()
+  await work()
+  const seconds = (performance.now() - startMs) / 1000
+  const { user, system } = process.cpuUsage(cpu)
+  return { seconds, cpuSeconds: (user + system) / 1e6 }
+}
+
+function collectGarbage(): void {
+  setFlagsFromString('--expose-gc') // contexts that are made from now on have gc()
+  runInNewContext('gc()')
+}
+
+function table(files: number, loading: readonly Run[], reading: readonly Run[]): string {
+  const rates = (runs: readonly Run[]): number[] => runs.map(({ seconds }) => files / seconds)
+  const row = (name: string, runs: readonly Run[]): string[] => {
+    const megabytes = rates(runs).map(rate => (rate * FILE_BYTES) / 1e6)
+    const cpuUs = runs.map(({ cpuSeconds }) => (cpuSeconds * 1e6) / files)
+    const best = Math.max(...megabytes).toFixed(0)
+    return [name, figure(megabytes, 0), best, figure(rates(runs), 0), figure(cpuUs, 0)]
+  }
+  const head = [
+    `${files} files of 22 KB`,
+    'MB/s',
+    'best',
+    'files/s',
+    'CPU time per file, µs',
+    'ratio',
+  ]
+  return markdownTable(head, [
+    [...row('loadContent, hashing included', loading), ratioFigure(rates(loading), rates(reading))],
+    [...row('readFileSync', reading), ''],
+  ])
+}
