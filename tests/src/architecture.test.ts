@@ -35,8 +35,10 @@ const KOFFI_FOLDER = 'packages/libnmio/src/sys/'
 const FS_FILES: readonly RegExp[] = [
   /^packages\/sandstorm\/src\/content\/(fileSystem|read|scan)\.ts$/,
   /^packages\/sandstorm\/src\/cli\/(program|checks)\.ts$/,
-  /^packages\/sandstorm\/src\/config\.ts$/, // is there such a folder?
+  /^packages\/sandstorm\/src\/config\/file\.ts$/,
+  /^packages\/sandstorm\/src\/config\/paths\.ts$/, // is there such a folder?
   /^packages\/sandstorm\/src\/instance\/worker\.ts$/, // --trace writes past the event loop
+  /^packages\/sandstorm\/src\/log\/accessSink\.ts$/, // the access log
   /^packages\/sandstorm\/src\/control\/runtimeDir\.ts$/, // where control sockets lie
   /^packages\/sandstorm\/src\/explain\/explain\.ts$/,
   /^packages\/libnmio\/src\/wrap\/pcap\.ts$/,
