@@ -5,8 +5,8 @@
 import { parseDuration } from '../cli/duration.ts'
 import { parseSize } from '../cli/size.ts'
 import { DEFAULT_LIMITS as HTTP_LIMITS } from '../http/limits.ts'
+import { MOUNT_LIMITS } from '../mount/limits.ts'
 import { REQUEST_BUFFER_BYTES } from '../mount/requestBuffers.ts'
-import { MOUNT_LIMITS } from '../mount/tcpMount.ts'
 
 export interface Limits {
   /** A request head must be complete this long after its first byte, or after the connection opened. */

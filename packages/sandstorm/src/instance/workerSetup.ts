@@ -3,7 +3,7 @@ import type { DeviceHandle, Spread } from '@sandstorm/libnmio'
 import type { CongestionName } from '../config.ts'
 import type { ContentShared } from '../content/table.ts'
 import type { Reply } from '../control/inquiry.ts'
-import type { MountLimits } from '../mount/tcpMount.ts'
+import type { MountLimits } from '../mount/limits.ts'
 import type { TransmitKind } from '../server.ts'
 import type { ServerStats } from '../stats.ts'
 

@@ -11,53 +11,16 @@ import { type Application, abort, seq, state, type Tcp, tcb } from '@sandstorm/l
 import type { Histogram } from '../admin/histogram.ts'
 import { type Content, DEFAULT_SITE } from '../content/content.ts'
 import { answerBytes, BODY_LEN } from '../content/image.ts'
-import type { HttpLimits } from '../http/limits.ts'
 import { HttpMachine } from '../http/machine.ts'
 import { type AccessLog, CLOSES, HEAD_ONLY } from '../log/accessLog.ts'
-import {
-  Answers,
-  BASE,
-  DATE_SEC,
-  LEN,
-  made,
-  NEXT,
-  NO_ANSWER,
-  ready,
-  WHAT,
-} from '../packetize/answers.ts'
+import { Answers, BASE, DATE_SEC, LEN, made, NO_ANSWER, ready, WHAT } from '../packetize/answers.ts'
 import { MadeHeads } from '../packetize/madeHeads.ts'
 import type { Transmitter } from '../packetize/transmitter.ts'
+import { AnswerQueues } from './answerQueues.ts'
 import { AnswerSample } from './answerSample.ts'
+import { MOUNT_LIMITS, type MountLimits } from './limits.ts'
 import { NO_BUFFER, REQUEST_BUFFER_BYTES, RequestBuffers } from './requestBuffers.ts'
 
-export interface MountLimits {
-  /**
-   * A request head must be complete this long after its first byte, or after the connection opened; a
-   * body that is dropped, this long after its answer.
-   */
-  headTimeoutMs: number
-  /** A connection without a request is closed. */
-  idleTimeoutMs: number
-  /** An answer of which the client acknowledges nothing for this long is given up. */
-  stallTimeoutMs: number
-  /** Answers under way per connection; further requests wait in its buffer. */
-  answersPerConnection: number
-  /** Bytes that a client may still send after its connection was closed to it. */
-  lingerBytes: number
-  /** Requests of a connection, the last of which closes it; 0: as many as there are. */
-  requestsPerConnection: number
-  http: Partial<HttpLimits>
-}
-
-export const MOUNT_LIMITS: MountLimits = {
-  headTimeoutMs: 10_000,
-  idleTimeoutMs: 60_000,
-  stallTimeoutMs: 120_000,
-  answersPerConnection: 8,
-  lingerBytes: 1 << 20,
-  requestsPerConnection: 0,
-  http: {},
-}
 /** A count of requests stands still here; a limit beyond is none. */
 const REQUESTS_MAX = 65535
 
@@ -111,13 +74,9 @@ export class TcpMount implements Application {
   readonly #bytes: Uint8Array
   #tcp!: Tcp
   #transmitter!: Transmitter
-  /** Answers beyond the first of each connection: how many there may be. */
-  readonly #pipelinedMax: number
-  /** Connections that have an answer. */
-  #busyCount = 0
+  readonly #queues: AnswerQueues
   // By connection index
   readonly #phase: Uint8Array
-  readonly #firstAnswer: Int32Array
   readonly #buffer: Int16Array
   /** Requests answered. */
   readonly #asked: Uint16Array
@@ -134,11 +93,10 @@ export class TcpMount implements Application {
     assert(this.#http.limits.headBytes <= REQUEST_BUFFER_BYTES, 'a head fits in a request buffer')
     this.#buffers = new RequestBuffers(region)
     this.#bytes = region.bytes
-    this.#pipelinedMax = Math.ceil(maxConnections / 4)
     const heads = new MadeHeads(region, content.images)
-    this.answers = new Answers(maxConnections + this.#pipelinedMax, heads)
+    this.answers = new Answers(maxConnections + Math.ceil(maxConnections / 4), heads)
+    this.#queues = new AnswerQueues(this.answers, maxConnections)
     this.#phase = new Uint8Array(maxConnections)
-    this.#firstAnswer = new Int32Array(maxConnections)
     this.#buffer = new Int16Array(maxConnections)
     this.#asked = new Uint16Array(maxConnections)
     this.#skip = new Int32Array(maxConnections)
@@ -167,7 +125,7 @@ export class TcpMount implements Application {
   onOpen(c: number): void {
     const i = tcb.indexOf(c)
     this.#phase[i] = 0
-    this.#firstAnswer[i] = NO_ANSWER
+    this.#queues.open(i)
     this.#buffer[i] = NO_BUFFER
     this.#asked[i] = 0
     this.#skip[i] = 0
@@ -189,19 +147,24 @@ export class TcpMount implements Application {
   onFin(c: number): void {
     const i = tcb.indexOf(c)
     this.#phase[i] |= PEER_DONE
-    if (this.#buffer[i] === NO_BUFFER || !this.#isBusy(i)) this.#close(c, i)
+    if (this.#buffer[i] === NO_BUFFER || !this.#queues.isBusy(i)) this.#close(c, i)
   }
 
   onAcked(c: number): void {
     const i = tcb.indexOf(c)
-    this.#releaseAnswers(c, i)
+    const una = this.#tcp.tcb[c + tcb.SND_UNA]
+    while (this.#queues.firstDone(i, una) !== NO_ANSWER) {
+      const a = this.#queues.freeFirst(i)
+      this.#sample.end(a, this.#tcp.nowUs)
+      this.#sample.forget(a)
+    }
     if (this.#buffer[i] !== NO_BUFFER && (this.#phase[i] & CLOSING) === 0) this.#serveBuffer(c, i)
     this.#startTimer(c, i)
   }
 
   onTimeout(c: number): void {
     const i = tcb.indexOf(c)
-    if (this.#isBusy(i) || this.#phase[i] & CLOSING) {
+    if (this.#queues.isBusy(i) || this.#phase[i] & CLOSING) {
       this.stats.stallTimeouts++
       abort(this.#tcp, c)
     } else if (this.#skip[i] > 0) {
@@ -223,18 +186,18 @@ export class TcpMount implements Application {
 
   onClosed(c: number): void {
     const i = tcb.indexOf(c)
-    while (this.#isBusy(i)) this.#freeFirst(i)
+    while (this.#queues.isBusy(i)) this.#sample.forget(this.#queues.freeFirst(i))
     this.#dropBuffer(c, i)
   }
 
   transmit(c: number, from: number, room: number): number {
-    const a = this.#answerAt(c, from)
+    const a = this.#queues.at(tcb.indexOf(c), from)
     return this.#transmitter.transmit(c, a, seq.span(this.answers.records[a + BASE], from), room)
   }
 
   transmitExactly(c: number, from: number, len: number): number {
     const { records } = this.answers
-    const a = this.#answerAt(c, from)
+    const a = this.#queues.at(tcb.indexOf(c), from)
     const at = seq.span(records[a + BASE], from)
     const left = records[a + LEN] - at
     return this.#transmitter.transmitExactly(c, a, at, len < left ? len : left)
@@ -280,25 +243,9 @@ export class TcpMount implements Application {
     return at - start
   }
 
-  /** Has the connection an answer under way? */
-  #isBusy(i: number): boolean {
-    return this.#firstAnswer[i] !== NO_ANSWER
-  }
-
-  /** One answer is always possible: only what is left beyond those is shared by pipelined ones. */
+  /** Is there room for one more answer? */
   #mayAnswer(i: number): boolean {
-    if (!this.#isBusy(i)) return true
-    const pipelined = this.answers.usedCount - this.#busyCount
-    return (
-      pipelined < this.#pipelinedMax && this.#countAnswers(i) < this.#limits.answersPerConnection
-    )
-  }
-
-  #countAnswers(i: number): number {
-    const { records } = this.answers
-    let count = 0
-    for (let a = this.#firstAnswer[i]; a !== NO_ANSWER; a = records[a + NEXT]) count++
-    return count
+    return this.#queues.hasRoom(i, this.#limits.answersPerConnection)
   }
 
   /** Queues what the machine has answered. */
@@ -311,7 +258,7 @@ export class TcpMount implements Application {
     } else {
       for (let part = 0; part < parts.count; part++) this.#queuePart(c, i, part)
     }
-    this.#sample.begin(this.#lastAnswer(i), this.#tcp.nowUs)
+    this.#sample.begin(this.#queues.last(i), this.#tcp.nowUs)
     if (close) this.#close(c, i)
     else this.#startTimer(c, i)
   }
@@ -348,9 +295,7 @@ export class TcpMount implements Application {
   #boundParts(): void {
     const { parts } = this.#http
     if (parts.count === 0) return
-    const pipelined = this.answers.usedCount - this.#busyCount
-    const room = Math.min(this.#pipelinedMax - pipelined, this.answers.heads.freeCount)
-    if (parts.count <= room) return
+    if (parts.count <= Math.min(this.#queues.sharedLeft, this.answers.heads.freeCount)) return
     parts.count = 0
     this.stats.partsGivenUp++
   }
@@ -375,54 +320,9 @@ export class TcpMount implements Application {
     records[a + BASE] = this.#tcp.tcb[c + tcb.SND_END]
     records[a + LEN] = len
     records[a + DATE_SEC] = this.#epochSec
-    this.#append(i, a)
+    this.#queues.append(i, a)
     this.stats.answerBytes += len
     this.#tcp.commit(c, len)
-  }
-
-  /** Puts an answer behind the connection's others: a few at most, so they are walked. */
-  #append(i: number, a: number): void {
-    if (!this.#isBusy(i)) {
-      this.#firstAnswer[i] = a
-      this.#busyCount++
-      return
-    }
-    this.answers.records[this.#lastAnswer(i) + NEXT] = a
-  }
-
-  /** The latest of a connection that has one. */
-  #lastAnswer(i: number): number {
-    const { records } = this.answers
-    let last = this.#firstAnswer[i]
-    while (records[last + NEXT] !== NO_ANSWER) last = records[last + NEXT]
-    return last
-  }
-
-  /** The answer that holds stream byte `from`: the first, unless an ACK straddles two. */
-  #answerAt(c: number, from: number): number {
-    const { records } = this.answers
-    let a = this.#firstAnswer[tcb.indexOf(c)]
-    while (seq.span(records[a + BASE], from) >= records[a + LEN]) a = records[a + NEXT]
-    return a
-  }
-
-  #releaseAnswers(c: number, i: number): void {
-    const { records } = this.answers
-    const una = this.#tcp.tcb[c + tcb.SND_UNA]
-    while (this.#isBusy(i)) {
-      const a = this.#firstAnswer[i]
-      if (seq.span(records[a + BASE], una) < records[a + LEN]) break
-      this.#sample.end(a, this.#tcp.nowUs)
-      this.#freeFirst(i)
-    }
-  }
-
-  #freeFirst(i: number): void {
-    const a = this.#firstAnswer[i]
-    this.#sample.forget(a)
-    this.#firstAnswer[i] = this.answers.records[a + NEXT]
-    this.answers.free(a)
-    if (!this.#isBusy(i)) this.#busyCount--
   }
 
   /** What the connection waits for now decides how long it may wait. */
@@ -431,7 +331,7 @@ export class TcpMount implements Application {
     // A part of a request has come, or of a body that is dropped.
     const isAsking = this.#buffer[i] !== NO_BUFFER || this.#skip[i] > 0
     let ms = isAsking ? limits.headTimeoutMs : limits.idleTimeoutMs
-    if (this.#isBusy(i) || this.#phase[i] & CLOSING) ms = limits.stallTimeoutMs
+    if (this.#queues.isBusy(i) || this.#phase[i] & CLOSING) ms = limits.stallTimeoutMs
     this.#tcp.setAppTimer(c, ms)
   }
 
@@ -443,7 +343,7 @@ export class TcpMount implements Application {
     const kept = this.#buffers.append(buffer, off, len)
     this.#buffers.scanned[buffer] = this.#mayAnswer(i) ? kept : 0
     this.#tcp.setReceiveSpace(c, REQUEST_BUFFER_BYTES - kept)
-    if (!this.#isBusy(i)) this.#tcp.setAppTimer(c, this.#limits.headTimeoutMs)
+    if (!this.#queues.isBusy(i)) this.#tcp.setAppTimer(c, this.#limits.headTimeoutMs)
     return kept
   }
 
@@ -457,7 +357,7 @@ export class TcpMount implements Application {
     if (this.#buffer[i] === NO_BUFFER) return // closed meanwhile
     const isEmpty = start + used === end
     // Nothing more comes: what is left of a request will never be one.
-    const isLast = isEmpty || !this.#isBusy(i)
+    const isLast = isEmpty || !this.#queues.isBusy(i)
     if (this.#phase[i] & PEER_DONE && isLast) {
       this.#close(c, i)
       return

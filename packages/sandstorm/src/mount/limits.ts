@@ -1,0 +1,31 @@
+/** What a client may make the mount on our TCP wait for, and keep. */
+import type { HttpLimits } from '../http/limits.ts'
+
+export interface MountLimits {
+  /**
+   * A request head must be complete this long after its first byte, or after the connection opened; a
+   * body that is dropped, this long after its answer.
+   */
+  headTimeoutMs: number
+  /** A connection without a request is closed. */
+  idleTimeoutMs: number
+  /** An answer of which the client acknowledges nothing for this long is given up. */
+  stallTimeoutMs: number
+  /** Answers under way per connection; further requests wait in its buffer. */
+  answersPerConnection: number
+  /** Bytes that a client may still send after its connection was closed to it. */
+  lingerBytes: number
+  /** Requests of a connection, the last of which closes it; 0: as many as there are. */
+  requestsPerConnection: number
+  http: Partial<HttpLimits>
+}
+
+export const MOUNT_LIMITS: MountLimits = {
+  headTimeoutMs: 10_000,
+  idleTimeoutMs: 60_000,
+  stallTimeoutMs: 120_000,
+  answersPerConnection: 8,
+  lingerBytes: 1 << 20,
+  requestsPerConnection: 0,
+  http: {},
+}
