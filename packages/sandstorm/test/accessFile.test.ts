@@ -271,6 +271,24 @@ describe('a disk that fails', () => {
     assert.deepEqual([file.stats.lines, file.stats.dropped], [4, 1])
   })
 
+  test('and a new one that cannot be opened: the old one goes on where the line was torn', async () => {
+    const disk = new Disk()
+    let opened = 0
+    const open = async (): Promise<AccessSink> => {
+      if (opened++ > 0) throw new Error('EACCES: permission denied')
+      return disk
+    }
+    const file = await AccessFile.open({ path, log, open, flushMs: 1, retryMs: 5 })
+    disk.script = [10, 0]
+    for (let n = 0; n < 3; n++) file.write(`line ${n}\n`)
+    const reopened = file.reopen()
+    for (let n = 3; n < 5; n++) file.write(`line ${n}\n`)
+    await reopened
+    await file.close()
+    assert.equal(disk.text, 'line 0\nline 1\nline 2\nline 3\nline 4\n')
+    assert.deepEqual([file.stats.lines, file.stats.dropped], [5, 0])
+  })
+
   test('holds up nobody at the end, and what it did not take is counted', async () => {
     const disk = new Disk()
     const open = async (): Promise<AccessSink> => disk

@@ -167,7 +167,7 @@ export class AccessFile {
       return true
     } catch (error) {
       this.#complain(`cannot write to the access log: ${(error as Error).message}`)
-      return this.#bringForward(block)
+      return this.#bringForward()
     }
   }
 
@@ -178,17 +178,20 @@ export class AccessFile {
     else this.#queue[0] = block.subarray(len)
   }
 
-  /** Whoever wants a new file need not wait for the old one: a line half in it ends there. */
-  #bringForward(block: Buffer): boolean {
+  /** Whoever wants a new file need not wait for the old one. */
+  #bringForward(): boolean {
     const i = this.#queue.findIndex(job => !Buffer.isBuffer(job))
     if (i < 0) return false
-    const [reopen] = this.#queue.splice(i, 1)
-    if (this.#isMidLine) {
-      this.#advance(block, block.indexOf(LF) + 1)
-      this.#lose(1)
-    }
-    this.#queue.unshift(reopen)
+    this.#queue.unshift(...this.#queue.splice(i, 1))
     return true
+  }
+
+  /** A line that is half in the old file ends there; its rest is no line of the new one. */
+  #abandonTornLine(): void {
+    const [rest] = this.#queue
+    if (!this.#isMidLine || !Buffer.isBuffer(rest)) return
+    this.#advance(rest, rest.indexOf(LF) + 1)
+    this.#lose(1)
   }
 
   /** Opens the file anew; if that fails the old one goes on, and it is tried again. */
@@ -198,6 +201,7 @@ export class AccessFile {
     try {
       const old = this.#sink
       this.#sink = await open(path)
+      this.#abandonTornLine()
       await old.close()
     } catch (error) {
       const why = (error as Error).message
