@@ -353,6 +353,20 @@ const CASES: Record<string, Case> = {
     device.wait(0)
   },
 
+  'an interface that is down when it is removed ends the device as well': ({ device, link }) => {
+    link?.set(false)
+    for (let turn = 0; turn < 3; turn++) device.wait(1000)
+    assert.equal(device.rx(), 0)
+    assert.equal(device.down, '')
+    link?.remove()
+    // Nobody tells of it: the device looks, also while it would sleep for long.
+    for (let turn = 0; turn < 5 && device.down === ''; turn++) {
+      device.wait(1_000_000)
+      device.rx()
+    }
+    assert.match(device.down, new RegExp(`^${device.name} was removed \\(E[A-Z]+\\)$`))
+  },
+
   'gather sends header and body as one frame': ({ device, peer, content }, sender) => {
     assert.ok(content !== undefined, 'a device that gathers comes with its content region')
     const whole = testFrame(5, 1000)

@@ -25,7 +25,7 @@ import { EAGAIN, ENODEV, ENXIO, errnoName } from '../sys/errno.ts'
 import { boxed, type Libc, libc, POLLERR, POLLIN, POLLOUT } from '../sys/libc.ts'
 import { mapOver, pagesOf, reservePages, unmapOver } from '../sys/mapping.ts'
 import * as packet from '../sys/packet.ts'
-import { WAITER_BYTES, Waiter } from '../sys/waiter.ts'
+import { DOWN_LOOK_US, sooner, WAITER_BYTES, Waiter } from '../sys/waiter.ts'
 import { VNET_HDR_LEN } from '../vnet.ts'
 import type { PacketHandle } from './handle.ts'
 
@@ -72,6 +72,8 @@ export class PacketDevice implements Device {
   #taken = 0
   #next = 0
   #hasLost = false
+  /** The interface is down, or was when last looked at. */
+  #isDown = false
   readonly #position: Int32Array
   readonly #large: number
   readonly #largeAddress: number[]
@@ -225,8 +227,9 @@ export class PacketDevice implements Device {
   wait(timeoutUs: number): void {
     if (this.#hasLost) this.#countLost()
     const queued = !this.#queue.isEmpty
-    const events = this.#waiter.wait(queued ? POLLIN | POLLOUT : POLLIN, timeoutUs)
-    if ((events & POLLERR) !== 0) this.#onError()
+    const mostUs = this.#isDown ? sooner(timeoutUs, DOWN_LOOK_US) : timeoutUs
+    const events = this.#waiter.wait(queued ? POLLIN | POLLOUT : POLLIN, mostUs)
+    if ((events & POLLERR) !== 0 || this.#isDown) this.#onError()
     if (queued && (events & POLLOUT) !== 0) this.flush()
   }
 
@@ -239,7 +242,9 @@ export class PacketDevice implements Device {
   /** The interface went down, and will come up again, or is no more. */
   #onError(): void {
     const errno = packet.takeSocketError(this.#fd)
-    if (!packet.interfaceExists(this.#fd, this.#handle.ifindex)) this.#gone(errno || ENODEV)
+    const state = packet.interfaceState(this.#fd, this.#handle.ifindex)
+    this.#isDown = state === packet.INTERFACE_DOWN
+    if (state === packet.INTERFACE_GONE) this.#gone(errno || ENODEV)
   }
 
   #gone(errno: number): void {

@@ -163,14 +163,26 @@ export function takeSocketError(fd: number): number {
   return error[0] | (error[1] << 8)
 }
 
-/** sockios.h: SIOCGIFNAME; struct ifreq, ifr_ifindex behind the name. */
+/** sockios.h; struct ifreq: behind the name ifr_ifindex, or ifr_flags (if.h: IFF_UP). */
 const SIOCGIFNAME = 0x8910
+const SIOCGIFFLAGS = 0x8913
+const IFF_UP = 1
 const IFREQ_LEN = 40
 const IFR_IFINDEX = 16
 
-/** Is there (still) an interface of this number? `fd`: a socket, of a kind that has ioctls (AF_XDP has none). */
-export function interfaceExists(fd: number, ifindex: number): boolean {
+export const INTERFACE_GONE = 0
+export const INTERFACE_DOWN = 1
+export const INTERFACE_UP = 2
+
+/**
+ * What has become of the interface of this number, under whatever name. `fd`: a socket, of a kind that
+ * has ioctls (AF_XDP has none).
+ */
+export function interfaceState(fd: number, ifindex: number): number {
   const ifreq = new Uint8Array(IFREQ_LEN)
-  new DataView(ifreq.buffer).setInt32(IFR_IFINDEX, ifindex, true)
-  return libc().ioctl(fd, SIOCGIFNAME, ifreq) === 0
+  const view = new DataView(ifreq.buffer)
+  view.setInt32(IFR_IFINDEX, ifindex, true)
+  if (libc().ioctl(fd, SIOCGIFNAME, ifreq) !== 0) return INTERFACE_GONE
+  if (libc().ioctl(fd, SIOCGIFFLAGS, ifreq) !== 0) return INTERFACE_GONE
+  return view.getUint16(IFR_IFINDEX, true) & IFF_UP ? INTERFACE_UP : INTERFACE_DOWN
 }

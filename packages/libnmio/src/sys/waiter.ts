@@ -32,6 +32,16 @@ export function wakeUp(wakeFd: number): void {
   libc().write(wakeFd, ONE, ONE.length)
 }
 
+/**
+ * An interface that is removed goes down first, and only that is told: of one that is down its user
+ * looks this often whether it is still there.
+ */
+export const DOWN_LOOK_US = 200_000
+
+/** The shorter of two waits, of which the first may be -1: no limit. */
+export const sooner = (timeoutUs: number, mostUs: number): number =>
+  timeoutUs < 0 || timeoutUs > mostUs ? mostUs : timeoutUs
+
 export class Waiter {
   readonly #libc: Libc
   readonly #wakeFd: number

@@ -26,8 +26,14 @@ import { updateMap } from '../sys/bpf.ts'
 import { ENODEV, ENXIO, errnoName } from '../sys/errno.ts'
 import { type Libc, libc, POLLERR, POLLIN } from '../sys/libc.ts'
 import { locate, pagesOf, reservePages } from '../sys/mapping.ts'
-import { interfaceExists, setBuffers, takeSocketError } from '../sys/packet.ts'
-import { WAITER_BYTES, Waiter } from '../sys/waiter.ts'
+import {
+  INTERFACE_DOWN,
+  INTERFACE_GONE,
+  interfaceState,
+  setBuffers,
+  takeSocketError,
+} from '../sys/packet.ts'
+import { DOWN_LOOK_US, sooner, WAITER_BYTES, Waiter } from '../sys/waiter.ts'
 import * as xsk from '../sys/xsk.ts'
 import type { XdpHandle } from './handle.ts'
 import { Ring, ringBytes } from './ring.ts'
@@ -102,6 +108,8 @@ export class XdpDevice implements Device {
   readonly #chunkMask: number
   /** Frames of the last batch, whose chunks go back with the next. */
   #batch = 0
+  /** The interface is down, or was when last looked at. */
+  #isDown = false
 
   /** Frames under way, in the order of push: [head, tail), and of each whether it was sent. */
   readonly #frameOff: Int32Array = new Int32Array(TX_SLOTS)
@@ -301,16 +309,20 @@ export class XdpDevice implements Device {
 
   wait(timeoutUs: number): void {
     const isStuck = this.down === '' && this.#tx.consumed !== this.#tx.at
-    const isLong = timeoutUs < 0 || timeoutUs > RETRY_US
-    const events = this.#waiter.wait(POLLIN, isStuck && isLong ? RETRY_US : timeoutUs)
-    if ((events & POLLERR) !== 0) this.#onError()
+    let mostUs = timeoutUs
+    if (isStuck) mostUs = sooner(timeoutUs, RETRY_US)
+    else if (this.#isDown) mostUs = sooner(timeoutUs, DOWN_LOOK_US)
+    const events = this.#waiter.wait(POLLIN, mostUs)
+    if ((events & POLLERR) !== 0 || this.#isDown) this.#onError()
     if (isStuck) this.flush()
   }
 
   /** The interface went down, and will come up again, or is no more. */
   #onError(): void {
     const errno = takeSocketError(this.#watchFd)
-    if (interfaceExists(this.#watchFd, this.#ifindex)) return
+    const state = interfaceState(this.#watchFd, this.#ifindex)
+    this.#isDown = state === INTERFACE_DOWN
+    if (state !== INTERFACE_GONE) return
     this.down = `${this.name} was removed (${errnoName(errno || ENODEV)})`
     this.#waiter.forget()
   }
