@@ -131,12 +131,12 @@ export class AdminAnswers {
       return
     }
     this.#listings++
+    // Not when the pipeline settles: it may wait for parts that a client who went away does not.
+    response.once('close', () => this.#listings--)
     try {
       await pipeline(Readable.from(connectionLines(parts), { highWaterMark: 1 }), response)
     } catch {
       response.destroy() // cut short, so that nobody takes it for whole
-    } finally {
-      this.#listings--
     }
   }
 }
