@@ -3,6 +3,7 @@ import { createHash, randomBytes } from 'node:crypto'
 import { Agent, get, type IncomingMessage, request } from 'node:http'
 import { type TestContext, test } from 'node:test'
 import {
+  clientOf,
   type KernelLimits,
   type KernelMount,
   listenFailure,
@@ -320,4 +321,36 @@ test('a request body sent by a real client with Expect gets the final status', a
     req.flushHeaders()
   })
   assert.equal(status, 405)
+})
+
+const ONE_GET = 'GET / HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n'
+
+test('an address has so many connections at once, and again when one has ended', async t => {
+  const mounted = await mount(t, { connectionsPerAddress: 2 })
+  const [first, second] = [await client(mounted), await client(mounted)]
+  const third = await client(mounted)
+  third.send(ONE_GET)
+  await assert.rejects(third.answer())
+  assert.equal(mounted.stats.refused, 1)
+  first.send(ONE_GET)
+  assert.equal((await first.answer()).status, 200)
+  first.close()
+  while (mounted.stats.open > 1) await new Promise(resolve => setTimeout(resolve, 5))
+  const fourth = await client(mounted)
+  fourth.send(ONE_GET)
+  assert.equal((await fourth.answer()).status, 200)
+  second.close()
+})
+
+test('a client is an IPv4 address, or the /64 of an IPv6 address', () => {
+  for (const [address, expected] of [
+    ['10.0.0.1', '10.0.0.1'],
+    ['::ffff:10.0.0.1', '::ffff:10.0.0.1'],
+    ['2001:db8::1', '2001:db8:0:0'],
+    ['2001:db8:0:0:1:2:3:4', '2001:db8:0:0'],
+    ['2001:db8:1:2::', '2001:db8:1:2'],
+    ['::1', '0:0:0:0'],
+  ]) {
+    assert.equal(clientOf(address), expected, address)
+  }
 })
