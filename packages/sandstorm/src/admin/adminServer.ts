@@ -7,6 +7,7 @@
  */
 import { createServer, type Server } from 'node:http'
 import type { AddressInfo } from 'node:net'
+import { listen } from '../listen.ts'
 import { StartError } from '../startError.ts'
 import { AdminAnswers, type AdminSources } from './adminAnswers.ts'
 
@@ -44,7 +45,7 @@ export class AdminServer {
     server.maxConnections = CLIENTS_MAX
     server.timeout = SILENCE_MS
     server.on('connection', socket => socket.unref())
-    await listen(server, options.address, options.port)
+    await listenOrSay(server, options.address, options.port)
     return new AdminServer(server)
   }
 
@@ -63,16 +64,12 @@ export class AdminServer {
   }
 }
 
-async function listen(server: Server, host: string, port: number): Promise<void> {
+async function listenOrSay(server: Server, host: string, port: number): Promise<void> {
   try {
-    await new Promise<void>((resolve, reject) => {
-      server.once('error', reject)
-      server.listen({ host, port }, resolve)
-    })
+    await listen(server, host, port)
   } catch (error) {
     throw new StartError(listenFailure(error as NodeJS.ErrnoException, host, port))
   }
-  server.removeAllListeners('error')
   server.on('error', () => {}) // out of descriptors, say: the next client may have more luck
   server.unref()
 }

@@ -8,6 +8,7 @@ import { type AddressInfo, createServer, type Server } from 'node:net'
 import type { Content } from '../content/content.ts'
 import type { HttpLimits } from '../http/limits.ts'
 import { HttpMachine } from '../http/machine.ts'
+import { listen } from '../listen.ts'
 import type { AccessLog } from '../log/accessLog.ts'
 import { StartError } from '../startError.ts'
 import { KernelConnection, type KernelContext, type KernelStats } from './kernelConnection.ts'
@@ -78,7 +79,7 @@ export async function mountOnKernel(
   const open = new Set<KernelConnection>()
   const server = makeServer(context, open, new Clients(limits.connectionsPerAddress))
   server.maxConnections = limits.maxConnections
-  await listen(server, options.host, options.port)
+  await listenOrSay(server, options.host, options.port)
   // From here on an error is a connection that could not be accepted; the server lives on.
   server.on('error', () => stats.refused++)
   const { address, port } = server.address() as AddressInfo
@@ -154,16 +155,12 @@ function makeServer(context: KernelContext, open: Set<KernelConnection>, clients
   return server
 }
 
-async function listen(server: Server, host: string, port: number): Promise<void> {
+async function listenOrSay(server: Server, host: string, port: number): Promise<void> {
   try {
-    await new Promise<void>((resolve, reject) => {
-      server.once('error', reject)
-      server.listen({ host, port }, resolve)
-    })
+    await listen(server, host, port)
   } catch (error) {
     throw new StartError(listenFailure(error as NodeJS.ErrnoException, host, port))
   }
-  server.removeAllListeners('error')
 }
 
 /** What, why, and what to do, in one line. */
