@@ -3,7 +3,7 @@
  * a path and at an abstract name, it sends frames back, makes some, and counts those that come.
  */
 import assert from 'node:assert/strict'
-import { type ChildProcess, spawn } from 'node:child_process'
+import { type ChildProcessWithoutNullStreams, spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { test } from 'node:test'
 import { FramePool, type MemifRole, OFFLOAD_NONE } from '../src/index.ts'
@@ -18,7 +18,7 @@ const MODES = ['macswap', 'txonly', 'rxonly'] as const
 const WINDOW = 200
 
 interface Testpmd {
-  readonly child: ChildProcess
+  readonly child: ChildProcessWithoutNullStreams
   /** What it has printed so far. */
   output(): string
   /** Ends it, and returns what it has printed. */
@@ -37,19 +37,21 @@ function startTestpmd(
   const place = `socket=${socket.replace('@', '')},socket-abstract=${isAbstract ? 'yes' : 'no'}`
   const eal = ['--no-huge', '--no-pci', '--no-shconf', '--no-telemetry', '-m', '256']
   const device = `--vdev=net_memif0,role=${role},${place},bsize=2048,secret=psst`
-  const app = [`--forward-mode=${mode}`, '--stats-period=1', '--auto-start', '--no-flush-rx']
+  const app = [`--forward-mode=${mode}`, '--auto-start', '--no-flush-rx']
   const memory = ['--no-mlockall', '--total-num-mbufs=16384']
-  const child = spawn('dpdk-testpmd', [...eal, device, '--', ...app, ...memory, ...more])
+  // A line at a time, lest we wait for what lies in its buffer.
+  const argv = ['-oL', 'dpdk-testpmd', ...eal, device, '--', ...app, ...memory, ...more]
+  const child = spawn('stdbuf', argv)
   const chunks: Buffer[] = []
-  child.stdout?.on('data', chunk => chunks.push(chunk))
-  child.stderr?.on('data', chunk => chunks.push(chunk))
+  child.stdout.on('data', chunk => chunks.push(chunk))
+  child.stderr.on('data', chunk => chunks.push(chunk))
   const output = (): string => Buffer.concat(chunks).toString()
   const exit = once(child, 'close')
   return {
     child,
     output,
     async stop() {
-      child.kill('SIGINT')
+      child.stdin.write('\n')
       const late = setTimeout(() => child.kill('SIGKILL'), 5000)
       await exit
       clearTimeout(late)
@@ -74,7 +76,7 @@ async function withTestpmd(
   const end = openEnd({ socket, role, secret: 'psst', mtu }, 8 << 20)
   const pmd = startTestpmd(socket, role, mode, more)
   try {
-    await pump([end], () => end.link.isUp && pmd.output().includes('Port statistics'), 20_000)
+    await pump([end], () => end.link.isUp && pmd.output().includes('Press enter to exit'), 20_000)
     end.lines.length = 0 // testpmd listens before it knows the id
     await body(end, pmd)
     await pmd.stop()
