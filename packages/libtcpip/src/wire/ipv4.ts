@@ -29,7 +29,7 @@ import {
   IP_TRUNCATED,
   IP_VERSION,
 } from '../drops.ts'
-import { fold, sum } from './checksum.ts'
+import { fold } from './checksum.ts'
 
 const VERSION_IHL = 0
 const TOS = 1
@@ -108,9 +108,21 @@ export function check(view: DataView, off: number, len: number): number {
   if (hdr < HEADER_LEN || hdr > len) return IP_HEADER_LEN
   const total = totalLen(view, off)
   if (total < hdr || total > len) return IP_TOTAL_LEN
-  if (sum(view, off, hdr) !== 0xffff) return IP_CHECKSUM
+  if (!isSumRight(view, off, hdr)) return IP_CHECKSUM
   if ((fragment(view, off) & (MORE_FRAGMENTS | FRAGMENT_OFFSET_MASK)) !== 0) return IP_FRAGMENT
   return hdr === HEADER_LEN ? OK : checkOptions(view, off + HEADER_LEN, off + hdr)
+}
+
+/**
+ * Is the sum of the `len` bytes at `off` 0xffff, whatever the byte order (RFC 1071 §2 (B))? For so few
+ * bytes 16-bit words and integers cost less than what `sum` does.
+ */
+function isSumRight(view: DataView, off: number, len: number): boolean {
+  let s = 0
+  for (const end = off + len; off < end; off += 4) {
+    s += view.getUint16(off, true) + view.getUint16(off + 2, true)
+  }
+  return fold(s) === 0xffff
 }
 
 /** Options are skipped, but a source route is refused, and an impossible length ends the packet. */
