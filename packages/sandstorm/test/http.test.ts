@@ -287,6 +287,8 @@ test('mutated heads never throw, and are answered the same however they are cut'
   )
 })
 
+const ROUNDS = 3
+
 test('nothing is allocated per request', () => {
   setFlagsFromString('--expose-gc')
   const gc = runInNewContext('gc') as () => void
@@ -306,10 +308,13 @@ test('nothing is allocated per request', () => {
     }
   }
   run(100_000) // compiles
-  gc()
-  const before = process.memoryUsage().heapUsed
-  run(100_000)
-  const grown = process.memoryUsage().heapUsed - before
-  // One object of two words per call would be 3.2 MB.
-  assert.ok(grown < 500_000, `the heap grew by ${grown} bytes`)
+  const growth = Array.from({ length: ROUNDS }, () => {
+    gc()
+    const before = process.memoryUsage().heapUsed
+    run(100_000)
+    return process.memoryUsage().heapUsed - before
+  })
+  // What is allocated for a request is so in each round; what a late compilation leaves is not. One
+  // object of two words per call would be 3.2 MB.
+  assert.ok(Math.min(...growth) < 500_000, `the heap grew by ${growth.join(', ')} bytes`)
 })

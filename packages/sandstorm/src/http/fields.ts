@@ -22,6 +22,9 @@ import { INCOMPLETE } from './requestLine.ts'
 const HOST = ascii('host')
 const EXPECT = ascii('expect')
 const CONNECTION = ascii('connection')
+const PRAGMA = ascii('pragma')
+const CACHE_CONTROL = ascii('cache-control')
+const AUTHORIZATION = ascii('authorization')
 const CONTENT_LENGTH = ascii('content-length')
 const TRANSFER_ENCODING = ascii('transfer-encoding')
 const CONTINUE = ascii('100-continue')
@@ -66,6 +69,8 @@ export class Fields {
   coding: number = NO_CODING
   /** Is there anything about which version, or which part of it, the client wants? */
   isConditional = false
+  /** Is there anything that a cache has to think about: Cache-Control, Pragma, Authorization? */
+  concernsCaches = false
   /** By kept field: how many lines it has … */
   readonly lines: Int32Array = new Int32Array(KEPT.length)
   /** … and where their values begin and end. */
@@ -79,6 +84,7 @@ export class Fields {
     this.length = NO_LENGTH
     this.coding = NO_CODING
     this.isConditional = false
+    this.concernsCaches = false
     // A loop over seven words: `fill` is a call of its own.
     for (let i = 0; i < KEPT_COUNT; i++) this.lines[i] = 0
   }
@@ -130,6 +136,7 @@ export class Fields {
         if (isWord(bytes, name, nameEnd, EXPECT) && isWord(bytes, off, end, CONTINUE)) {
           this.expectsContinue = true
         }
+        if (isWord(bytes, name, nameEnd, PRAGMA)) this.concernsCaches = true
         return true
       case 10:
         if (isWord(bytes, name, nameEnd, CONNECTION)) this.#connection(bytes, off, end)
@@ -140,6 +147,8 @@ export class Fields {
         this.#keep(IF_RANGE, bytes, name, nameEnd, off, end)
         return this.#keep(IF_MATCH, bytes, name, nameEnd, off, end)
       case 13:
+        if (isWord(bytes, name, nameEnd, CACHE_CONTROL)) this.concernsCaches = true
+        if (isWord(bytes, name, nameEnd, AUTHORIZATION)) this.concernsCaches = true
         return this.#keep(IF_NONE_MATCH, bytes, name, nameEnd, off, end)
       case 15:
         return this.#keep(ACCEPT_ENCODING, bytes, name, nameEnd, off, end)

@@ -12,7 +12,7 @@ export interface HttpLimits {
   readonly headBytes: number
   /** Field lines of a head; more: 431. */
   readonly fields: number
-  /** Bytes of a request body that are read and dropped to keep a connection; more: 413, closed. */
+  /** Bytes of a request body, for an origin or to be dropped; more: 413, closed. */
   readonly bodyBytes: number
 }
 
@@ -29,6 +29,8 @@ export const METHOD_MAX_BYTES = 32
 export const EMPTY_LINES_MAX = 4
 /** Lines of one field that are looked at; a further one is left out. */
 export const KEPT_LINES_MAX = 4
+/** A larger chunk is none of a body that is read over; more: 413. */
+export const CHUNK_MAX_BYTES: number = 2 ** 24
 /** Ranges of one request; with more the whole is sent. */
 export const RANGES_MAX = 32
 /** Of these, how many may overlap another. */

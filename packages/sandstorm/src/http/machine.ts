@@ -5,9 +5,10 @@
  *
  * Read RFC 9112 §2, §3, §6, §9 and RFC 9110 §9, §13, §14. The choices that they leave open:
  * - a request whose body's end is doubtful is refused, or answered and the connection closed;
- * - a body is never wanted: a short one is skipped, a long one closes; one in chunks is part of the
- *   request, whose whole then has to stay within the limit of a head;
+ * - for files a body is never wanted: a short one is skipped, a long one closes; one in chunks is part
+ *   of the request, whose whole then has to stay within the limit of a head;
  * - after every 400, 408, 413, 414, 431 and 505 the connection closes;
+ * - what a site's folder does not have, its origin is asked for, if it has one: `forward`;
  * - a Range counts for GET alone (§14.2), and for files, not for what tells of an error.
  *
  * Invariant: the same bytes get the same answers, however they are cut into calls.
@@ -19,14 +20,18 @@ import {
   IDENTITY,
   NO_VARIANT,
 } from '../content/content.ts'
-import { BODY_LEN, STATUS } from '../content/image.ts'
+import { NO_HIT } from '../content/hitTable.ts'
+import { bodyLen, PAGED, STATUS } from '../content/image.ts'
+import { NO_BYTES, type Slice } from '../content/slices.ts'
 import { ascii, CR, LF, QUESTION } from './chars.ts'
-import { chunkedEnd } from './chunked.ts'
+import { ChunkDecoder, chunkedEnd } from './chunkDecoder.ts'
 import { Codings } from './codings.ts'
 import { isRangeValid, judgeConditions, NOT_MODIFIED, PRECONDITION_FAILED } from './conditions.ts'
 import { ACCEPT_ENCODING, Fields, NO_CODING, NO_LENGTH, RANGE } from './fields.ts'
 import { CODING_CHUNKED, CODING_UNKNOWN } from './fieldValues.ts'
-import { checkLimits, EMPTY_LINES_MAX, type HttpLimits, METHOD_MAX_BYTES } from './limits.ts'
+import { CHUNK_MAX_BYTES, checkLimits, EMPTY_LINES_MAX, type HttpLimits } from './limits.ts'
+import { MoreBytes } from './moreBytes.ts'
+import { OriginPaths } from './originPaths.ts'
 import { Parts } from './parts.ts'
 import { BAD_PATH, PathFinder } from './path.ts'
 import { RANGE_NONE, RANGE_UNSATISFIABLE, Ranges } from './ranges.ts'
@@ -34,6 +39,7 @@ import {
   INCOMPLETE,
   METHOD_GET,
   METHOD_HEAD,
+  METHOD_OF_PROXY,
   METHOD_OPTIONS,
   METHOD_OTHER,
   METHOD_UNKNOWN,
@@ -43,6 +49,10 @@ import { authorityOff, BAD_TARGET, hasPath, isAsterisk, pathOff } from './target
 
 const ROOT = ascii('/')
 const OK = 0
+/** Beside the statuses of #judge: the origin answers, or what is stored of it. */
+const FORWARD = 1
+const HIT = 2
+const NO_PATHS = new OriginPaths([])
 /** Where nobody passes another. */
 const BOUNDARY = 'sandstorm-part'
 
@@ -63,6 +73,16 @@ export class HttpMachine {
   skip = 0
   /** The site that was asked. */
   site: number = DEFAULT_SITE
+  /**
+   * The site's origin is to answer, not `image`. The bytes taken are the request's head, which is
+   * well-formed; `skip` bytes of body follow, or, if `isChunked`, a body in chunks (chunkDecoder.ts).
+   */
+  forward = false
+  isChunked = false
+  /** `image` is a stored answer of the site's origin. */
+  isHit = false
+  /** With `forward`: the client waits for "100 Continue". */
+  wantsContinue = false
 
   readonly limits: HttpLimits
   readonly #content: Content
@@ -71,17 +91,30 @@ export class HttpMachine {
   readonly #codings: Codings = new Codings()
   readonly #ranges: Ranges = new Ranges()
   readonly #paths: PathFinder
+  readonly #originPaths: OriginPaths
+  readonly #canForward: boolean
   #resource = 0
-  /** If a head's first bytes, this many, hold no whole target, it is too long. */
-  readonly #targetMustEnd: number
+  readonly #moreBytes: MoreBytes
+  readonly #chunks: ChunkDecoder
 
-  /** `boundary`: what separates the parts of an answer with several ranges; no body holds it. */
-  constructor(content: Content, limits: Partial<HttpLimits> = {}, boundary: string = BOUNDARY) {
+  /**
+   * `boundary`: what separates the parts of an answer with several ranges; no body holds it.
+   * `originPaths`: of a mount that can ask origins; without it sites have none.
+   */
+  constructor(
+    content: Content,
+    limits: Partial<HttpLimits> = {},
+    boundary: string = BOUNDARY,
+    originPaths?: OriginPaths,
+  ) {
     this.limits = checkLimits(limits)
     this.#content = content
     this.parts = new Parts(content, boundary)
     this.#paths = new PathFinder(content, this.limits.targetBytes)
-    this.#targetMustEnd = 2 * EMPTY_LINES_MAX + METHOD_MAX_BYTES + 1 + this.limits.targetBytes + 1
+    this.#originPaths = originPaths ?? NO_PATHS
+    this.#canForward = originPaths !== undefined
+    this.#moreBytes = new MoreBytes(this.limits)
+    this.#chunks = new ChunkDecoder(CHUNK_MAX_BYTES, this.limits.headBytes)
   }
 
   /**
@@ -91,7 +124,7 @@ export class HttpMachine {
    * A refused head takes all bytes. No more than `limits.headBytes` need ever be kept.
    */
   next(bytes: Uint8Array, start: number, end: number, scanned: number): number {
-    if (scanned > 0 && !this.#isWorthParsing(bytes, start, end, scanned)) return 0
+    if (scanned > 0 && !this.#moreBytes.areWorthParsing(bytes, start, end, scanned)) return 0
     const { headBytes } = this.limits
     const line = this.#line
     const fields = this.#fields
@@ -102,22 +135,34 @@ export class HttpMachine {
     const headEnd = this.#parse(bytes, start, limit)
     if (headEnd === INCOMPLETE && end - start < headBytes) return 0
 
+    this.isHit = false
     let status = headEnd > 0 ? this.#judge(bytes) : headEnd === INCOMPLETE ? 431 : -headEnd
     let requestEnd = headEnd
-    if (headEnd > 0 && !endsConnection(status) && this.#hasChunks()) {
-      requestEnd = chunkedEnd(bytes, headEnd, limit)
+    if (headEnd > 0 && !endsConnection(status) && this.#hasChunks(status)) {
+      requestEnd = chunkedEnd(this.#chunks, bytes, headEnd, limit)
       if (requestEnd === INCOMPLETE && end - start < headBytes) return 0
       if (requestEnd <= 0) status = requestEnd === INCOMPLETE ? 413 : -requestEnd
     }
-    const isFramed = requestEnd > 0 && !endsConnection(status) && !this.#isBodyDoubtful()
+    this.forward = status === FORWARD
+    this.isChunked = this.forward && fields.coding === CODING_CHUNKED
+    this.wantsContinue = this.forward && this.#mayWait() && this.#hasBody()
+    const isDoubtful = !this.forward && this.#isBodyDoubtful()
+    const isFramed = requestEnd > 0 && !endsConnection(status) && !isDoubtful
     this.headOnly = line.method === METHOD_HEAD
     const isOldClient = line.minor === 0 && !fields.wantsKeepAlive
     this.close = !isFramed || this.isLast || fields.wantsClose || isOldClient
-    this.skip = this.close || fields.length === NO_LENGTH ? 0 : fields.length
+    const isDropped = this.close && !this.forward
+    this.skip = isDropped || fields.length === NO_LENGTH ? 0 : fields.length
     this.parts.count = 0
     if (status === OK) this.#answer(bytes)
-    else this.image = this.#content.statusImage(this.site, status)
+    else if (!this.isHit)
+      this.image = this.#content.statusImage(this.site, this.forward ? 502 : status)
     return isFramed ? requestEnd - start : end - start
+  }
+
+  /** The minor version of the request, 0 or 1. */
+  get minor(): number {
+    return this.#line.minor
   }
 
   /** The status of the answer, for who notes it. */
@@ -125,10 +170,30 @@ export class HttpMachine {
     return this.parts.count > 0 ? this.parts.status : this.#content.images[this.image + STATUS]
   }
 
+  /** The bytes of its body are not in memory. */
+  get isPaged(): boolean {
+    return this.#content.images[this.image + PAGED] !== 0
+  }
+
+  /** What is sent of a body that is not in memory, behind the image's head or that of the first part. */
+  slices(): readonly Slice[] {
+    if (this.parts.count > 0) return this.parts.slices()
+    return [{ made: NO_BYTES, from: 0, end: bodyLen(this.#content.images, this.image) }]
+  }
+
+  /** Answers with another status instead: the mount has no means for what was answered, and its body. */
+  refuse(status: number): void {
+    this.image = this.#content.statusImage(this.site, status)
+    this.parts.count = 0
+    this.close ||= this.isChunked || this.wantsContinue
+    this.forward = false
+    this.isHit = false
+  }
+
   /** Bytes of its content. */
   get bodyBytes(): number {
     if (this.headOnly) return 0
-    return this.parts.count > 0 ? this.parts.bodyBytes : this.#content.images[this.image + BODY_LEN]
+    return this.parts.count > 0 ? this.parts.bodyBytes : bodyLen(this.#content.images, this.image)
   }
 
   /** The offset behind the head, INCOMPLETE, or a negated status (requestLine.ts). */
@@ -144,31 +209,9 @@ export class HttpMachine {
   }
 
   /**
-   * An incomplete head came back with more bytes: can they change the verdict? Reads the new bytes
-   * alone, so that a head that comes byte by byte costs no more than one that comes at once. True at
-   * an end of the head, at the end of its first line (an HTTP/0.9 client sends no other), at a CR or
-   * LF out of place, at a line of a body in chunks, and where a limit is reached.
+   * OK with #resource set, for a GET or HEAD of something we have; HIT with `image` set; FORWARD; else
+   * the status of the answer.
    */
-  #isWorthParsing(bytes: Uint8Array, start: number, end: number, scanned: number): boolean {
-    const len = end - start
-    if (len >= this.limits.headBytes) return true
-    if (scanned < this.#targetMustEnd && len >= this.#targetMustEnd) return true
-    let hasLine = false
-    for (let at = start + scanned; at < end; at++) {
-      const follows = bytes[at - 1] === CR
-      if (bytes[at] !== LF) {
-        if (follows) return true
-        continue
-      }
-      const isEmptyLine = at - 2 >= start && bytes[at - 2] === LF
-      if (!follows || isEmptyLine || isFirstLine(bytes, start, at)) return true
-      hasLine = true
-    }
-    // A line behind the head's empty one is one of its body.
-    return hasLine && hasEmptyLine(bytes, start, start + scanned)
-  }
-
-  /** OK with #resource set, for a GET or HEAD of something we have; else the status of the answer. */
   #judge(bytes: Uint8Array): number {
     const { method, minor, targetOff, targetEnd } = this.#line
     const { hasHost, coding, length } = this.#fields
@@ -181,14 +224,51 @@ export class HttpMachine {
       const isForServer = method === METHOD_OPTIONS && isAsterisk(bytes, targetOff, targetEnd)
       return isForServer ? 204 : 400
     }
-    if (method === METHOD_UNKNOWN) return 501
-    if (method === METHOD_OTHER) return 405
+    const hasOrigin = this.#canForward && this.#content.hasOrigin(this.site)
+    if (hasOrigin) this.#find(bytes, path)
+    const isForOrigin = hasOrigin && this.#isForOrigin()
+    if (method === METHOD_UNKNOWN && !isForOrigin) return 501
+    if (method === METHOD_OF_PROXY) return 405
+    if (method === METHOD_OTHER && !isForOrigin) return 405
     if (length > this.limits.bodyBytes) return 413
+    if (isForOrigin && coding !== NO_CODING && minor === 0) return 400
+    if (isForOrigin) return this.#findHit(bytes, path) ? HIT : FORWARD
     if (method === METHOD_OPTIONS) return 204
+    if (!hasOrigin) this.#find(bytes, path)
+    return this.#resource >= 0 ? OK : this.#resource === BAD_PATH ? 400 : 404
+  }
+
+  /** Sets `image` to a stored answer, if there is one and nothing needs to be decided. */
+  #findHit(bytes: Uint8Array, path: number): boolean {
+    const { method, targetOff, targetEnd } = this.#line
+    const { hasHost, hostOff, hostEnd, isConditional, concernsCaches } = this.#fields
+    const isRead = method === METHOD_GET || method === METHOD_HEAD
+    const isPlain = hasHost && path === targetOff && !isConditional && !concernsCaches
+    if (!isRead || !isPlain || this.#hasBody()) return false
+    const { hits } = this.#content
+    const { site, epochSec } = this
+    this.image = hits.find(site, bytes, hostOff, hostEnd, targetOff, targetEnd, epochSec)
+    this.isHit = this.image !== NO_HIT
+    return this.isHit
+  }
+
+  /** Sets #resource to what the target names. */
+  #find(bytes: Uint8Array, path: number): void {
+    const { targetEnd } = this.#line
     this.#resource = hasPath(bytes, path, targetEnd)
       ? this.#paths.find(this.site, bytes, path, targetEnd)
       : this.#paths.find(this.site, ROOT, 0, ROOT.length)
-    return this.#resource >= 0 ? OK : this.#resource === BAD_PATH ? 400 : 404
+  }
+
+  /** Is the origin to answer? Not for a path that is refused, nor for a file that is to be read. */
+  #isForOrigin(): boolean {
+    if (this.#resource === BAD_PATH) return false
+    if (this.#originPaths.areNamed(this.site)) {
+      return this.#originPaths.has(this.site, this.#paths.bytes, this.#paths.off, this.#paths.end)
+    }
+    const { method } = this.#line
+    const isRead = method === METHOD_GET || method === METHOD_HEAD || method === METHOD_OPTIONS
+    return this.#resource < 0 || !isRead
   }
 
   /** The authority of the target counts for more than Host (RFC 9112 §3.2.2). */
@@ -199,14 +279,19 @@ export class HttpMachine {
     else if (hasHost) this.site = this.#content.siteOf(bytes, hostOff, hostEnd)
   }
 
-  /** Does a body in chunks follow at once? */
-  #hasChunks(): boolean {
-    return this.#fields.coding === CODING_CHUNKED && this.#line.minor > 0 && !this.#mayWait()
+  /** Is a body in chunks part of the request? It is, if nobody wants it and it follows at once. */
+  #hasChunks(status: number): boolean {
+    const isOurs = status !== FORWARD && !this.#mayWait()
+    return this.#fields.coding === CODING_CHUNKED && this.#line.minor > 0 && isOurs
   }
 
-  /** Does the client wait for "100 Continue", which it never gets? */
+  /** Does the client wait for "100 Continue"? It gets it from who forwards its body. */
   #mayWait(): boolean {
     return this.#fields.expectsContinue && this.#line.minor > 0
+  }
+
+  #hasBody(): boolean {
+    return this.#fields.length > 0 || this.#fields.coding !== NO_CODING
   }
 
   /**
@@ -218,7 +303,7 @@ export class HttpMachine {
     const { coding, length } = this.#fields
     if (coding === CODING_UNKNOWN || (coding !== NO_CODING && this.#line.minor === 0)) return true
     if (length > this.limits.bodyBytes) return true
-    return this.#mayWait() && (length > 0 || coding !== NO_CODING)
+    return this.#mayWait() && this.#hasBody()
   }
 
   /** The answer to a GET or HEAD of #resource: in the coding that the client likes best. */
@@ -275,7 +360,7 @@ export class HttpMachine {
   }
 
   #len(variant: number): number {
-    return this.#content.images[this.#content.imageOf(variant) + BODY_LEN]
+    return bodyLen(this.#content.images, this.#content.imageOf(variant))
   }
 
   /** A redirect to /dir/ keeps what the client asked of /dir. */
@@ -308,19 +393,4 @@ export class HttpMachine {
 /** Statuses after which the connection closes, since the two ends disagree about what was sent. */
 function endsConnection(status: number): boolean {
   return status === 400 || status === 413 || status === 414 || status === 431 || status === 505
-}
-
-/** Is there an empty line in bytes[start, end), behind another? */
-function hasEmptyLine(bytes: Uint8Array, start: number, end: number): boolean {
-  for (let at = start + 2; at < end; at++) {
-    if (bytes[at] === LF && bytes[at - 1] === CR && bytes[at - 2] === LF) return true
-  }
-  return false
-}
-
-/** Does the LF at `at` end the request line? Empty lines before it do not count. */
-function isFirstLine(bytes: Uint8Array, start: number, at: number): boolean {
-  let line = start
-  while (line < at && (bytes[line] === CR || bytes[line] === LF)) line++
-  return bytes.indexOf(LF, line) === at
 }

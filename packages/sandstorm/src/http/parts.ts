@@ -12,7 +12,7 @@
 import type { Content } from '../content/content.ts'
 import { CONNECTION_CLOSE, CONNECTION_KEEP_ALIVE, writeDate } from '../content/date.ts'
 import {
-  BODY_LEN,
+  bodyLen,
   CONNECTION_LEN,
   CONNECTION_OFF,
   DATE_OFF,
@@ -23,6 +23,7 @@ import {
   STATUS,
   TYPE_OFF,
 } from '../content/image.ts'
+import type { Slice } from '../content/slices.ts'
 import { ascii, CR, LF } from './chars.ts'
 import { RANGES_MAX } from './limits.ts'
 import type { Ranges } from './ranges.ts'
@@ -52,8 +53,8 @@ export class Parts {
   /** 0: the answer is an image as it stands. */
   count = 0
   /** Of each part, the slice [from, end) of the body. */
-  readonly from: Int32Array = new Int32Array(PARTS_MAX)
-  readonly end: Int32Array = new Int32Array(PARTS_MAX)
+  readonly from: Float64Array = new Float64Array(PARTS_MAX)
+  readonly end: Float64Array = new Float64Array(PARTS_MAX)
   readonly #content: Content
   readonly #source: Uint8Array
   readonly #boundary: Uint8Array
@@ -121,6 +122,17 @@ export class Parts {
     return this.#at - off
   }
 
+  /** The parts of a body that is not in memory, without what `write` makes of the first. */
+  slices(): Slice[] {
+    const slices: Slice[] = []
+    for (let i = 0; i < this.count; i++) {
+      const made = new Uint8Array(i === 0 ? 0 : PART_HEAD_MAX)
+      const len = i === 0 ? 0 : this.write(i, made, 0, 0)
+      slices.push({ made: made.slice(0, len), from: this.from[i], end: this.end[i] })
+    }
+    return slices
+  }
+
   /** The status of the answer. */
   get status(): number {
     if (this.#kind === RANGE || this.#kind === MULTI) return 206
@@ -141,7 +153,7 @@ export class Parts {
   #whole(image: number): void {
     this.count = 1
     this.from[0] = 0
-    this.end[0] = this.#content.images[image + BODY_LEN]
+    this.end[0] = bodyLen(this.#content.images, image)
   }
 
   /** The image's head under another status, the lines about type and length exchanged. */
@@ -205,7 +217,7 @@ export class Parts {
   #multipartLen(): number {
     const images = this.#content.images
     const typeLen = this.#typeEnd() - images[this.#image + TYPE_OFF]
-    const total = digits(images[this.#image + BODY_LEN])
+    const total = digits(bodyLen(images, this.#image))
     const mark = DELIMITER.length + this.#boundary.length
     let len = mark + END.length
     for (let i = 0; i < this.count - 1; i++) {
@@ -223,7 +235,7 @@ export class Parts {
     this.#put(MINUS, 0, 1)
     this.#number(this.end[i] - 1)
     this.#put(SLASH, 0, 1)
-    this.#number(this.#content.images[this.#image + BODY_LEN])
+    this.#number(bodyLen(this.#content.images, this.#image))
     this.#put(CRLF, 0, 2)
   }
 

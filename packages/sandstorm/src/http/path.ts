@@ -27,6 +27,10 @@ const WELL_KNOWN = ascii('/.well-known')
 const VISIBLE = 0
 
 export class PathFinder {
+  /** The path that was looked up last, decoded: bytes[off, end), until the next call. */
+  bytes: Uint8Array
+  off = 0
+  end = 0
   readonly #content: Content
   readonly #decoded: Uint8Array
 
@@ -34,6 +38,7 @@ export class PathFinder {
   constructor(content: Content, pathBytes: number) {
     this.#content = content
     this.#decoded = new Uint8Array(pathBytes)
+    this.bytes = this.#decoded
   }
 
   /**
@@ -81,6 +86,9 @@ export class PathFinder {
   }
 
   #lookUp(site: number, path: Uint8Array, off: number, end: number, hasDots: boolean): number {
+    this.bytes = path
+    this.off = off
+    this.end = end
     const verdict = hasDots ? checkDots(path, off, end) : VISIBLE
     if (verdict !== VISIBLE) return verdict
     const resource = this.#content.find(site, path, off, end)

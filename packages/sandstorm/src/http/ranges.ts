@@ -24,8 +24,8 @@ const NONE = -1
 export class Ranges {
   count = 0
   /** Half-open: bytes [from[i], end[i]) of the body, inside it. */
-  readonly from: Int32Array = new Int32Array(RANGES_MAX)
-  readonly end: Int32Array = new Int32Array(RANGES_MAX)
+  readonly from: Float64Array = new Float64Array(RANGES_MAX)
+  readonly end: Float64Array = new Float64Array(RANGES_MAX)
   #at = 0
 
   /** Reads the value bytes[off, end) for a body of `len` bytes. */

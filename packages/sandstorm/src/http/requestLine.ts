@@ -18,12 +18,15 @@ export const METHOD_HEAD = 2
 export const METHOD_OPTIONS = 3
 /** Known, and not for files. */
 export const METHOD_OTHER = 4
-export const METHOD_UNKNOWN = 5
+/** Not even for an origin: CONNECT, TRACE. */
+export const METHOD_OF_PROXY = 5
+export const METHOD_UNKNOWN = 6
 
 const GET = ascii('GET')
 const HEAD = ascii('HEAD')
 const OPTIONS = ascii('OPTIONS')
-const OTHERS = ['POST', 'PUT', 'DELETE', 'PATCH', 'TRACE', 'CONNECT'].map(ascii)
+const OTHERS = ['POST', 'PUT', 'DELETE', 'PATCH'].map(ascii)
+const OF_PROXY = ['TRACE', 'CONNECT'].map(ascii)
 /** A zero stands for any digit. */
 const VERSION = ascii('HTTP/0.0\r\n')
 const MAJOR = 5
@@ -81,6 +84,9 @@ function methodOf(bytes: Uint8Array, off: number, end: number): number {
   if (equals(bytes, off, end, OPTIONS)) return METHOD_OPTIONS
   for (let i = 0; i < OTHERS.length; i++) {
     if (equals(bytes, off, end, OTHERS[i])) return METHOD_OTHER
+  }
+  for (let i = 0; i < OF_PROXY.length; i++) {
+    if (equals(bytes, off, end, OF_PROXY[i])) return METHOD_OF_PROXY
   }
   return METHOD_UNKNOWN
 }
