@@ -8,7 +8,7 @@ import type { TestContext } from 'node:test'
 import { type Content, DEFAULT_SITE, IDENTITY, NO_VARIANT } from '../src/content/content.ts'
 import { ETAG_CHARS } from '../src/content/head.ts'
 import * as image from '../src/content/image.ts'
-import { type LoadOptions, loadContent } from '../src/content/load.ts'
+import { type LoadOptions, loadContent } from '../src/content/live.ts'
 import { attachContent } from '../src/content/table.ts'
 import { plainSite, type Site } from '../src/site/site.ts'
 
@@ -79,6 +79,13 @@ export function answerOf(
     head: bytes.toString('latin1', 0, headLen),
     body: bytes.subarray(headLen),
   }
+}
+
+/** All images that a new store has. */
+export function imagesOf({ images }: Content): number[] {
+  const all: number[] = []
+  for (let i = 0; images[i + image.HEAD_LEN] > 0; i += image.IMAGE_STRIDE) all.push(i)
+  return all
 }
 
 /** The answer to a canonical path in a coding: 404's if there is none. */

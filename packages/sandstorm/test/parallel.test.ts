@@ -37,3 +37,18 @@ test('the first failure is the outcome', async () => {
     /seven/,
   )
 })
+
+test('a failure is told when nothing is under way any more, and nothing is begun after it', async () => {
+  let running = 0
+  let begun = 0
+  const outcome = forEachBounded(items, 4, async item => {
+    begun++
+    running++
+    for (let i = 0; i < item; i++) await new Promise(resolve => setImmediate(resolve))
+    running--
+    if (item === 1) throw new Error('one')
+  })
+  await assert.rejects(outcome, /one/)
+  assert.equal(running, 0)
+  assert.ok(begun < items.length, `${begun} were begun`)
+})

@@ -4,7 +4,7 @@ import * as image from '../src/content/image.ts'
 import { headerProblem } from '../src/site/ruleHeaders.ts'
 import { checkRuleHeaders } from '../src/site/rules.ts'
 import type { Rule } from '../src/site/site.ts'
-import { answerOf, answerTo, find, load, makeTree, notModifiedTo } from './contentTree.ts'
+import { answerOf, answerTo, find, imagesOf, load, makeTree, notModifiedTo } from './contentTree.ts'
 
 /** The lines of a head, without its first four. */
 function linesOf(head: string): string[] {
@@ -100,7 +100,7 @@ test('the Server field may be another or none, on every answer', async t => {
   const root = makeTree(t, { 'a/index.html': 'x' })
   for (const serverName of ['', 'other/1.0']) {
     const { content } = await load(root, { serverName })
-    for (let i = 0; i < content.images.length; i += image.IMAGE_STRIDE) {
+    for (const i of imagesOf(content)) {
       const { head } = answerOf(content, i)
       assert.equal(head.includes('\r\nServer:'), serverName !== '')
       if (serverName !== '') assert.match(head, /^[^\r]*\r\nServer: other\/1\.0\r\n/)

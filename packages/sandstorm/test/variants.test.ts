@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { createHash } from 'node:crypto'
-import { symlinkSync, unlinkSync, utimesSync, writeFileSync } from 'node:fs'
+import { statSync, symlinkSync, unlinkSync, utimesSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { test } from 'node:test'
 import zlib from 'node:zlib'
@@ -179,7 +179,7 @@ test('siblings that change or vanish during load are served as they are, or not 
     assert.equal(answerTo(content, `/${name}.txt`).body.toString(), name)
   assert.deepEqual(warnings.sort(), [
     '/b.txt: in gzip it cannot be read (ENOENT); not offered in it',
-    '/c.txt: in br it changes faster than it can be loaded; restart to serve it; not offered in it',
+    '/c.txt: in br it changes faster than it can be loaded; not offered in it',
   ])
 })
 
@@ -205,7 +205,8 @@ test('Last-Modified is the file time in whole seconds, never of the future', asy
   utimesSync(join(root, 'odd.txt'), 0, 1_000_000_000.999)
   utimesSync(join(root, 'future.txt'), 0, 4_000_000_000)
   const fs = interfering(file => {
-    if (file.endsWith('touched.txt')) utimesSync(file, 0, 3_000_000)
+    const isTouched = statSync(file).mtimeMs === 3e9
+    if (file.endsWith('touched.txt') && !isTouched) utimesSync(file, 0, 3_000_000)
   })
   const { content } = await load(root, {}, { fs })
   const told = (name: string): unknown =>

@@ -1,5 +1,5 @@
 /**
- * The two head fields that are written anew for each answer: Date and Connection. Both have a fixed
+ * The two head fields that are written anew for each answer: Date (or Age) and Connection. Both have a fixed
  * width (image.ts), so they are patched in place like a port number (paper §2.1).
  *
  * Read RFC 9110 §5.6.7 (IMF-fixdate) and §6.6.1 (Date). Invariant: exactly DATE_LEN bytes are
@@ -56,6 +56,26 @@ export function writeDate(bytes: Uint8Array, off: number, epochSec: number): voi
   bytes[off + 22] = COLON
   writeTwoDigits(bytes, off + 23, seconds % 60)
   for (let i = 0; i < GMT.length; i++) bytes[off + DATE_LEN - GMT.length + i] = GMT[i]
+}
+
+/** Writes an Age (RFC 9111 §5.1), as wide as a Date: spaces, which are no part of it, then digits. */
+export function writeAge(bytes: Uint8Array, off: number, ageSec: number): void {
+  let rest = ageSec > 0 ? ageSec : 0
+  let at = off + DATE_LEN - 1
+  bytes[at] = ZERO + (rest % 10)
+  for (rest = (rest / 10) | 0; rest > 0; rest = (rest / 10) | 0) bytes[--at] = ZERO + (rest % 10)
+  while (at > off) bytes[--at] = SPACE
+}
+
+/** Writes the time field of an answer that is sent in this second: Date, or Age since `ageSince` if it is not 0. */
+export function writeTime(
+  bytes: Uint8Array,
+  off: number,
+  ageSince: number,
+  epochSec: number,
+): void {
+  if (ageSince === 0) writeDate(bytes, off, epochSec)
+  else writeAge(bytes, off, (epochSec - ageSince) | 0)
 }
 
 function writeName(bytes: Uint8Array, off: number, names: Uint8Array, index: number): void {

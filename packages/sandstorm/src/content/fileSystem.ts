@@ -20,6 +20,11 @@ export interface ContentFs {
   readSync(fd: number, bytes: Uint8Array, off: number, len: number, position: number): number
   read(fd: number, bytes: Uint8Array, off: number, len: number, position: number): Promise<number>
   fstat(fd: number): Stats
+  /**
+   * Where an open file lies: its real path. Where the system does not tell, where its name leads by now;
+   * throws if that is nowhere.
+   */
+  pathOf(fd: number, file: string): string
   /** Never throws: the bytes are read, and what closing says changes nothing. */
   close(fd: number): void
 }
@@ -34,6 +39,13 @@ export const REAL_FS: ContentFs = {
   readSync: (...args) => fs.readSync(...args),
   read: async (...args) => (await read(...args)).bytesRead,
   fstat: fs.fstatSync,
+  pathOf: (fd, file) => {
+    try {
+      return fs.readlinkSync(`/proc/self/fd/${fd}`)
+    } catch {
+      return fs.realpathSync(file)
+    }
+  },
   close: fd => {
     try {
       fs.closeSync(fd)

@@ -2,10 +2,10 @@
 import type { CodingName } from '../site/site.ts'
 import type { FileState } from './read.ts'
 
-/** A file in another coding: a sibling on disk, or bytes that were made of it. */
+/** A file in another coding: a sibling on disk, or bytes that were made of it, now or before. */
 export interface FoundCoding {
   readonly coding: CodingName
-  readonly source: { readonly file: string } | MadeCoding
+  readonly source: { readonly file: string } | MadeCoding | 'stored'
   readonly state: FileState
 }
 
@@ -52,7 +52,11 @@ export interface FoundFolder {
 }
 
 export interface FoundTree {
+  /** The real path of the site's folder. */
+  readonly root: string
   readonly files: FoundFile[]
   readonly redirects: FoundRedirect[]
   readonly listings: FoundListing[]
+  /** Real paths of all folders that were looked into, or that hold what a link leads to. */
+  readonly dirs: string[]
 }

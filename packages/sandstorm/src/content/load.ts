@@ -1,169 +1,259 @@
 /**
- * Loads folders into memory ahead of time (paper §2.1): scan, plan, allocate once, then read every
- * file straight into its place. The result is shared memory that no one writes any more.
- *
- * Invariant: nothing half-read is ever served. A file that cannot be read, or that does not hold
- * still, is answered with a status of its own, and a warning names it; the rest is served.
+ * Turns folders into a generation of content (paper §2.1: content is loaded ahead of time): scan, keep
+ * what the last generation has already, read every other file straight into its place, then write
+ * the tables that lead there. Nobody sees any of it before it is whole.
  */
-import { REGION_MAX_BYTES } from '@sandstorm/libnmio'
 import type { Site } from '../site/site.ts'
 import { StartError } from '../startError.ts'
-import { ContentBuilder } from './builder.ts'
-import { type ContentFs, PARALLEL_CALLS, REAL_FS } from './fileSystem.ts'
-import { type OpenSite, openSite, placeSite } from './openSite.ts'
+import { type Catalog, fileKey } from './catalog.ts'
+import { Draft } from './draft.ts'
+import type { ReaderChoice } from './fileReader.ts'
+import type { ContentFs } from './fileSystem.ts'
+import type { FoundFile, FoundTree } from './found.ts'
+import { GenerationBuilder } from './generation.ts'
+import { STATUSES } from './head.ts'
+import { type ImageStore, NO_IMAGE } from './imageStore.ts'
+import { memoryFor } from './memory.ts'
+import { type OpenSite, openSite } from './openSite.ts'
+import type { Pager } from './pager.ts'
 import { forEachBounded } from './parallel.ts'
-import { CODING_INDEX, headsOf, modifiedSec, type PlacedFile, type PlacedVariant } from './place.ts'
-import { READS_MAX, type ReadResult, readInto } from './read.ts'
-import { warning } from './scan.ts'
-import type { ContentShared } from './table.ts'
+import { modifiedSec } from './place.ts'
+import { realRoot, scanTree } from './scan.ts'
+import { type FileOutcome, storeFile } from './storeFile.ts'
+import type { GenerationShared } from './table.ts'
 
-export interface LoadOptions {
-  /** The budget for content, its tables, and `stackBytes`. */
-  readonly memoryBytes: number
-  /**
-   * What a stack needs for its frames at least. With it the region takes up the whole budget, so that
-   * frames can be sent from where the content lies; without it, just the content.
-   */
-  readonly stackBytes?: number
+export interface LoadJob {
+  readonly sites: readonly Site[]
+  readonly store: ImageStore
+  /** Has what does not fit there. */
+  readonly pager: Pager
+  /** Of the store, what is kept for others than files in memory. */
+  readonly reservedBytes: () => number
+  /** Of the generation before; an empty one if there is none. */
+  readonly old: Catalog
+  /** Of the generation to be. */
+  readonly number: number
+  /** Nothing is made while something that changed is so young that more may follow. */
+  readonly mayWait: boolean
+  readonly fs: ContentFs
+  /** Chooses who reads the files. */
+  readonly readerFor: ReaderChoice
+  /** Since 1970. */
+  readonly nowMs: () => number
   /** Told, in one line each, what is left out or cannot be read. */
   readonly onWarning: (line: string) => void
-  /** Told now and then how far loading has come. */
-  readonly onProgress?:
-    | ((loadedFiles: number, totalFiles: number, loadedBytes: number, totalBytes: number) => void)
-    | undefined
-  /** For tests: another file system. */
-  readonly fs?: ContentFs
+  readonly onProgress?: ProgressListener | undefined
+  /** Would reading so many bytes take too long? Then all files stay on disk for now. */
+  readonly isEarly?: ((fileBytes: number) => boolean) | undefined
+  /** Looks at how much is needed before anything is read; throws if it is too much. */
+  readonly checkNeeded?: ((bytes: number) => void) | undefined
+}
+
+/** Told now and then how far loading has come. */
+export type ProgressListener = (
+  loadedFiles: number,
+  totalFiles: number,
+  loadedBytes: number,
+  totalBytes: number,
+) => void
+
+export interface Loaded {
+  readonly generation: GenerationShared
+  readonly catalog: Catalog
+  /** Real paths of the folders that it was made of. */
+  readonly dirs: ReadonlySet<string>
+  /** Some file is not what it will be: look again soon. */
+  readonly isUnsettled: boolean
+  /** Nothing was read: all files are still on disk. */
+  readonly isEarly: boolean
+  /** Of all files that were found. */
+  readonly fileBytes: number
+}
+
+/** Of a site that has an origin and no folder. */
+const NO_TREE: FoundTree = { root: '', files: [], redirects: [], listings: [], dirs: [] }
+/** Loadings that came to nothing since a root leads elsewhere by then, before that is given up. */
+const MOVES_MAX = 5
+
+/**
+ * Makes a generation, all of one look at the folders; undefined: it waits. Rejects with one clear line,
+ * the store as it was, if a root is no folder or a site names what is not there.
+ */
+export async function load(job: LoadJob): Promise<Loaded | undefined> {
+  for (let i = 0; i < MOVES_MAX; i++) {
+    const result = await tryLoad(job)
+    if (result !== 'moved') return result === 'unripe' ? undefined : result
+  }
+  throw new StartError('a folder is exchanged for others faster than it can be loaded')
+}
+
+/** What was to be told of a look that came to nothing is not told. */
+async function tryLoad(job: LoadJob): Promise<Loaded | 'unripe' | 'moved'> {
+  const { fs, sites } = job
+  const warnings: string[] = []
+  const onWarning = (line: string): void => void warnings.push(line)
+  const trees: FoundTree[] = []
+  for (const site of sites) {
+    trees.push(site.root === '' ? NO_TREE : await scanTree({ fs, site, onWarning }))
+  }
+  const draft = new Draft(job)
+  draft.isEarly = job.isEarly?.(bytesOf(trees)) ?? false
+  if (job.mayWait && trees.some((tree, i) => isUnripe(tree, i, draft))) return 'unripe'
+  try {
+    const loaded = await makeGeneration(trees, draft, { ...job, onWarning })
+    if (await hasMoved(sites, trees, fs)) {
+      draft.discard()
+      return 'moved'
+    }
+    warnings.forEach(job.onWarning)
+    return loaded
+  } catch (error) {
+    draft.discard()
+    throw error
+  }
+}
+
+function bytesOf(trees: readonly FoundTree[]): number {
+  let bytes = 0
+  for (const { files } of trees) for (const { state } of files) bytes += state.size
+  return bytes
+}
+
+/** May something in a site's folder still be written to? */
+function isUnripe({ files }: FoundTree, site: number, draft: Draft): boolean {
+  return files.some(
+    ({ paths, state, codings }) =>
+      draft.isUnripe(fileKey(site, paths[0], ''), state) ||
+      codings.some(of => draft.isUnripe(fileKey(site, paths[0], of.coding), of.state)),
+  )
 }
 
 /**
- * Reads the folders of all `sites`. Throws an Error with one clear line if a root is no folder or if
- * the files need more than `memoryBytes`.
+ * Does a root lead elsewhere by now? Then what it led to may have been deleted since, and be missing here
+ * although at no moment anything was missing there.
  */
-export async function loadContent(
+async function hasMoved(
   sites: readonly Site[],
-  options: LoadOptions,
-): Promise<ContentShared> {
-  const fs = options.fs ?? REAL_FS
-  const { onWarning, memoryBytes, stackBytes = 0 } = options
-  const found: OpenSite[] = []
-  for (const [i, site] of sites.entries()) found.push(await openSite(site, i, fs, onWarning))
-  const builder = new ContentBuilder(found.map(({ plan }) => plan))
-  const files = found.flatMap(site => placeSite(site, builder))
-  checkMemory(rootsOf(sites), builder, stackBytes, memoryBytes)
-  builder.allocate(stackBytes > 0 ? memoryBytes : 0)
+  trees: readonly FoundTree[],
+  fs: ContentFs,
+): Promise<boolean> {
+  for (const [i, { root }] of sites.entries()) {
+    if (root !== '' && (await realRoot(root, fs)) !== trees[i].root) return true
+  }
+  return false
+}
 
-  const sizeOf = ({ variants }: PlacedFile): number =>
-    variants.reduce((sum, { state }) => sum + state.size, 0)
-  const totalBytes = files.reduce((sum, file) => sum + sizeOf(file), 0)
-  let loadedFiles = 0
+async function makeGeneration(
+  trees: readonly FoundTree[],
+  draft: Draft,
+  job: LoadJob,
+): Promise<Loaded> {
+  const sites: OpenSite[] = []
+  for (const [i, site] of job.sites.entries()) {
+    sites.push(await openSite(site, i, trees[i], job.fs, draft, job.onWarning))
+  }
+  job.checkNeeded?.(memoryFor(sites))
+  const builder = new GenerationBuilder(job.number)
+  for (const [i, site] of sites.entries()) addStatuses(i, site, builder, draft)
+  const outcomes = await readFiles(sites, draft, job)
+  for (const [i, site] of sites.entries()) {
+    addFiles(i, site, outcomes, builder, draft)
+    addPages(i, site, builder, draft)
+  }
+  return {
+    generation: builder.finish(),
+    catalog: draft.catalog,
+    dirs: new Set(sites.flatMap(({ tree }) => tree.dirs)),
+    isUnsettled: draft.isUnsettled,
+    isEarly: draft.isEarly,
+    fileBytes: bytesOf(trees),
+  }
+}
+
+async function readFiles(
+  sites: readonly OpenSite[],
+  draft: Draft,
+  { fs, readerFor, onProgress }: LoadJob,
+): Promise<Map<FoundFile, FileOutcome>> {
+  const files = sites.flatMap(site => [...site.files.values()].map(file => ({ site, file })))
+  // What does not fit should be few and large files rather than many small ones.
+  files.sort((a, b) => a.file.found.state.size - b.file.found.state.size)
+  const sizes = files.map(({ file }) =>
+    file.variants.reduce((sum, { state }) => sum + state.size, 0),
+  )
+  const totalBytes = sizes.reduce((sum, size) => sum + size, 0)
+  const outcomes = new Map<FoundFile, FileOutcome>()
   let loadedBytes = 0
-  await forEachBounded(files, PARALLEL_CALLS, async file => {
-    const planned = sizeOf(file)
-    await loadFile(file, builder, fs)
-    loadedBytes += planned
-    options.onProgress?.(++loadedFiles, files.length, loadedBytes, totalBytes)
-  })
-  return builder.finish()
+  const reader = readerFor(draft.store.region, files.length, fs)
+  try {
+    await forEachBounded([...files.entries()], reader.callsMax, async ([i, { site, file }]) => {
+      outcomes.set(file.found, await storeFile(file, site.heads, draft, reader))
+      loadedBytes += sizes[i]
+      if (!draft.isEarly) onProgress?.(outcomes.size, files.length, loadedBytes, totalBytes)
+    })
+  } finally {
+    await reader.close()
+  }
+  return outcomes
 }
 
-function rootsOf([first, ...more]: readonly Site[]): string {
-  return more.length === 0 ? first.root : `${first.root} and ${more.length} more`
+function addStatuses(i: number, site: OpenSite, builder: GenerationBuilder, draft: Draft): void {
+  const images = site.statuses.map(({ head, body }, status) =>
+    demandRoom(draft.page(`${i} status ${STATUSES[status]}`, head, body)),
+  )
+  builder.addSite(site.site.hosts, images, site.site.origin !== undefined)
 }
 
-function checkMemory(
-  root: string,
-  builder: ContentBuilder,
-  stackBytes: number,
-  memoryBytes: number,
+function addFiles(
+  i: number,
+  site: OpenSite,
+  outcomes: ReadonlyMap<FoundFile, FileOutcome>,
+  builder: GenerationBuilder,
+  { catalog }: Draft,
 ): void {
-  const needed = builder.neededBytes + stackBytes
-  if (!builder.fitsRegion || needed > REGION_MAX_BYTES) {
-    throw new StartError(
-      `cannot serve ${root}: its files need ${mebibytes(needed)}, and no more than ` +
-        '2047MiB can be held in memory; serve a smaller folder',
-    )
-  }
-  if (needed > memoryBytes) {
-    throw new StartError(
-      `cannot serve ${root}: its files need ${mebibytes(needed)} of memory, the limit ` +
-        `is ${mebibytes(memoryBytes, Math.floor)}; raise it: --memory ${mebibytes(needed)}`,
-    )
+  for (const found of site.tree.files) {
+    const outcome = outcomes.get(found) ?? { kind: 'status', status: found.status }
+    const variants =
+      outcome.kind === 'status'
+        ? [statusVariant(i, outcome.status, builder, catalog)]
+        : outcome.byCoding.map(({ image, notModified, state, etagOff }) =>
+            builder.addVariant(image, notModified, modifiedSec(state, site.heads), etagOff),
+          )
+    for (const path of found.paths) {
+      const resource = builder.addPath(i, path, variants)
+      if (path === site.fallback) builder.setFallback(i, resource)
+    }
   }
 }
 
-/** In the form that --memory takes; rounded up, so that what is suggested is enough. */
-function mebibytes(bytes: number, round: (n: number) => number = Math.ceil): string {
-  return `${round(bytes / 2 ** 20)}MiB`
+/** Answers with the ready image of a status, whatever is asked of it. */
+function statusVariant(
+  site: number,
+  status: number,
+  builder: GenerationBuilder,
+  { pages }: Catalog,
+): number {
+  const image = pages.get(`${site} status ${status}`)!
+  return builder.addVariant(image, image)
 }
 
-/** Reads what a file has in its places: its own bytes, then those of its other codings. */
-async function loadFile(file: PlacedFile, builder: ContentBuilder, fs: ContentFs): Promise<void> {
-  const { found, heads, resources } = file
-  const [identity, ...coded] = file.variants
-  const drop = ({ coding }: PlacedVariant): void => {
-    for (const resource of resources) builder.dropVariant(resource, CODING_INDEX[coding!])
-  }
-  const result = await loadVariant(file, identity, identity.source as FileSource, builder, fs)
-  if ('status' in result) {
-    builder.setStatus(identity.variant, heads.site, result.status)
-    coded.forEach(drop)
-    heads.onWarning(warning(found.paths[0], `${result.why}; answered ${result.status}`))
-    return
-  }
-  for (const variant of coded) {
-    const { source } = variant
-    if ('etag' in source) {
-      // Made of bytes that are no more.
-      if (source.identity !== result.etag) drop(variant)
+function addPages(i: number, site: OpenSite, builder: GenerationBuilder, draft: Draft): void {
+  for (const { path, answer, body, revalidated, etag } of site.pages) {
+    const image = demandRoom(draft.page(`${i} page ${path}`, answer, body, etag))
+    if (revalidated === undefined) {
+      builder.addPath(i, path, [builder.addVariant(image, image)])
       continue
     }
-    const codedResult = await loadVariant(file, variant, source, builder, fs)
-    if (!('status' in codedResult)) continue
-    drop(variant)
-    heads.onWarning(
-      warning(found.paths[0], `in ${variant.coding} it ${codedResult.why}; not offered in it`),
-    )
+    const name = `${i} revalidated ${path}`
+    const notModified = demandRoom(draft.page(name, revalidated, NO_BODY, etag))
+    const etagOff = draft.store.etagOff(image, answer)
+    builder.addPath(i, path, [builder.addVariant(image, notModified, 0, etagOff)])
   }
 }
 
-type FileSource = { readonly file: string }
-type Loaded = { readonly etag: string } | { readonly status: number; readonly why: string }
+const NO_BODY = new Uint8Array()
 
-/** Reads a variant's file to its place until it holds still. */
-async function loadVariant(
-  file: PlacedFile,
-  placed: PlacedVariant,
-  source: FileSource,
-  builder: ContentBuilder,
-  fs: ContentFs,
-): Promise<Loaded> {
-  const { image, notModified, variant, coding } = placed
-  for (let reads = 0; reads < READS_MAX; reads++) {
-    const off = builder.bodyOff(image)
-    const result: ReadResult = await readInto(builder.bytes, off, placed.state, source.file, fs)
-    if (result.kind === 'loaded') {
-      builder.setEtag(variant, result.etag)
-      return result
-    }
-    if (result.kind === 'failed') {
-      return { status: result.status, why: `cannot be read (${result.code})` }
-    }
-    placed.state = result.state
-    const { answer, revalidated } = headsOf(
-      file.found,
-      file.fields,
-      file.heads,
-      coding,
-      result.state,
-    )
-    const isPlaced =
-      builder.resize(image, answer, result.state.size) &&
-      builder.resize(notModified, revalidated, 0)
-    if (!isPlaced) {
-      const why = 'grew while it was loaded, and there is no room left'
-      return { status: 503, why: `${why}; restart to serve it` }
-    }
-    builder.setLastModified(variant, modifiedSec(result.state, file.heads))
-  }
-  return { status: 503, why: 'changes faster than it can be loaded; restart to serve it' }
+function demandRoom(image: number): number {
+  if (image !== NO_IMAGE) return image
+  throw new StartError('no memory is left for new content; raise --memory')
 }

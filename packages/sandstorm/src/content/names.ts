@@ -1,6 +1,6 @@
 /**
  * A hash from names to records, as plain shared memory: paths to resources, host names to sites. Open
- * addressing; a name lies in the content region, its record in an Int32Array.
+ * addressing; a name lies in a Uint8Array of names, its record in an Int32Array.
  *
  * The hash has no key: only the owner of a site chooses the names in it, and a client's name is looked
  * up, never stored, so nobody outside can make a probe sequence longer.
@@ -10,7 +10,7 @@
 
 /** The first int32 fields of each record; its handle is the index of the first. */
 export const NAME_SCOPE = 0 // names of one scope differ, those of two may be the same
-export const NAME_OFF = 1 // byte offset of the name in the region
+export const NAME_OFF = 1 // byte offset of the name
 export const NAME_LEN = 2
 
 /** `find`: there is no such name. */
@@ -96,8 +96,8 @@ export interface PlannedName {
 }
 
 export interface NameMemory {
-  readonly records: Int32Array
-  readonly slots: Int32Array
+  readonly records: Int32Array<SharedArrayBuffer>
+  readonly slots: Int32Array<SharedArrayBuffer>
 }
 
 /** Writes names from `off` on, one behind the other, and the tables that find them. */

@@ -7,42 +7,75 @@ import { headerProblem } from '../site/ruleHeaders.ts'
 import { type CompiledRule, compileRules, fieldsOf } from '../site/rules.ts'
 import type { Site } from '../site/site.ts'
 import { StartError } from '../startError.ts'
-import type { ContentBuilder, SitePlan } from './builder.ts'
 import { compressFiles } from './compress.ts'
+import type { Draft } from './draft.ts'
 import type { ContentFs } from './fileSystem.ts'
 import type { FoundFile, FoundTree } from './found.ts'
 import { STATUSES } from './head.ts'
 import { HEAD_LEN_MAX } from './image.ts'
 import { contentType } from './mediaType.ts'
-import { type PlacedFile, placeTree, type SiteHeads } from './place.ts'
+import { type PlacedFile, type PlacedPage, placeFile, placePages, type SiteHeads } from './place.ts'
 import { readWhole } from './read.ts'
-import { scanTree } from './scan.ts'
-import { allowedOrigin, type ErrorPage, statusAnswer } from './statuses.ts'
+import {
+  allowedOrigin,
+  type ErrorPage,
+  type StatusAnswer,
+  type StatusSite,
+  statusAnswer,
+} from './statuses.ts'
 
+/** A site, and all that it will answer with, as soon as its files are read. */
 export interface OpenSite {
   readonly site: Site
-  readonly plan: SitePlan
   readonly tree: FoundTree
   readonly heads: SiteHeads
+  /** In the order of STATUSES. */
+  readonly statuses: readonly StatusAnswer[]
+  /** One for each of the tree's files that can be read. */
+  readonly files: ReadonlyMap<FoundFile, PlacedFile>
+  readonly pages: readonly PlacedPage[]
+  /** The path that answers for those that name nothing; '': none. */
+  readonly fallback: string
 }
 
-/** Throws one clear line if the folder, or a file that the site names, is not there. */
+/**
+ * Throws one clear line if a file that the site names is not there. `tree` is what its folder holds;
+ * `draft` has what is stored already, and is told what was compressed in vain; an early one does not
+ * wait for that.
+ */
 export async function openSite(
   site: Site,
   index: number,
+  tree: FoundTree,
   fs: ContentFs,
+  draft: Draft,
   onWarning: (line: string) => void,
 ): Promise<OpenSite> {
-  const { hosts, serverName, compress } = site
+  const { serverName, compress, listing } = site
   checkSettings(site)
   const nowSec = Math.floor(Date.now() / 1000)
   const rules = siteRules(site)
-  const tree = await scanTree({ fs, site, onWarning })
   const pages = await errorPages(site, tree, rules, fs)
-  const plan = { hosts, serverName, allowOrigin: allowedOrigin(rules), pages }
-  checkStatusHeads(site, plan)
-  await compressFiles(tree.files, compress, fs)
-  return { site, tree, heads: { site: index, serverName, rules, nowSec, onWarning }, plan }
+  const statuses = statusAnswers(site, { serverName, allowOrigin: allowedOrigin(rules), pages })
+  if (!draft.isEarly) await compressFiles(tree.files, index, compress, fs, draft)
+  const heads = { site: index, settings: site, serverName, rules, nowSec, onWarning }
+  const readable = tree.files.filter(({ status }) => status === 200)
+  return {
+    site,
+    tree,
+    heads,
+    statuses,
+    files: new Map(readable.map(found => [found, placeFile(found, heads, draft)])),
+    pages: placePages(tree, listing, heads),
+    fallback: fallbackOf(site, tree),
+  }
+}
+
+function fallbackOf(site: Site, tree: FoundTree): string {
+  if (site.fallback === '') return ''
+  const path = rooted(site.fallback)
+  if (fileAt(tree, path) === undefined) throw missing(site, 'fallback', path)
+  return path
 }
 
 /** Date and Connection, which are patched, follow it in frame 0 (image.ts: HEAD_ROOM). */
@@ -58,26 +91,16 @@ function checkSettings({ root, serverName, compress }: Site): void {
   throw new StartError(`cannot serve ${root}: ${why}, the limit is ${SERVER_NAME_MAX}`)
 }
 
-function checkStatusHeads({ root }: Site, plan: SitePlan): void {
-  for (const status of STATUSES) {
-    const { length } = statusAnswer(status, plan).head.text
-    if (length <= HEAD_LEN_MAX) continue
+function statusAnswers({ root }: Site, of: StatusSite): StatusAnswer[] {
+  return STATUSES.map(status => {
+    const answer = statusAnswer(status, of)
+    const { length } = answer.head.text
+    if (length <= HEAD_LEN_MAX) return answer
     throw new StartError(
       `cannot serve ${root}: the head of its answer ${status} has ${length} bytes, ` +
         `the limit is ${HEAD_LEN_MAX}; shorten its Server name or Access-Control-Allow-Origin`,
     )
-  }
-}
-
-/** Plans all of a site's answers; returns the files that are to be read. */
-export function placeSite({ site, tree, heads }: OpenSite, builder: ContentBuilder): PlacedFile[] {
-  const files = placeTree(tree, site.listing, builder, heads)
-  if (site.fallback !== '') {
-    const path = rooted(site.fallback)
-    if (fileAt(tree, path) === undefined) throw missing(site, 'fallback', path)
-    builder.setFallback(heads.site, builder.findPath(heads.site, path))
-  }
-  return files
+  })
 }
 
 /** The files that `errorPages` names, read at once, since each becomes the body of an image. */

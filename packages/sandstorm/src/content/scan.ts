@@ -8,7 +8,7 @@
  * (RFC 8615's /.well-known/ is the exception), so path mapping can only ever reach what is meant.
  */
 import type { Dirent, Stats } from 'node:fs'
-import { join, sep } from 'node:path'
+import { dirname, join, sep } from 'node:path'
 import { CODING_SUFFIXES } from '../site/codings.ts'
 import type { CodingName, Site } from '../site/site.ts'
 import { StartError } from '../startError.ts'
@@ -28,7 +28,7 @@ export interface ScanOptions {
 export const WELL_KNOWN = '.well-known'
 /** More files than this are a maze of links rather than a site. */
 const FILES_MAX = 4_000_000
-const NOTHING: FileState = { size: 0, mtimeMs: 0, ino: 0 }
+const NOTHING: FileState = { size: 0, mtimeMs: 0, ctimeMs: 0, ino: 0 }
 
 /** Walks the folder; throws one clear line if the root itself cannot be walked. */
 export async function scanTree(options: ScanOptions): Promise<FoundTree> {
@@ -37,7 +37,8 @@ export async function scanTree(options: ScanOptions): Promise<FoundTree> {
   return scan.tree
 }
 
-async function realRoot(root: string, fs: ContentFs): Promise<string> {
+/** The real path of a site's folder; throws one clear line if it is none. */
+export async function realRoot(root: string, fs: ContentFs): Promise<string> {
   try {
     const real = await fs.realpath(root)
     if (fs.stat(real).isDirectory()) return real
@@ -54,13 +55,14 @@ export function warning(path: string, what: string): string {
 }
 
 class TreeScan {
-  readonly tree: FoundTree = { files: [], redirects: [], listings: [] }
+  readonly tree: FoundTree
   readonly #root: string
   readonly #options: ScanOptions
   #fileCount = 0
 
   constructor(root: string, options: ScanOptions) {
     this.#root = root
+    this.tree = { root, files: [], redirects: [], listings: [], dirs: [] }
     this.#options = options
   }
 
@@ -74,6 +76,7 @@ class TreeScan {
    * cannot be listed.
    */
   async #directory(dir: string, path: string, name: string, above: string[]): Promise<boolean> {
+    this.tree.dirs.push(dir)
     let entries: Dirent[]
     try {
       entries = await this.#options.fs.readdir(dir)
@@ -149,8 +152,11 @@ class TreeScan {
     const target = await this.#resolve(link, path + name)
     if (target === undefined) return
     const { real, stat } = target
-    if (stat.isFile()) this.#file(real, path, name, here)
-    else if (!stat.isDirectory()) this.#warn(path + name, 'neither a file nor a folder; left out')
+    if (stat.isFile()) {
+      // It may be hidden, and not be walked; but what it holds is served.
+      this.tree.dirs.push(dirname(real))
+      this.#file(real, path, name, here)
+    } else if (!stat.isDirectory()) this.#warn(path + name, 'neither a file nor a folder; left out')
     else if (above.includes(real)) this.#warn(path + name, 'a link to a folder above; left out')
     else await this.#folder(real, path, name, above, here)
   }

@@ -8,6 +8,13 @@ import { type Head, makeHead, REASONS, serverLine } from './head.ts'
 const ALLOW = 'Allow: GET, HEAD, OPTIONS'
 const NOSNIFF = 'X-Content-Type-Options: nosniff'
 
+/** Fields that one status alone has: what is allowed, and that it is worth another try (RFC 9110 §10.2.3). */
+const OF_STATUS: Readonly<Record<number, readonly string[]>> = {
+  405: [ALLOW],
+  429: ['Retry-After: 1'],
+  503: ['Retry-After: 1'],
+}
+
 /** What a status answer takes from its site. */
 export interface StatusSite {
   /** The Server field; '': none. */
@@ -36,7 +43,7 @@ export function statusAnswer(status: number, site: StatusSite): StatusAnswer {
   }
   const { type, body } = site.pages.get(status) ?? plainPage(status)
   const framing = [`Content-Type: ${type}`, `Content-Length: ${body.length}`]
-  const rest = status === 405 ? [ALLOW, NOSNIFF] : [NOSNIFF]
+  const rest = [...(OF_STATUS[status] ?? []), NOSNIFF]
   return { head: makeHead(status, server, framing, rest), body }
 }
 

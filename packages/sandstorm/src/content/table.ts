@@ -1,14 +1,17 @@
 /**
- * The content store's tables, as plain shared memory: records of resources and of their variants,
- * hashes over paths and over host names. `FlatContent` reads them; builder.ts writes them once.
+ * The content as plain shared memory, and its reader: the images (imageStore.ts), and the tables of one
+ * generation (generation.ts), which lead from host names and paths to them. A reader goes from one
+ * generation to the next at once, between two batches; what it looked up before is whole.
  *
- * Invariant: what a reader of it calls allocates nothing and reads only what it is given.
+ * Invariant: what a reader calls allocates nothing, but for `take`.
  */
-import { assert, Region } from '@sandstorm/libnmio'
+import { Region } from '@sandstorm/libnmio'
 import { CODING_COUNT, type Content } from './content.ts'
 import { STATUSES } from './head.ts'
+import type { HitMail, HitRecord } from './hits.ts'
+import { HitTable } from './hitTable.ts'
+import { Holds } from './holds.ts'
 import { HostFinder } from './hosts.ts'
-import { IMAGE_STRIDE, STATUS } from './image.ts'
 import { NAME_LEN, NameTable } from './names.ts'
 
 /**
@@ -27,15 +30,15 @@ export const VARIANT_STRIDE = 4
 
 // int32 fields of a site record
 export const FALLBACK = 0 // handle of a resource, or NO_RESOURCE
-export const SITE_STRIDE = 1
+export const HAS_ORIGIN = 1 // 0 or 1
+export const STATUS_IMAGES = 2 // one for each of STATUSES
+export const SITE_STRIDE: number = STATUS_IMAGES + STATUSES.length
 
-/** What `loadContent` makes: structured-cloneable, and shared (not copied) by postMessage. */
-export interface ContentShared {
-  /** Heads, bodies and names; frames may follow. */
-  readonly region: SharedArrayBuffer
-  /** How much of the region, from its start, is content. */
-  readonly contentBytes: number
-  readonly images: SharedArrayBuffer
+/** The tables of one generation: structured-cloneable, and shared (not copied) by postMessage. */
+export interface GenerationShared {
+  readonly number: number
+  /** Paths and host names. */
+  readonly names: SharedArrayBuffer
   readonly variants: SharedArrayBuffer
   readonly resources: SharedArrayBuffer
   readonly resourceSlots: SharedArrayBuffer
@@ -44,7 +47,30 @@ export interface ContentShared {
   readonly hostSlots: SharedArrayBuffer
 }
 
-/** A reader of shared content; any number of threads may have one. */
+/** What a reader is told, in this order; likewise. */
+export type ContentMail =
+  | { readonly kind: 'generation'; readonly generation: GenerationShared }
+  | HitMail
+
+/** What one reader starts with; likewise. */
+export interface ContentShared {
+  /** Heads and bodies; frames may follow. */
+  readonly region: SharedArrayBuffer
+  /** How much of the region, from its start, is the content's. */
+  readonly contentBytes: number
+  readonly images: SharedArrayBuffer
+  /** The reader's own (holds.ts). */
+  readonly holds: SharedArrayBuffer
+  /** The hits, a byte for each that says that it was used, and the number of the last mail about them. */
+  readonly hits: {
+    readonly records: readonly HitRecord[]
+    readonly used: SharedArrayBuffer
+    readonly number: number
+  }
+  readonly generation: GenerationShared
+}
+
+/** The reader that `shared.holds` belongs to. */
 export function attachContent(shared: ContentShared): Content {
   return new FlatContent(shared)
 }
@@ -52,11 +78,13 @@ export function attachContent(shared: ContentShared): Content {
 class FlatContent implements Content {
   readonly region: Region
   readonly images: Int32Array
-  readonly #variants: Int32Array
-  readonly #resources: Int32Array
-  readonly #sites: Int32Array
-  readonly #paths: NameTable
-  readonly #hosts: HostFinder
+  readonly holds: Holds
+  readonly hits: HitTable
+  #variants!: Int32Array
+  #resources!: Int32Array
+  #sites!: Int32Array
+  #paths!: NameTable
+  #hosts!: HostFinder
   /** A status's place in STATUSES. */
   readonly #statusIndex: Int32Array
 
@@ -64,27 +92,37 @@ class FlatContent implements Content {
     this.region = new Region(shared.region)
     this.region.reserve(shared.contentBytes)
     this.images = new Int32Array(shared.images)
-    this.#variants = new Int32Array(shared.variants)
-    this.#resources = new Int32Array(shared.resources)
-    this.#sites = new Int32Array(shared.sites)
-    const { bytes } = this.region
-    this.#paths = new NameTable(bytes, this.#resources, new Int32Array(shared.resourceSlots))
-    const hosts = new Int32Array(shared.hosts)
-    this.#hosts = new HostFinder(
-      new NameTable(bytes, hosts, new Int32Array(shared.hostSlots)),
-      hosts,
-    )
+    this.holds = new Holds(shared.holds)
     // An unknown status is our own mistake, and answered as one.
     this.#statusIndex = new Int32Array(600).fill(STATUSES.indexOf(500))
     STATUSES.forEach((status, i) => {
       this.#statusIndex[status] = i
     })
-    for (let site = 0; site < this.#sites.length / SITE_STRIDE; site++) {
-      for (const status of STATUSES) {
-        const image = this.statusImage(site, status)
-        assert(this.images[image + STATUS] === status, 'status images come first')
-      }
+    this.hits = new HitTable(shared.hits.used, shared.hits.records)
+    this.holds.hear(shared.hits.number)
+    this.#adopt(shared.generation)
+  }
+
+  take(mail: ContentMail): void {
+    if (mail.kind === 'generation') {
+      this.#adopt(mail.generation)
+      return
     }
+    if (mail.kind === 'hit') this.hits.put(mail.record)
+    else this.hits.drop(mail.id)
+    this.holds.hear(mail.number)
+  }
+
+  #adopt(generation: GenerationShared): void {
+    const names = new Uint8Array(generation.names)
+    this.#variants = new Int32Array(generation.variants)
+    this.#resources = new Int32Array(generation.resources)
+    this.#sites = new Int32Array(generation.sites)
+    this.#paths = new NameTable(names, this.#resources, new Int32Array(generation.resourceSlots))
+    const hosts = new Int32Array(generation.hosts)
+    const hostNames = new NameTable(names, hosts, new Int32Array(generation.hostSlots))
+    this.#hosts = new HostFinder(hostNames, hosts)
+    this.holds.adopt(generation.number)
   }
 
   siteOf(bytes: Uint8Array, start: number, end: number): number {
@@ -97,6 +135,10 @@ class FlatContent implements Content {
 
   fallbackOf(site: number): number {
     return this.#sites[site * SITE_STRIDE + FALLBACK]
+  }
+
+  hasOrigin(site: number): boolean {
+    return this.#sites[site * SITE_STRIDE + HAS_ORIGIN] !== 0
   }
 
   variantOf(resource: number, coding: number): number {
@@ -120,6 +162,6 @@ class FlatContent implements Content {
   }
 
   statusImage(site: number, status: number): number {
-    return (site * STATUSES.length + this.#statusIndex[status]) * IMAGE_STRIDE
+    return this.#sites[site * SITE_STRIDE + STATUS_IMAGES + this.#statusIndex[status]]
   }
 }

@@ -1,8 +1,11 @@
-/** Content for tests, made in memory by the real builder: paths and bodies in, a store out. */
-import { ContentBuilder } from '../../src/content/builder.ts'
+/** Content for tests, made in memory by the real store: paths and bodies in, content out. */
 import type { Content } from '../../src/content/content.ts'
-import { fileHead, notModifiedHead, type Representation } from '../../src/content/head.ts'
+import { GenerationBuilder } from '../../src/content/generation.ts'
+import { fileHead, notModifiedHead, type Representation, STATUSES } from '../../src/content/head.ts'
+import { HITS_MAX } from '../../src/content/hitTable.ts'
+import { ImageStore } from '../../src/content/imageStore.ts'
 import { contentType } from '../../src/content/mediaType.ts'
+import { statusAnswer } from '../../src/content/statuses.ts'
 import { attachContent } from '../../src/content/table.ts'
 import { NO_FIELDS } from '../../src/site/rules.ts'
 
@@ -34,9 +37,14 @@ export function makeSite(
   files: Record<string, Uint8Array | number>,
   regionBytes: number = 64 << 20,
 ): Site {
-  const builder = new ContentBuilder([
-    { hosts: [], serverName: 'sandstorm', allowOrigin: '', pages: new Map() },
-  ])
+  const store = new ImageStore(regionBytes, regionBytes)
+  const builder = new GenerationBuilder(1)
+  const plain = { serverName: 'sandstorm', allowOrigin: '', pages: new Map() }
+  const statuses = STATUSES.map(status => statusAnswer(status, plain))
+  builder.addSite(
+    [],
+    statuses.map(({ head, body }) => store.addWhole(head, body)),
+  )
   const planned = Object.entries(files).map(([path, file], i) => {
     const bytes = typeof file === 'number' ? body(file, i + 1) : file
     const of: Representation = {
@@ -48,16 +56,24 @@ export function makeSite(
       serverName: 'sandstorm',
       fields: NO_FIELDS,
     }
-    const image = builder.addImage(fileHead(of), bytes)
-    const notModified = builder.addImage(notModifiedHead(of), 0)
-    const variant = builder.addVariant(image, notModified, MODIFIED_SEC)
-    builder.addPath(0, path, [variant])
+    const [answer, revalidated] = [fileHead(of), notModifiedHead(of)]
+    const image = store.addWhole(answer, bytes)
+    const notModified = store.add(revalidated, 0)
     const etag = `${'e'.repeat(16)}${String(i).padStart(6, '0')}`
-    return { path, bytes, image, variant, etag }
+    store.setEtag(image, answer, etag)
+    store.setEtag(notModified, revalidated, etag)
+    const etagOff = store.etagOff(image, answer)
+    builder.addPath(0, path, [builder.addVariant(image, notModified, MODIFIED_SEC, etagOff)])
+    return { path, bytes, image, etag }
   })
-  builder.allocate(regionBytes)
-  for (const { variant, etag } of planned) builder.setEtag(variant, etag)
-  const content = attachContent(builder.finish())
+  const content = attachContent({
+    region: store.region.buffer,
+    contentBytes: store.cut(0),
+    images: store.images.buffer,
+    holds: store.addReader(),
+    hits: { records: [], used: new SharedArrayBuffer(HITS_MAX), number: 0 },
+    generation: builder.finish(),
+  })
   const byPath = new Map(planned.map(p => [p.path, p]))
   return {
     content,

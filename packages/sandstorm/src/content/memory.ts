@@ -1,0 +1,81 @@
+/** What content needs of memory: known once it was scanned, before anything is read. */
+import { REGION_MAX_BYTES } from '@sandstorm/libnmio'
+import type { Site } from '../site/site.ts'
+import { StartError } from '../startError.ts'
+import { HOST_STRIDE } from './hosts.ts'
+import { IMAGE_STRIDE } from './image.ts'
+import { ImageStore } from './imageStore.ts'
+import { SLOT_STRIDE, slotCount } from './names.ts'
+import type { OpenSite } from './openSite.ts'
+import { RESOURCE_STRIDE, SITE_STRIDE, VARIANT_STRIDE } from './table.ts'
+
+/** Bytes of heads, of what is not a file, and of tables: what must be in memory. */
+export function memoryFor(sites: readonly OpenSite[]): number {
+  let bytes = 0
+  let [images, variants, paths, hosts] = [0, 0, 0, 0]
+  const add = (head: Parameters<typeof ImageStore.bytesOf>[0], bodyLen: number): void => {
+    bytes += ImageStore.bytesOf(head, bodyLen)
+    images++
+  }
+  const addPath = (path: string): void => {
+    bytes += Buffer.byteLength(path)
+    paths++
+  }
+  for (const { site, statuses, files, pages } of sites) {
+    for (const { head, body } of statuses) add(head, body.length)
+    for (const { found, variants: all } of files.values()) {
+      for (const { answer, revalidated } of all) {
+        add(answer, 0)
+        add(revalidated, 0)
+        variants++
+      }
+      for (const path of found.paths) addPath(path)
+    }
+    for (const { path, answer, body, revalidated } of pages) {
+      add(answer, body.length)
+      if (revalidated !== undefined) add(revalidated, 0)
+      variants++
+      addPath(path)
+    }
+    hosts += site.hosts.length
+  }
+  const words =
+    images * IMAGE_STRIDE +
+    variants * VARIANT_STRIDE +
+    paths * RESOURCE_STRIDE +
+    hosts * HOST_STRIDE +
+    (slotCount(paths) + slotCount(hosts)) * SLOT_STRIDE +
+    sites.length * SITE_STRIDE
+  return bytes + 4 * words
+}
+
+/** Throws one clear line if content of `sites` and `stackBytes` need more than `memoryBytes`. */
+export function checkMemory(
+  sites: readonly Site[],
+  contentBytes: number,
+  stackBytes: number,
+  memoryBytes: number,
+): void {
+  const needed = contentBytes + stackBytes
+  if (needed > REGION_MAX_BYTES) {
+    throw new StartError(
+      `cannot serve ${rootsOf(sites)}: it needs ${mebibytes(needed)} even if its files stay on disk, ` +
+        'and no more than 2047MiB can be had; serve a smaller folder',
+    )
+  }
+  if (needed > memoryBytes) {
+    throw new StartError(
+      `cannot serve ${rootsOf(sites)}: it needs ${mebibytes(needed)} of memory even if its files ` +
+        `stay on disk, the limit is ${mebibytes(memoryBytes, Math.floor)}; raise it: --memory ${mebibytes(needed)}`,
+    )
+  }
+}
+
+function rootsOf([first, ...more]: readonly Site[]): string {
+  return more.length === 0 ? first.root : `${first.root} and ${more.length} more`
+}
+
+/** In the form that --memory takes; rounded up, so that what is suggested is enough. */
+function mebibytes(bytes: number, round: (n: number) => number = Math.ceil): string {
+  return `${round(bytes / 2 ** 20)}MiB`
+}
