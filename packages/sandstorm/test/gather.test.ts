@@ -74,7 +74,11 @@ for (const offloads of [false, true]) {
   test(`a head that is longer than a frame leaves in segments${offloads ? ', with offloads' : ''}`, async t => {
     const rules = [{ match: '**', headers: { 'X-Long': 'x'.repeat(3500) } }]
     const root = makeTree(t, { 'big.bin': body(50_000, 3) })
-    const { content } = await load(root, { rules }, { memoryBytes: 96 << 20, stackBytes: 64 << 20 })
+    const { content } = await load(
+      root,
+      { rules },
+      { memoryBytes: 128 << 20, stackBytes: 96 << 20 },
+    )
     const site = { content, bodies: new Map(), imageOf: () => 0, etagOf: () => '' }
     for (const mss of [1460, 536]) {
       const answer = new World(site, { transmit: 'gather', offloads }).fetch('/big.bin', { mss })

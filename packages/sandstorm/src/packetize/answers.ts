@@ -5,11 +5,13 @@
  * to send any byte again, so there is no retransmission queue.
  *
  * An answer is an image from its first byte on, or a made head and a slice of an image's body
- * (madeHeads.ts). Records are int32 fields in one array, drawn from a pool: `records[a + BASE]`.
+ * (madeHeads.ts). It holds its image (content/holds.ts) as long as it is there. Records are int32
+ * fields in one array, drawn from a pool: `records[a + BASE]`.
  */
+import type { Holds } from '../content/holds.ts'
 import { type MadeHeads, NO_HEAD } from './madeHeads.ts'
 
-export const WHAT = 0 // see `ready` and `made`; read by the methods below
+export const WHAT = 0 // see `ready` and `made`; read and written by the methods below
 export const BASE = 1 // sequence number of its first byte
 export const LEN = 2 // bytes: the head alone, or head and body
 export const DATE_SEC = 3 // the second in its Date field: a byte sent again must be the same byte
@@ -33,10 +35,12 @@ export class Answers {
   /** … and from here on they were never used. */
   #firstUnused = 0
   #usedCount = 0
+  readonly #holds: Holds
 
-  constructor(capacity: number, heads: MadeHeads) {
+  constructor(capacity: number, heads: MadeHeads, holds: Holds) {
     this.capacity = capacity
     this.heads = heads
+    this.#holds = holds
     this.records = new Int32Array(capacity * STRIDE)
   }
 
@@ -61,16 +65,19 @@ export class Answers {
     return this.records[a + WHAT] & 1
   }
 
-  /** A record with NEXT set to NO_ANSWER, or NO_ANSWER when all are in use. */
-  alloc(): number {
+  /** A record for `what`, with NEXT set to NO_ANSWER; or NO_ANSWER when all are in use. */
+  alloc(what: number): number {
     const a = this.#take()
     if (a === NO_ANSWER) return NO_ANSWER
     this.#usedCount++
+    this.records[a + WHAT] = what
     this.records[a + NEXT] = NO_ANSWER
+    this.#holds.hold(this.imageOf(a))
     return a
   }
 
   free(a: number): void {
+    this.#holds.release(this.imageOf(a))
     const head = this.headOf(a)
     if (head !== NO_HEAD) this.heads.free(head)
     this.#usedCount--

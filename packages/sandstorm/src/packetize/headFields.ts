@@ -1,12 +1,20 @@
 /**
- * The two head fields that differ between answers, Date and Connection (image.ts): patched into
+ * The two head fields that differ between answers, Date (or Age) and Connection (image.ts): patched into
  * ready frames like port numbers, their checksum shares known beforehand. One second's Date is
- * written once and copied from then on.
+ * written once and copied from then on. An image without a head has neither.
  */
 import type { Region } from '@sandstorm/libnmio'
 import { checksum } from '@sandstorm/libtcpip'
-import { CONNECTION_CLOSE, CONNECTION_KEEP_ALIVE, writeDate } from '../content/date.ts'
-import { CONNECTION_LEN, CONNECTION_OFF, DATE_LEN, DATE_OFF, IMAGE_OFF } from '../content/image.ts'
+import { CONNECTION_CLOSE, CONNECTION_KEEP_ALIVE, writeTime } from '../content/date.ts'
+import {
+  AGE_SINCE,
+  CONNECTION_LEN,
+  CONNECTION_OFF,
+  DATE_LEN,
+  DATE_OFF,
+  HEAD_LEN,
+  IMAGE_OFF,
+} from '../content/image.ts'
 import { type Answers, DATE_SEC } from './answers.ts'
 import { NO_HEAD } from './madeHeads.ts'
 
@@ -14,17 +22,19 @@ export class HeadFields {
   readonly #region: Region
   readonly #images: Int32Array
   readonly #answers: Answers
-  readonly #dateOff: number
+  readonly #timeOff: number
   readonly #connectionOff: number
   readonly #connectionSum: Int32Array
-  #second = -1
-  #dateSum = 0
+  /** What is at hand: the Date of this second, any int32, or the Age in it (image.ts: AGE_SINCE). */
+  #second = 0
+  #since = 0
+  #timeSum = 0
 
   constructor(region: Region, images: Int32Array, answers: Answers) {
     this.#region = region
     this.#images = images
     this.#answers = answers
-    this.#dateOff = region.reserve(DATE_LEN)
+    this.#timeOff = region.reserve(DATE_LEN)
     this.#connectionOff = region.reserve(2 * CONNECTION_LEN)
     region.bytes.set(CONNECTION_KEEP_ALIVE, this.#connectionOff)
     region.bytes.set(CONNECTION_CLOSE, this.#connectionOff + CONNECTION_LEN)
@@ -32,15 +42,17 @@ export class HeadFields {
       checksum.sum(region.view, this.#connectionOff, CONNECTION_LEN),
       checksum.sum(region.view, this.#connectionOff + CONNECTION_LEN, CONNECTION_LEN),
     )
+    this.#makeTime(this.#since, this.#second)
   }
 
   /** Writes both fields of answer `a` into a copy of its head that begins at `headOff`. */
   write(a: number, headOff: number): void {
     const image = this.#answers.imageOf(a)
+    if (this.#images[image + HEAD_LEN] === 0) return
     const bytes = this.#region.bytes
-    this.#prepareDate(this.#answers.records[a + DATE_SEC])
+    this.#prepareTime(image, this.#answers.records[a + DATE_SEC])
     const date = headOff + this.#images[image + DATE_OFF]
-    bytes.copyWithin(date, this.#dateOff, this.#dateOff + DATE_LEN)
+    bytes.copyWithin(date, this.#timeOff, this.#timeOff + DATE_LEN)
     const from = this.#connectionOff + this.#answers.closes(a) * CONNECTION_LEN
     bytes.copyWithin(headOff + this.#images[image + CONNECTION_OFF], from, from + CONNECTION_LEN)
   }
@@ -48,10 +60,11 @@ export class HeadFields {
   /** What both fields of answer `a` add to the sum of a payload that begins with its head. */
   sum(a: number): number {
     const image = this.#answers.imageOf(a)
-    this.#prepareDate(this.#answers.records[a + DATE_SEC])
+    if (this.#images[image + HEAD_LEN] === 0) return 0
+    this.#prepareTime(image, this.#answers.records[a + DATE_SEC])
     const connection = this.#connectionSum[this.#answers.closes(a)]
     return (
-      placed(this.#dateSum, this.#images[image + DATE_OFF]) +
+      placed(this.#timeSum, this.#images[image + DATE_OFF]) +
       placed(connection, this.#images[image + CONNECTION_OFF])
     )
   }
@@ -82,8 +95,9 @@ export class HeadFields {
     const bytes = this.#region.bytes
     const from = this.#images[image + IMAGE_OFF] + at
     bytes.copyWithin(to, from, from + len)
-    this.#prepareDate(this.#answers.records[a + DATE_SEC])
-    this.#overlay(this.#dateOff, DATE_LEN, this.#images[image + DATE_OFF] - at, len, to)
+    if (this.#images[image + HEAD_LEN] === 0) return
+    this.#prepareTime(image, this.#answers.records[a + DATE_SEC])
+    this.#overlay(this.#timeOff, DATE_LEN, this.#images[image + DATE_OFF] - at, len, to)
     const connection = this.#connectionOff + this.#answers.closes(a) * CONNECTION_LEN
     this.#overlay(connection, CONNECTION_LEN, this.#images[image + CONNECTION_OFF] - at, len, to)
   }
@@ -96,11 +110,17 @@ export class HeadFields {
     this.#region.bytes.copyWithin(to + start + first, fieldOff + first, fieldOff + end)
   }
 
-  #prepareDate(second: number): void {
-    if (second === this.#second) return
+  /** Puts the time field of an image at hand, as it is in this second. */
+  #prepareTime(image: number, second: number): void {
+    const since = this.#images[image + AGE_SINCE]
+    if (second !== this.#second || since !== this.#since) this.#makeTime(since, second)
+  }
+
+  #makeTime(since: number, second: number): void {
     this.#second = second
-    writeDate(this.#region.bytes, this.#dateOff, second >>> 0)
-    this.#dateSum = checksum.sum(this.#region.view, this.#dateOff, DATE_LEN)
+    this.#since = since
+    writeTime(this.#region.bytes, this.#timeOff, since, second >>> 0)
+    this.#timeSum = checksum.sum(this.#region.view, this.#timeOff, DATE_LEN)
   }
 }
 

@@ -6,7 +6,8 @@
  * bounded whatever clients ask for.
  *
  * A layout is made when a client first needs it, and its payload is summed then, once
- * (paper §2: after the first client no work is repeated).
+ * (paper §2: after the first client no work is repeated). One of an image that is no more is forgotten
+ * when the record's next image needs one; its ready frames go as the least recently used do.
  */
 import { assert, NO_FRAME, type Region } from '@sandstorm/libnmio'
 import { checksum } from '@sandstorm/libtcpip'
@@ -19,6 +20,7 @@ import {
   HEAD_ROOM,
   IMAGE_OFF,
   IMAGE_STRIDE,
+  VERSION,
 } from '../content/image.ts'
 import type { Ledger } from './ledger.ts'
 
@@ -36,8 +38,13 @@ export function segmentBytes(mss: number): number {
   return mss
 }
 
+/** The part of the content, or of its store, that a layout is of. */
+export type Images = Pick<Content, 'images' | 'region'>
+
 export class Layout {
   readonly image: number
+  /** Of the image: with another the record is another image's, and the layout is of no use. */
+  readonly version: number
   readonly mss: number
   /** Payload bytes of frame 0. */
   readonly firstLen: number
@@ -55,15 +62,17 @@ export class Layout {
   newer: Layout | null = null
   older: Layout | null = null
 
-  constructor(content: Content, image: number, mss: number) {
+  constructor(content: Images, image: number, mss: number) {
     const { images, region } = content
     const bodyLen = images[image + BODY_LEN]
     this.image = image
+    this.version = images[image + VERSION]
     this.mss = mss
     this.totalLen = images[image + HEAD_LEN] + bodyLen
     const isOne = this.totalLen <= mss
     this.firstLen = isOne ? this.totalLen : firstLen(images[image + HEAD_LEN], mss)
-    const patchedEnd = images[image + CONNECTION_OFF] + CONNECTION_LEN
+    const headLen = images[image + HEAD_LEN]
+    const patchedEnd = headLen === 0 ? 0 : images[image + CONNECTION_OFF] + CONNECTION_LEN
     assert(patchedEnd <= this.firstLen, 'what is patched lies in frame 0')
     this.segmentCount = 1 + Math.ceil((this.totalLen - this.firstLen) / mss)
     this.sums = new Uint16Array(this.segmentCount)
@@ -95,33 +104,40 @@ export class Layout {
   }
 }
 
+/** A piece of a body, and a long head, just fill frames. */
 const firstLen = (headLen: number, mss: number): number =>
-  headLen <= HEAD_ROOM ? headLen + mss - HEAD_ROOM : mss
+  headLen > 0 && headLen <= HEAD_ROOM ? headLen + mss - HEAD_ROOM : mss
 
 /** All layouts made so far, by image and ladder step. */
 export class Layouts {
   readonly #content: Content
   readonly #ledger: Ledger
-  readonly #byImage: (Layout | undefined)[]
+  readonly #layouts: Layout[] = []
+  /** By image and step, one more than the place in the list; 0: none. Memory is taken as it is touched. */
+  readonly #places: Int32Array
 
   constructor(content: Content, ledger: Ledger) {
     this.#content = content
     this.#ledger = ledger
-    const count = (content.images.length / IMAGE_STRIDE) * LADDER.length
-    this.#byImage = new Array<Layout | undefined>(count).fill(undefined)
+    this.#places = new Int32Array((content.images.length / IMAGE_STRIDE) * LADDER.length)
   }
 
   /** The layout of an image for a ladder segment size; undefined for a size below the ladder. */
   find(image: number, mss: number): Layout | undefined {
     let step = 0
     while (LADDER[step] !== mss) if (++step === LADDER.length) return undefined
-    const i = (image / IMAGE_STRIDE) * LADDER.length + step
-    return this.#byImage[i] ?? this.#make(i, image, mss)
+    const i = ((image / IMAGE_STRIDE) | 0) * LADDER.length + step
+    const place = this.#places[i]
+    if (place === 0) return this.#make(i, image, mss)
+    const layout = this.#layouts[place - 1]
+    const isRight = layout.version === this.#content.images[image + VERSION]
+    return isRight ? layout : this.#make(i, image, mss)
   }
 
   #make(i: number, image: number, mss: number): Layout {
     const layout = new Layout(this.#content, image, mss)
-    this.#byImage[i] = layout
+    if (this.#places[i] === 0) this.#places[i] = this.#layouts.push(layout)
+    else this.#layouts[this.#places[i] - 1] = layout
     this.#ledger.payloadBytesSummed += layout.totalLen
     return layout
   }

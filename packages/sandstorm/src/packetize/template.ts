@@ -21,7 +21,10 @@ import type { TransmitContext } from './transmitter.ts'
 const RESERVED_FRAMES = 256
 /** Segments that are looked at, least recently used first, for one whose frames are all idle. */
 const EVICTION_TRIES = 64
-/** What a frame carries is not known: both fields must be written. */
+/**
+ * What a new frame carries: no frame key (tcb.ts) and no value of Connection is -1. A second may be: all
+ * int32 are.
+ */
 const CARRIES_NOTHING = -1
 
 export class TemplateTransmitter extends SegmentTransmitter {
@@ -130,7 +133,7 @@ export class TemplateTransmitter extends SegmentTransmitter {
     const len = layout.endOf(k) - layout.startOf(k)
     region.bytes.copyWithin(frames.payloadOff(frame), from, from + len)
     this.#headerKey[frame] = CARRIES_NOTHING
-    this.#dateSec[frame] = CARRIES_NOTHING
+    this.#close[frame] = CARRIES_NOTHING
     layout.frameCount++
     this.#recency.touch(layout)
     ledger.templatesBuilt++
