@@ -31,6 +31,7 @@ export interface DiskFile {
 
 const ENTRY_NAME = /^[0-9a-f]{64}$/
 const TEMPORARY = '.tmp'
+const TEMPORARY_NAME = /^[0-9a-f]{64}\.tmp$/
 
 export class Persistence {
   readonly stats = { written: 0, removed: 0, loaded: 0, refused: 0, errors: 0 }
@@ -48,7 +49,7 @@ export class Persistence {
 
   /**
    * Puts what lies on disk into the store, oldest first, and follows the store from then on. Files
-   * that are larger than `fileBytesMax`, or not whole, are removed. Rejects if there is no folder.
+   * of ours that are larger than `fileBytesMax`, or not whole, are removed. Rejects if there is no folder.
    */
   async attach(store: Store, config: PolicyConfig, fileBytesMax: number): Promise<void> {
     await this.#disk.mkdir(this.#folder, { recursive: true })
@@ -58,10 +59,10 @@ export class Persistence {
       if (entry !== undefined) entries.push(entry)
     }
     entries.sort((a, b) => a.responseMs - b.responseMs)
-    store.watcher = {
+    store.watchers.push({
       onPut: entry => this.#change(entry, entry),
       onDrop: entry => this.#change(entry, undefined),
-    }
+    })
     for (const entry of entries) if (!store.put(entry)) this.#change(entry, undefined)
     for (const entry of store.entries()) this.#waiting.delete(fileName(entry)) // as it lies there
     this.stats.loaded += store.stats.entries
@@ -72,11 +73,11 @@ export class Persistence {
     while (this.#worker !== undefined) await this.#worker
   }
 
-  /** The entry in a file; what is none of ours, or damaged, is removed. */
+  /** The entry in a file; ours that is damaged, or half written, is removed, others are let be. */
   async #read(name: string, config: PolicyConfig, bytesMax: number): Promise<Entry | undefined> {
     const path = `${this.#folder}/${name}`
     const isOurs = ENTRY_NAME.test(name)
-    if (!isOurs && !name.endsWith(TEMPORARY)) return undefined
+    if (!isOurs && !TEMPORARY_NAME.test(name)) return undefined
     try {
       if (isOurs && (await this.#disk.stat(path)).size <= bytesMax) {
         const entry = fromFile(await this.#disk.readFile(path), config)

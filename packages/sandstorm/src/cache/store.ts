@@ -40,7 +40,9 @@ export interface StoreWatcher {
 }
 
 export class Store {
-  watcher: StoreWatcher | undefined = undefined
+  readonly watchers: StoreWatcher[] = []
+  /** Was it used since this was asked last, without `find`? Then it does not give way yet. */
+  wasUsed: (entry: Entry) => boolean = () => false
   readonly stats: StoreStats = { entries: 0, bytes: 0, evicted: 0, purged: 0, outdated: 0 }
   readonly #bytesMax: number
   readonly #variantsMax: number
@@ -113,7 +115,7 @@ export class Store {
     this.#replace(entry)
     const variants = this.#urls.get(entry.key) ?? []
     if (variants.length >= this.#variantsMax) this.#evict(variants[0])
-    while (this.stats.bytes + bytes > this.#bytesMax) this.#evict(this.#first())
+    while (this.stats.bytes + bytes > this.#bytesMax) this.#evict(this.#leastUsed())
     const left = this.#urls.get(entry.key) ?? []
     this.#urls.set(entry.key, [...left, entry])
     this.#recency.set(entry, bytes)
@@ -122,7 +124,7 @@ export class Store {
     }
     this.stats.bytes += bytes
     this.stats.entries++
-    this.watcher?.onPut(entry)
+    for (const watcher of this.watchers) watcher.onPut(entry)
     return true
   }
 
@@ -140,7 +142,7 @@ export class Store {
     }
     this.stats.bytes -= bytes
     this.stats.entries--
-    this.watcher?.onDrop(entry)
+    for (const watcher of this.watchers) watcher.onDrop(entry)
     return true
   }
 
@@ -194,6 +196,16 @@ export class Store {
     const bytes = this.#recency.get(entry)!
     this.#recency.delete(entry)
     this.#recency.set(entry, bytes)
+  }
+
+  /** Ends: asking whether an entry was used forgets that it was. */
+  #leastUsed(): Entry {
+    let entry = this.#first()
+    for (let tries = this.#recency.size; tries > 0 && this.wasUsed(entry); tries--) {
+      this.#touch(entry)
+      entry = this.#first()
+    }
+    return entry
   }
 
   #first(): Entry {
