@@ -1,14 +1,16 @@
 /** The server as a library: load content, put a server on a device, poll it. */
 
 export type { Content } from './content/content.ts'
-export { type LoadOptions, loadContent } from './content/load.ts'
+export { LiveContent, type LoadOptions, loadContent } from './content/live.ts'
 export { attachContent, type ContentShared } from './content/table.ts'
+export { Front, type FrontParts, type FrontStats, type StoredLine } from './front/front.ts'
+export { Fronts, type Purge, type StoredPage } from './front/fronts.ts'
 export { HttpMachine } from './http/machine.ts'
 export { inlineMore } from './inlining.ts'
 export { type KernelMount, type KernelMountOptions, mountOnKernel } from './mount/kernelMount.ts'
 export { MOUNT_LIMITS, type MountLimits } from './mount/limits.ts'
 export type { Ledger } from './packetize/ledger.ts'
 export { Server, type ServerOptions, type TransmitKind } from './server.ts'
-export { plainSite, type Rule, type Site } from './site/site.ts'
+export { plainOrigin, plainSite, type Rule, type Site, type SiteOrigin } from './site/site.ts'
 export { StartError } from './startError.ts'
 export type { InUse, ServerStats } from './stats.ts'

@@ -22,9 +22,12 @@ import {
 } from '@sandstorm/libtcpip'
 import type { Histogram } from './admin/histogram.ts'
 import type { Content } from './content/content.ts'
+import type { OriginPaths } from './http/originPaths.ts'
 import type { AccessLog } from './log/accessLog.ts'
+import type { FeedPort } from './mount/feeds.ts'
 import type { MountLimits } from './mount/limits.ts'
 import { REQUEST_BUFFER_BYTES } from './mount/requestBuffers.ts'
+import type { RequestRate } from './mount/requestRate.ts'
 import { TcpMount } from './mount/tcpMount.ts'
 import { CopyTransmitter } from './packetize/copy.ts'
 import { GatherTransmitter } from './packetize/gather.ts'
@@ -61,6 +64,12 @@ export interface ServerOptions {
   accessLog?: AccessLog | undefined
   /** Where is counted how long a sample of answers took. */
   durations?: Histogram | undefined
+  /** How many requests a client may send; default: as many as it likes. */
+  rate?: RequestRate | undefined
+  /** Which paths are origins'. */
+  originPaths?: OriginPaths | undefined
+  /** Where answers are asked for that are not in memory. */
+  feedPort?: FeedPort | undefined
   random: () => number
   nowUs: number
 }
@@ -74,6 +83,7 @@ const TRANSIENT_FRAMES = 8192
 
 export class Server {
   readonly device: Device
+  readonly content: Content
   readonly frames: FramePool
   readonly stack: Stack
   readonly mount: TcpMount
@@ -85,6 +95,7 @@ export class Server {
     assert(device.region.buffer === content.region.buffer, 'content lies in the device region')
     const config = { ...TCP_DEFAULTS, receiveWindow: REQUEST_BUFFER_BYTES, ...options.tcp }
     this.device = device
+    this.content = content
     this.mount = new TcpMount({
       content,
       region: device.region,
@@ -93,6 +104,9 @@ export class Server {
       boundary: boundary(options.random),
       accessLog: options.accessLog,
       durations: options.durations,
+      feedPort: options.feedPort,
+      originPaths: options.originPaths,
+      rate: options.rate,
     })
     const kind = options.transmit ?? defaultTransmit(device)
     const shift = frameShift(device.mtu)
@@ -145,8 +159,9 @@ export class Server {
     }
   }
 
+  /** No connection is left, and the device has given back all frames: those it is closed upon never leave. */
   get isDrained(): boolean {
-    return this.stack.tcp.table.count === 0
+    return this.stack.tcp.table.count === 0 && this.frames.inFlightCount === 0
   }
 
   /** All counters, as plain data: for people and tests, not for the hot path. */

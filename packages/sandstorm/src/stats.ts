@@ -4,7 +4,8 @@
  */
 import type { Device, DeviceStats, FramePool } from '@sandstorm/libnmio'
 import { DROP_COUNT, DROP_NAMES, type Stack, type TcpStats } from '@sandstorm/libtcpip'
-import type { MountStats, TcpMount } from './mount/tcpMount.ts'
+import type { MountStats } from './mount/mountStats.ts'
+import type { TcpMount } from './mount/tcpMount.ts'
 import type { Ledger } from './packetize/ledger.ts'
 import type { Transmitter } from './packetize/transmitter.ts'
 

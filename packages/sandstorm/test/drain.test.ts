@@ -133,3 +133,18 @@ test('while draining new connections are refused', () => {
   const peer = world.host.peer().open()
   assert.ok(world.runUntil(() => peer.reset, 1000))
 })
+
+test('a server whose last frame the device has not sent is not drained', () => {
+  const world = new World(FILES)
+  const { server } = world
+  const peer = world.connect()
+  server.drain()
+  assert.ok(world.runUntil(() => peer.ended))
+  peer.fin()
+  const { table } = server.stack.tcp
+  for (let steps = 0; table.count > 0 && steps < 10; steps++) world.step()
+  assert.deepEqual([table.count, server.frames.inFlightCount], [0, 1])
+  assert.equal(server.isDrained, false)
+  world.settle()
+  assert.equal(server.isDrained, true)
+})

@@ -200,6 +200,20 @@ test('a refusal is readable although the client is still sending', async t => {
   assert.equal((await raw.ended()).length, 0)
 })
 
+test('a client that reads the refusal only after 8 MB of its upload still gets all of it', async t => {
+  const raw = await client(await mount(t))
+  const errors: Error[] = []
+  raw.socket.on('error', error => errors.push(error))
+  raw.socket.pause()
+  raw.send(`POST / HTTP/1.1\r\nContent-Length: 8000000\r\n${HEAD_END}`)
+  raw.send('x'.repeat(8_000_000))
+  await new Promise(resolve => setTimeout(resolve, 500))
+  raw.socket.resume()
+  assert.equal((await raw.answer()).status, 405)
+  assert.equal((await raw.ended()).length, 0)
+  assert.deepEqual(errors, [], 'no reset before the answer was read')
+})
+
 test('a client that goes on sending after the last answer is cut off', async t => {
   const raw = await client(await mount(t))
   const closed = new Promise(resolve => raw.socket.once('close', resolve))

@@ -54,6 +54,31 @@ export class RawClient {
     return { status: Number(head.slice(9, 12)), head, body }
   }
 
+  /** The next answer's body, whether it has a length or is in chunks. */
+  async text(): Promise<string> {
+    await this.#until(() => this.received.includes('\r\n\r\n'))
+    const headEnd = this.received.indexOf('\r\n\r\n')
+    const isChunked = /\r\nTransfer-Encoding: chunked\r\n/.test(
+      this.received.toString('latin1', 0, headEnd + 2),
+    )
+    if (!isChunked) return (await this.answer()).body.toString('latin1')
+    await this.answer(true)
+    return await this.#chunks()
+  }
+
+  async #chunks(): Promise<string> {
+    let body = ''
+    for (;;) {
+      await this.#until(() => this.received.includes('\r\n'))
+      const size = Number.parseInt(this.received.toString('latin1', 0, 16), 16)
+      const from = this.received.indexOf('\r\n') + 2
+      await this.#until(() => this.received.length >= from + size + 2)
+      body += this.received.toString('latin1', from, from + size)
+      this.received = this.received.subarray(from + size + 2)
+      if (size === 0) return body
+    }
+  }
+
   /** Waits for the server's end of the connection; returns what came before it. */
   async ended(): Promise<Buffer> {
     await this.#until(() => this.hasEnded)

@@ -5,7 +5,7 @@
 import assert from 'node:assert/strict'
 import fc from 'fast-check'
 import { type MountedSite, onBothMounts } from './kit/mounts.ts'
-import type { Answer } from './kit/response.ts'
+import { type Answer, partsOf } from './kit/response.ts'
 import { body } from './kit/site.ts'
 
 const BIG = body(100_000)
@@ -76,24 +76,6 @@ onBothMounts('what is no range of bytes is answered with the whole', FILES, asyn
   const [answer] = await site.send(`${twice}Connection: close\r\n\r\n`, ['GET'])
   assert.equal(answer.status, 200)
 })
-
-/** The parts of a multipart/byteranges answer (RFC 9110 §14.6), strictly. */
-function partsOf(answer: Answer): { range: string; type: string; bytes: Buffer }[] {
-  const type = answer.fields.get('content-type')!
-  const boundary = /^multipart\/byteranges; boundary=([0-9a-zA-Z-]{1,70})$/.exec(type)![1]
-  const all = Buffer.from(answer.body)
-  const pieces = all.toString('latin1').split(`\r\n--${boundary}`)
-  assert.equal(pieces[0], '')
-  assert.equal(pieces.at(-1), '--\r\n')
-  return pieces.slice(1, -1).map(piece => {
-    const match = /^\r\nContent-Type: (.*)\r\nContent-Range: bytes (.*)\r\n\r\n/.exec(piece)!
-    return {
-      type: match[1],
-      range: match[2],
-      bytes: Buffer.from(piece.slice(match[0].length), 'latin1'),
-    }
-  })
-}
 
 onBothMounts('several ranges are parts of one answer', FILES, async site => {
   const answer = await site.get('/a.txt', { fields: { Range: 'bytes=0-1,4-4,-2' } })

@@ -231,7 +231,11 @@ test('what a client still sends after the end is dropped, up to a bound', () => 
   assert.ok(!peer.hasUnacknowledged)
   peer.send(new Uint8Array(2_000))
   world.settle()
-  assert.ok(peer.reset)
+  assert.ok(peer.hasUnacknowledged, 'no more is taken')
+  assert.ok(!peer.reset, 'a reset could overtake the answer')
+  assert.equal(parseAnswers(peer.stream, ['GET'])[0].status, 200)
+  world.pass(61_000)
+  assert.equal(world.server.stats().inUse.connections, 0, 'the connection ends with FIN-WAIT-2')
 })
 
 test('when all request buffers are in use, whole requests are served and halves wait', () => {

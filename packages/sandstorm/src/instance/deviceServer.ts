@@ -9,7 +9,10 @@
  */
 import { basename, join, parse } from 'node:path'
 import { closeHandles, deviceName, leaveHub, Region } from '@sandstorm/libnmio'
+import type { Attachment, LiveContent } from '../content/live.ts'
+import type { Fronts } from '../front/fronts.ts'
 import { type ServerStats, sumOfStats } from '../stats.ts'
+import { FeedDesk } from './feedDesk.ts'
 import type { Log } from './instance.ts'
 import type { Opened } from './openDevice.ts'
 import { type Ending, PacketThread } from './packetThread.ts'
@@ -27,6 +30,7 @@ export interface CommonSetup extends Omit<WorkerSetup, OwnFields> {
   readonly isAlone: boolean
 }
 type OwnFields =
+  | 'content'
   | 'control'
   | 'handle'
   | 'part'
@@ -56,6 +60,13 @@ export interface DeviceEnding {
   readonly stats: ServerStats | undefined
 }
 
+/** Where answers come from. */
+export interface Sources {
+  readonly content: LiveContent
+  /** Of its sites; undefined: none has an origin. */
+  readonly fronts: Fronts | undefined
+}
+
 export class DeviceServer {
   readonly device: string
   /** Settles when all threads are gone and the device is closed. */
@@ -63,16 +74,30 @@ export class DeviceServer {
   /** Settles when all threads serve. */
   readonly ready: Promise<unknown>
   readonly #opened: Opened
+  readonly #content: LiveContent
+  readonly #fronts: Fronts | undefined
   readonly #common: CommonSetup
   readonly places: readonly Place[]
   readonly #log: Log
   /** By worker. */
   readonly threads: PacketThread[]
+  /** By worker: it reads the content. */
+  readonly #attachments: Attachment[] = []
+  /** By worker: it fetches what is not in memory. */
+  readonly #desks: FeedDesk[] = []
   #isStopping = false
 
-  constructor(opened: Opened, common: CommonSetup, places: readonly Place[], log: Log) {
+  constructor(
+    opened: Opened,
+    { content, fronts }: Sources,
+    common: CommonSetup,
+    places: readonly Place[],
+    log: Log,
+  ) {
     this.device = deviceName(opened.handles[0])
     this.#opened = opened
+    this.#content = content
+    this.#fronts = fronts
     this.#common = common
     this.places = places
     this.#log = log
@@ -97,8 +122,14 @@ export class DeviceServer {
   #start(worker: number): PacketThread {
     const { handles, sharesAddresses } = this.#opened
     const { from, end, cpu, accessRing, durations } = this.places[worker]
+    // The thread of a worker, whichever that is then.
+    const attachment = this.#content.attach(mail =>
+      this.threads[worker].send({ kind: 'content', mail }),
+    )
+    this.#attachments[worker] = attachment
     const setup = {
       ...this.#common,
+      content: attachment.shared,
       handle: handles[worker],
       part: { from, end },
       worker,
@@ -110,7 +141,13 @@ export class DeviceServer {
       durations,
       pcap: this.#pcapOf(worker),
     }
-    return new PacketThread(setup, line => this.#log.warn(line))
+    const thread = new PacketThread(setup, {
+      onWarning: line => this.#log.warn(line),
+      onFeed: order => desk.take(order),
+    })
+    const desk = new FeedDesk(this.#content, this.#fronts, mail => thread.send(mail))
+    this.#desks[worker] = desk
+    return thread
   }
 
   /** A file of its own for each of several threads: out.web0-1.pcapng. */
@@ -140,6 +177,8 @@ export class DeviceServer {
     for (;;) {
       const startMs = performance.now()
       const ending = await this.threads[worker].ended
+      this.#desks[worker].close()
+      this.#attachments[worker].detach()
       if (ending.kind !== 'died' || this.#isStopping) return this.#endAll(ending)
       deaths = performance.now() - startMs < SOON_MS ? deaths + 1 : 1
       if (deaths === DEATHS_MAX) return this.#endAll(ending)
@@ -158,8 +197,9 @@ export class DeviceServer {
   }
 
   #leave(worker: number): void {
-    const { content, hub, spread } = this.#common
-    if (spread.count > 1) leaveHub(new Region(content.region), hub, worker)
+    const { hub, spread } = this.#common
+    const { region } = this.#attachments[worker].shared
+    if (spread.count > 1) leaveHub(new Region(region), hub, worker)
   }
 }
 

@@ -33,12 +33,29 @@ export interface Opened {
   readonly close: () => void
 }
 
+/** What of a configuration a device and its link come from. */
+export type LinkConfig = Pick<
+  ServeConfig,
+  | 'devices'
+  | 'address'
+  | 'prefixLen'
+  | 'others'
+  | 'hostAddress'
+  | 'link6'
+  | 'port'
+  | 'mtu'
+  | 'bridge'
+  | 'memif'
+  | 'fault'
+>
+type Warnings = Pick<Log, 'warn'>
+
 /** Opens it with a queue for each worker. Throws SysError, one clear line. */
 export function openDevice(
-  config: ServeConfig,
+  config: LinkConfig,
   device: DeviceName,
   spread: Spread,
-  log: Log,
+  log: Warnings,
 ): Opened {
   if (device.kind === 'memif') return openMemif(config, device, spread, log)
   return device.kind === 'packet' || device.kind === 'xdp'
@@ -49,8 +66,13 @@ export function openDevice(
 const NOTHING = (): void => {}
 
 /** To another process; its peers come and go. */
-function openMemif(config: ServeConfig, { name }: DeviceName, spread: Spread, log: Log): Opened {
-  const options = { socket: name, mac: stableMac(name, config.memif.id), ...config.memif }
+function openMemif(
+  config: LinkConfig,
+  { name }: DeviceName,
+  spread: Spread,
+  log: Warnings,
+): Opened {
+  const options = { socket: name, mac: stableMac(name, config.memif), ...config.memif }
   const { handles, link } = openMemifQueues(
     config.mtu === 0 ? options : { ...options, mtu: config.mtu },
     spread.count,
@@ -65,14 +87,18 @@ function openMemif(config: ServeConfig, { name }: DeviceName, spread: Spread, lo
   return { handles, addresses, sharesAddresses: false, dadTransmits: 1, close }
 }
 
-/** Locally administered, and the same each time: neighbours keep what they know of us. */
-function stableMac(socket: string, id: number): Uint8Array {
-  const hash = createHash('sha256').update(`${hostname()} ${socket} ${id}`).digest()
+/**
+ * Locally administered, and the same each time: neighbours keep what they know of us. The two ends of a
+ * socket may both be ours, and have different ones.
+ */
+function stableMac(socket: string, { role, id }: LinkConfig['memif']): Uint8Array {
+  const end = role === 'client' ? '' : ' server'
+  const hash = createHash('sha256').update(`${hostname()} ${socket} ${id}${end}`).digest()
   return Uint8Array.of(0x02, ...hash.subarray(0, 5))
 }
 
 /** On an interface that is there already. */
-function openNic(config: ServeConfig, { kind, name }: DeviceName, spread: Spread): Opened {
+function openNic(config: LinkConfig, { kind, name }: DeviceName, spread: Spread): Opened {
   // The addresses of several devices are their interfaces'; what is given is the TAP's, or memif's.
   const isAlone = config.devices.length === 1
   const open = kind === 'xdp' ? openXdpQueues : openPacketQueues
@@ -88,7 +114,12 @@ function openNic(config: ServeConfig, { kind, name }: DeviceName, spread: Spread
   return { handles, addresses, sharesAddresses: isShared, dadTransmits: 1, close: NOTHING }
 }
 
-function openOurTap(config: ServeConfig, { name }: DeviceName, spread: Spread, log: Log): Opened {
+function openOurTap(
+  config: LinkConfig,
+  { name }: DeviceName,
+  spread: Spread,
+  log: Warnings,
+): Opened {
   const link6 = usableLink6(config, name, log)
   const own = [...ownAddresses(config), ...link6.addresses]
   const { hostAddress, prefixLen, bridge } = config
@@ -110,7 +141,7 @@ function openOurTap(config: ServeConfig, { name }: DeviceName, spread: Spread, l
 }
 
 /** Of IPv4, with subnets. */
-function ownAddresses({ address, prefixLen, others }: ServeConfig): string[] {
+function ownAddresses({ address, prefixLen, others }: LinkConfig): string[] {
   const all = address === '' ? others : [{ address, prefixLen }, ...others]
   return all.map(own => `${own.address}/${own.prefixLen}`)
 }
@@ -119,7 +150,7 @@ function ownAddresses({ address, prefixLen, others }: ServeConfig): string[] {
  * What of the IPv6 link can be had: nothing on a host without IPv6. Of an interface that somebody
  * else made the host's end is changed only if we are asked to.
  */
-function usableLink6({ link6, bridge }: ServeConfig, tap: string, log: Log): Link6 {
+function usableLink6({ link6, bridge }: LinkConfig, tap: string, log: Warnings): Link6 {
   if (link6.addresses.length === 0 || bridge !== '') return link6
   const problem = ipv6Problem(tap)
   if (problem !== '') {

@@ -37,6 +37,7 @@ export class Operation {
         ...admin,
         snapshot: () => operation.#snapshot(),
         health: () => operation.#health,
+        store: () => operation.#instance?.store,
         connections: () => operation.#instance?.inspector?.connections(),
         log,
       })

@@ -18,12 +18,14 @@ import {
 import { Histogram } from '../admin/histogram.ts'
 import type { Metrics } from '../admin/metrics.ts'
 import type { ServeConfig } from '../config.ts'
-import { loadContent } from '../content/load.ts'
-import type { ContentShared } from '../content/table.ts'
+import { ContentFollower } from '../content/follow.ts'
+import { isMuchToRead, LiveContent } from '../content/live.ts'
 import { type Ask, Inspector } from '../control/inspector.ts'
+import { Fronts, originPathsOf, storedBytesMax } from '../front/fronts.ts'
+import { RequestRate } from '../mount/requestRate.ts'
 import { StartError } from '../startError.ts'
 import { type ServerStats, sumOfStats } from '../stats.ts'
-import { type CommonSetup, DeviceServer, type Place } from './deviceServer.ts'
+import { type CommonSetup, DeviceServer, type Place, type Sources } from './deviceServer.ts'
 import type { Endpoint, Instance, Log } from './instance.ts'
 import { type Opened, openDevice } from './openDevice.ts'
 
@@ -48,21 +50,28 @@ export async function startOwnStack(
   const spread: Spread = { count: config.workers, key: randomInt(2 ** 31) }
   // The devices first: loading takes time, and a second start should fail at once.
   const opened = openAll(config, spread, log)
+  let fronts: Fronts | undefined
+  let content: LiveContent
   let servers: DeviceServer[] = []
   try {
-    const content = await loadContent(config.sites, {
+    fronts = await Fronts.open(config.sites)
+    content = await LiveContent.open(config.sites, {
       memoryBytes: config.memoryBytes,
       stackBytes: stackBytes(config, opened),
       onWarning: line => log.warn(line),
       onProgress: log.onProgress,
+      isEarly: isMuchToRead,
+      hitBytes: storedBytesMax(config.sites),
     })
-    servers = startAll(config, spread, opened, content, log, rings)
+    fronts?.publish(content.hits)
+    servers = startAll(config, spread, opened, { content, fronts }, log, rings)
   } catch (error) {
     closeAll(opened)
+    await fronts?.close()
     throw error
   }
   await allReady(servers)
-  return makeInstance(config, opened, servers, log)
+  return makeInstance(config, opened, servers, { content, fronts }, log)
 }
 
 function openAll(config: ServeConfig, spread: Spread, log: Log): Opened[] {
@@ -101,19 +110,28 @@ function startAll(
   config: ServeConfig,
   spread: Spread,
   opened: readonly Opened[],
-  content: ContentShared,
+  sources: Sources,
   log: Log,
   rings: readonly SharedArrayBuffer[],
 ): DeviceServer[] {
+  const { content } = sources
   const region = new Region(content.region)
   region.reserve(content.contentBytes)
   const hubs = opened.map(() => region.reserve(hubBytes(spread.count), 64))
   const places = placeWorkers(region, opened.length * spread.count, config.cpus, rings)
+  const rate = rateOf(config)
   return opened.map((one, i) => {
-    const common = commonSetup(config, one, content, spread, hubs[i])
+    const common = { ...commonSetup(config, one, spread, hubs[i]), rate }
     const own = places.slice(i * spread.count, (i + 1) * spread.count)
-    return new DeviceServer(one, common, own, log)
+    return new DeviceServer(one, sources, common, own, log)
   })
+}
+
+/** One table for all threads. */
+function rateOf({ limits }: ServeConfig): CommonSetup['rate'] {
+  const { requestsPerSecond: perSecond } = limits
+  if (perSecond === 0) return undefined
+  return { shared: RequestRate.allocate(), key: randomInt(2 ** 31), perSecond }
 }
 
 /** Equal parts of what is left of the region. */
@@ -137,10 +155,9 @@ function placeWorkers(
 function commonSetup(
   config: ServeConfig,
   { addresses, dadTransmits }: Opened,
-  content: ContentShared,
   spread: Spread,
   hub: number,
-): CommonSetup {
+): Omit<CommonSetup, 'rate'> {
   const { gateway, port, replicas, cc, pacing, pcap, trace, fault, limits } = config
   const threads = config.devices.length * spread.count
   // A thread that looks must not keep anybody from the work that it waits for.
@@ -148,7 +165,6 @@ function commonSetup(
   return {
     spinUs: config.spinUs ?? spinDefault,
     isAlone: threads === 1,
-    content,
     addresses,
     dadTransmits,
     spread,
@@ -166,6 +182,7 @@ function commonSetup(
     limits: { ...limits, http: limits },
     maxPerSource: limits.connectionsPerAddress,
     drainTimeoutMs: limits.drainTimeoutMs,
+    originPaths: originPathsOf(config.sites),
   }
 }
 
@@ -183,6 +200,7 @@ function makeInstance(
   config: ServeConfig,
   opened: readonly Opened[],
   servers: readonly DeviceServer[],
+  { content, fronts }: Sources,
   log: Log,
 ): OwnStack {
   const endpoints = servers.map(({ device }, i) => ({ device, url: urlOf(config, opened[i]) }))
@@ -194,19 +212,35 @@ function makeInstance(
           threads[worker].ask(inquiry),
     ),
   )
+  const follower = new ContentFollower(content, {
+    sites: config.sites,
+    onWarning: line => log.warn(line),
+  })
   const stop = async (): Promise<void> => {
+    await follower.close()
     await Promise.all(servers.map(server => server.stop()))
   }
-  const done = finish(servers, log)
+  const done = finish(servers, log).finally(async () => {
+    await follower.close()
+    await fronts?.close()
+    await content.close()
+  })
   const inspector = new Inspector(asks)
   const durations = servers.flatMap(({ places }) =>
     places.map(place => new Histogram(place.durations)),
   )
   const metrics = async (): Promise<Metrics> => ({
-    counters: await inspector.stats(),
+    counters: {
+      ...(await inspector.stats()),
+      content: content.stats(),
+      paging: content.pagingStats,
+      ...fronts?.stats,
+    },
     durations: { answer: Histogram.merge(durations) },
   })
-  return { endpoints, stop, done, inspector, servers, metrics }
+  const reload: Instance['reload'] = ({ sites }) => follower.reload(sites)
+  const common = { endpoints, stop, done, inspector, servers, metrics, reload }
+  return fronts === undefined ? common : { ...common, store: fronts }
 }
 
 function urlOf(config: ServeConfig, { addresses }: Opened): Endpoint['url'] {

@@ -1,12 +1,18 @@
 /**
  * One packet thread as the main thread sees it. What is told to it is one int32 and the device's
- * wake-up, and inquiries; what it tells is when it serves, what it was asked, and how it ended.
+ * wake-up, and messages; what it tells is when it serves, what it was asked, and how it ended.
  */
 import { Worker } from 'node:worker_threads'
 import { wakeDevice } from '@sandstorm/libnmio'
 import type { Inquiry, Reply } from '../control/inquiry.ts'
 import type { ServerStats } from '../stats.ts'
-import { ASKED, type WorkerMessage, type WorkerSetup } from './workerSetup.ts'
+import {
+  type FeedOrder,
+  MAIL,
+  type Mail,
+  type WorkerMessage,
+  type WorkerSetup,
+} from './workerSetup.ts'
 
 /** How a thread ended. */
 export type Ending =
@@ -18,6 +24,11 @@ export type Ending =
   | { readonly kind: 'refused'; readonly message: string }
   /** Our own mistake. */
   | { readonly kind: 'died'; readonly message: string }
+
+export interface ThreadListener {
+  onWarning(line: string): void
+  onFeed(order: FeedOrder): void
+}
 
 export class PacketThread {
   /** Settles when it serves; never, if it ends before. */
@@ -31,7 +42,7 @@ export class PacketThread {
   #hasEnded = false
 
   /** Starts it. */
-  constructor(setup: Omit<WorkerSetup, 'control'>, onWarning: (line: string) => void) {
+  constructor(setup: Omit<WorkerSetup, 'control'>, listener: ThreadListener) {
     const control = new SharedArrayBuffer(4)
     this.#setup = { ...setup, control }
     this.#control = new Int32Array(control)
@@ -40,7 +51,8 @@ export class PacketThread {
       this.#worker.on('message', (message: WorkerMessage) => {
         if (message.kind === 'ready') resolve()
         if (message.kind === 'reply') this.#settle(message.reply)
-        if (message.kind === 'warning') onWarning(message.line)
+        if (message.kind === 'warning') listener.onWarning(message.line)
+        if (message.kind === 'feed') listener.onFeed(message.order)
       })
     })
     this.ended = this.#watch()
@@ -78,9 +90,14 @@ export class PacketThread {
       this.#settle = resolve
       this.#fail = reject
       if (this.#hasEnded) return reject(new Error('the server has ended'))
-      this.#worker.postMessage(inquiry)
-      this.tell(ASKED)
+      this.send({ kind: 'inquiry', inquiry })
     })
+  }
+
+  /** Messages are taken in their order, between two batches. */
+  send(mail: Mail): void {
+    this.#worker.postMessage(mail)
+    this.tell(MAIL)
   }
 
   /** Ends it at once, whatever it does: for tests of what happens then. */

@@ -28,13 +28,25 @@ import {
 } from '@sandstorm/libtcpip'
 import { Histogram } from '../admin/histogram.ts'
 import { attachContent } from '../content/table.ts'
-import { type Inquiry, reply } from '../control/inquiry.ts'
+import { reply } from '../control/inquiry.ts'
+import { OriginPaths } from '../http/originPaths.ts'
 import { inlineMore } from '../inlining.ts'
 import { AccessRing } from '../log/accessRing.ts'
+import type { FeedPort } from '../mount/feeds.ts'
+import { RequestRate } from '../mount/requestRate.ts'
 import { Server } from '../server.ts'
 import { Spinner } from './spinner.ts'
 import { traceLines } from './traceLines.ts'
-import { ASKED, DRAIN, RUN, STOP, type WorkerMessage, type WorkerSetup } from './workerSetup.ts'
+import {
+  DRAIN,
+  type FeedOrder,
+  MAIL,
+  type Mail,
+  RUN,
+  STOP,
+  type WorkerMessage,
+  type WorkerSetup,
+} from './workerSetup.ts'
 
 /** Without frames the loop looks up at least this often while it drains. */
 const DRAIN_STEP_US = 50_000
@@ -82,9 +94,28 @@ function build(setup: WorkerSetup): Server {
     limits: setup.limits,
     accessLog,
     durations: new Histogram(setup.durations),
+    feedPort,
+    rate: setup.rate && new RequestRate(setup.rate.shared, setup.rate.key, setup.rate.perSecond),
+    originPaths: setup.originPaths && new OriginPaths(setup.originPaths),
     random: () => randomBytes(4).readInt32LE(),
     nowUs: nowUs(),
   })
+}
+
+/** Feeds are the main thread's work: it alone reads files. */
+const feedPort: FeedPort = {
+  open: (slot, serial, image, slices) => order({ kind: 'open', slot, serial, image, slices }),
+  forward: (slot, serial, request) => order({ kind: 'forward', slot, serial, request }),
+  body: (slot, serial, bytes) => order({ kind: 'body', slot, serial, bytes }),
+  bodyEnd: (slot, serial) => order({ kind: 'bodyEnd', slot, serial }),
+  cut: (slot, serial) => order({ kind: 'cut', slot, serial }),
+  close: (slot, serial) => order({ kind: 'close', slot, serial }),
+  more: (slot, serial) => order({ kind: 'more', slot, serial }),
+  drop: (slot, serial) => order({ kind: 'drop', slot, serial }),
+}
+
+function order(feedOrder: FeedOrder): void {
+  tell({ kind: 'feed', order: feedOrder })
 }
 
 /** Whoever speaks for our addresses has a link-local one too, and so have those who serve at it. */
@@ -116,13 +147,14 @@ function run(server: Server, control: Int32Array, spinUs: number): string {
   const { device } = server
   const spinner = new Spinner(spinUs)
   for (;;) {
+    // Before the batch: what it lets go out goes out with it.
+    if (control[0] !== RUN) {
+      if (control[0] & MAIL) takeMail(server, control)
+      if (control[0] & (DRAIN | STOP)) break
+    }
     const now = nowUs()
     const count = poll(server, now)
     if (device.down !== '') return device.down
-    if (control[0] !== RUN) {
-      if (control[0] & ASKED) answer(server, control)
-      if (control[0] & (DRAIN | STOP)) break
-    }
     if (count > 0) spinner.onFrames(now)
     else if (spinner.shouldSleep(now)) device.wait(server.idleUs())
   }
@@ -130,12 +162,38 @@ function run(server: Server, control: Int32Array, spinUs: number): string {
   return device.down
 }
 
-/** One inquiry, if there is one: bounded work, then packets again. The asker wakes us for the next. */
-function answer(server: Server, control: Int32Array): void {
-  Atomics.and(control, 0, ~ASKED)
-  const received = parentPort === null ? undefined : receiveMessageOnPort(parentPort)
-  if (received === undefined) return
-  tell({ kind: 'reply', reply: reply(server, received.message as Inquiry) })
+/** What was sent: few messages, and each is bounded work; then packets again. */
+function takeMail(server: Server, control: Int32Array): void {
+  Atomics.and(control, 0, ~MAIL)
+  if (parentPort === null) return
+  for (;;) {
+    const received = receiveMessageOnPort(parentPort)
+    if (received === undefined) return
+    const mail = received.message as Mail
+    take(server, mail)
+  }
+}
+
+function take(server: Server, mail: Mail): void {
+  switch (mail.kind) {
+    case 'inquiry':
+      tell({ kind: 'reply', reply: reply(server, mail.inquiry) })
+      break
+    case 'content':
+      server.content.take(mail.mail)
+      break
+    case 'piece':
+      server.mount.onPiece(mail.slot, mail.serial, mail.piece)
+      break
+    case 'fed':
+      server.mount.onFed(mail.slot, mail.serial, mail.answered)
+      break
+    case 'bodyTaken':
+      server.mount.onBodyTaken(mail.slot, mail.serial, mail.bytes)
+      break
+    case 'feedFailed':
+      server.mount.onFeedFailed(mail.slot, mail.serial)
+  }
 }
 
 /** One batch. */
@@ -151,8 +209,8 @@ function drain(server: Server, control: Int32Array): void {
   const endUs = nowUs() + setup.drainTimeoutMs * 1000
   server.drain()
   while ((control[0] & STOP) === 0 && device.down === '') {
+    if (control[0] & MAIL) takeMail(server, control)
     const count = poll(server, nowUs())
-    if (control[0] & ASKED) answer(server, control)
     if (server.isDrained) return
     if (nowUs() > endUs) break
     const idle = server.idleUs()

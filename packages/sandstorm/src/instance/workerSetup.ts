@@ -1,8 +1,12 @@
 /** What main thread and packet thread say to each other: plain data and one shared word. */
 import type { DeviceHandle, Spread } from '@sandstorm/libnmio'
 import type { CongestionName } from '../config.ts'
-import type { ContentShared } from '../content/table.ts'
-import type { Reply } from '../control/inquiry.ts'
+import type { Slice } from '../content/slices.ts'
+import type { ContentMail, ContentShared } from '../content/table.ts'
+import type { Inquiry, Reply } from '../control/inquiry.ts'
+import type { Answered } from '../front/answered.ts'
+import type { ForwardRequest } from '../front/forwardRequest.ts'
+import type { FeedPiece } from '../mount/feeds.ts'
 import type { MountLimits } from '../mount/limits.ts'
 import type { TransmitKind } from '../server.ts'
 import type { ServerStats } from '../stats.ts'
@@ -11,6 +15,7 @@ import type { ServerStats } from '../stats.ts'
 export interface WorkerSetup {
   /** The worker's own queue of the device. */
   readonly handle: DeviceHandle
+  /** As it is now, for this thread to read. */
   readonly content: ContentShared
   /** The worker's part of the region. */
   readonly part: { readonly from: number; readonly end: number }
@@ -45,6 +50,12 @@ export interface WorkerSetup {
   /** For parseFault; '': none. */
   readonly fault: string
   readonly limits: Partial<MountLimits>
+  /** For RequestRate, of all threads the same; undefined: no limit. */
+  readonly rate:
+    | { readonly shared: SharedArrayBuffer; readonly key: number; readonly perSecond: number }
+    | undefined
+  /** Which paths are origins', by site (http/originPaths.ts); undefined: no site has one. */
+  readonly originPaths: readonly (readonly string[])[] | undefined
   /** Connections of one client; 0: as many as there are. */
   readonly maxPerSource: number
   /** After so long a drain gives up on clients that do not answer. */
@@ -63,12 +74,67 @@ export const RUN = 0
 export const DRAIN = 1
 /** End now. */
 export const STOP = 2
-/** An inquiry (control/inquiry.ts) is in the thread's port; the thread clears the bit and takes it. */
-export const ASKED = 4
+/** There are messages in the thread's port; the thread clears the bit and takes them. */
+export const MAIL = 4
+
+/** A message to a packet thread, which takes it between two batches. */
+export type Mail =
+  | { readonly kind: 'inquiry'; readonly inquiry: Inquiry }
+  | { readonly kind: 'content'; readonly mail: ContentMail }
+  /** The next of a feed (TcpMount.onPiece). */
+  | {
+      readonly kind: 'piece'
+      readonly slot: number
+      readonly serial: number
+      readonly piece: FeedPiece
+    }
+  /** All pieces of an origin's answer were sent (TcpMount.onFed). */
+  | {
+      readonly kind: 'fed'
+      readonly slot: number
+      readonly serial: number
+      readonly answered: Answered
+    }
+  /** The origin's client has taken so much of a request's body (TcpMount.onBodyTaken). */
+  | {
+      readonly kind: 'bodyTaken'
+      readonly slot: number
+      readonly serial: number
+      readonly bytes: number
+    }
+  | { readonly kind: 'feedFailed'; readonly slot: number; readonly serial: number }
+
+/** What a packet thread wants of a feed (mount/feeds.ts: FeedPort). */
+export type FeedOrder =
+  | {
+      readonly kind: 'open'
+      readonly slot: number
+      readonly serial: number
+      readonly image: number
+      readonly slices: readonly Slice[]
+    }
+  | {
+      readonly kind: 'forward'
+      readonly slot: number
+      readonly serial: number
+      readonly request: ForwardRequest
+    }
+  | {
+      readonly kind: 'body'
+      readonly slot: number
+      readonly serial: number
+      readonly bytes: Uint8Array
+    }
+  | {
+      readonly kind: 'bodyEnd' | 'cut' | 'close' | 'more' | 'drop'
+      readonly slot: number
+      readonly serial: number
+    }
 
 /** What a packet thread says: first that it serves, at last how it ended. */
 export type WorkerMessage =
   | { readonly kind: 'ready' }
   | { readonly kind: 'reply'; readonly reply: Reply }
+  | { readonly kind: 'feed'; readonly order: FeedOrder }
   | { readonly kind: 'warning'; readonly line: string }
   | { readonly kind: 'ended'; readonly down: string; readonly stats: ServerStats }

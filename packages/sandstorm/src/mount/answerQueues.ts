@@ -15,9 +15,10 @@ export class AnswerQueues {
   /** Connections that have an answer. */
   #busyCount = 0
 
-  constructor(answers: Answers, maxConnections: number) {
+  /** `sharedMax`: answers beyond the first of each connection, but for pieces, which are bounded by themselves. */
+  constructor(answers: Answers, maxConnections: number, sharedMax: number) {
     this.#answers = answers
-    this.#sharedMax = answers.capacity - maxConnections
+    this.#sharedMax = sharedMax
     this.#first = new Int32Array(maxConnections)
   }
 
@@ -38,10 +39,11 @@ export class AnswerQueues {
 
   /** May it have one more, if `most` are the most that one has? */
   hasRoom(i: number, most: number): boolean {
-    return !this.isBusy(i) || (this.sharedLeft > 0 && this.#count(i) < most)
+    return !this.isBusy(i) || (this.sharedLeft > 0 && this.count(i) < most)
   }
 
-  #count(i: number): number {
+  /** Answers that connection `i` has under way. */
+  count(i: number): number {
     const { records } = this.#answers
     let count = 0
     for (let a = this.#first[i]; a !== NO_ANSWER; a = records[a + NEXT]) count++

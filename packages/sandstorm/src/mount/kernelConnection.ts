@@ -6,65 +6,52 @@
  * and nothing is read. Closing is RFC 9112 §9.6: the last answer, half a close, then what the client
  * still sends is dropped for a while, so that a reset does not overtake the answer.
  *
- * Invariant: besides what node:net holds, a connection keeps at most one head and one chunk.
+ * While an origin is asked (kernelForward.ts), or a file is read for an answer (kernelFeed.ts), a little
+ * is read ahead, to learn if the client leaves.
+ *
+ * Invariant: besides what node:net holds, a connection keeps at most one head, a chunk, and that.
  */
 import type { Socket } from 'node:net'
-import { type Content, DEFAULT_SITE } from '../content/content.ts'
-import { CONNECTION_CLOSE, CONNECTION_KEEP_ALIVE, writeDate } from '../content/date.ts'
-import * as image from '../content/image.ts'
-import type { HttpMachine } from '../http/machine.ts'
-import { PART_HEAD_MAX } from '../http/parts.ts'
-import { type AccessLog, CLOSES, HEAD_ONLY } from '../log/accessLog.ts'
-import { type ClientAddress, clientAddress } from '../log/client.ts'
+import { DEFAULT_SITE } from '../content/content.ts'
+import { BODY_LEN } from '../content/image.ts'
+import { forwardRequest } from '../front/forwardRequest.ts'
+import type { Fronts } from '../front/fronts.ts'
+import type { ChunkDecoder } from '../http/chunkDecoder.ts'
+import { CLIENT_LEFT, CLOSES, FROM_STORE, HEAD_ONLY } from '../log/accessLog.ts'
+import { clientText } from '../log/client.ts'
+import type { KernelContext } from './kernelContext.ts'
+import { KernelFeed } from './kernelFeed.ts'
+import { KernelForward } from './kernelForward.ts'
+import { KernelNotes } from './kernelNotes.ts'
+import { KernelSender } from './kernelSender.ts'
 
-/** After the last answer: how long, and how many bytes, a client may go on sending. */
+/**
+ * After the last answer: how long, and how many bytes, a client may go on sending. When the bytes are
+ * used up nothing more is read; a reset now could overtake the answer, so it waits for the end of the time.
+ */
 const LINGER_MS = 2000
 const LINGER_BYTES = 1 << 20
-
-/** What the connections of a mount share. */
-export interface KernelContext {
-  readonly content: Content
-  readonly machine: HttpMachine
-  readonly stats: KernelStats
-  readonly headTimeoutMs: number
-  readonly idleTimeoutMs: number
-  readonly requestsPerConnection: number
-  /** Milliseconds since 1970. */
-  readonly clock: () => number
-  readonly accessLog: AccessLog | undefined
-}
-
-/** Counters of a mount; read from outside, never reset. */
-export interface KernelStats {
-  accepted: number
-  /** Connections over the limit, or that could not be accepted. */
-  refused: number
-  /** Connections that are open now. */
-  open: number
-  /** Answers, of any status. */
-  answers: number
-  /** Heads and bodies that did not come in time. */
-  slow: number
-  /** Connections that were closed because nothing moved, in either direction. */
-  idle: number
-  /** Connections that ended with a socket error. */
-  errors: number
-}
+const READ_AHEAD_BYTES = 16 * 1024
 
 export class KernelConnection {
   readonly #socket: Socket
+  readonly #sender: KernelSender
   readonly #context: KernelContext
   /** A head that came in part; made when one first does. */
   #head: Buffer | undefined
   #headLen = 0
-  readonly #client: ClientAddress
-  readonly #clientPort: number
+  readonly #notes: KernelNotes
   /** Requests answered. */
   #asked = 0
-  /** Bytes of a request body still to be dropped. */
+  /** Bytes of a request body still to be dropped, or IN_CHUNKS: then who knows where it ends. */
   #skip = 0
+  #rest: ChunkDecoder | undefined
   /** What was read while answers wait to be sent. */
   #unread: Buffer | undefined
+  /** The request that an origin is asked. */
+  #forward: KernelForward | undefined
+  /** The rest of an answer that is read from disk. */
+  #feed: KernelFeed | undefined
   #isClosing = false
   #hasInputEnded = false
   #lingerBytes = 0
@@ -73,22 +60,24 @@ export class KernelConnection {
 
   constructor(socket: Socket, context: KernelContext) {
     this.#socket = socket
+    this.#sender = new KernelSender(socket, context.content)
     this.#context = context
-    this.#client = clientAddress(socket.remoteAddress)
-    this.#clientPort = socket.remotePort ?? 0
+    this.#notes = new KernelNotes(socket, context.accessLog, context.clock)
     socket.setTimeout(context.idleTimeoutMs)
     socket.on('data', chunk => this.#onData(chunk))
     socket.on('drain', () => this.#onDrain())
     socket.on('end', () => this.#onEnd())
     socket.on('timeout', () => this.#onIdle())
     socket.on('error', () => context.stats.errors++)
-    socket.on('close', () => this.#stopDeadline())
+    socket.on('close', () => this.#onClose())
   }
 
   /** Ends the connection: now if it is idle, else when what was answered is sent. */
   drain(): void {
     if (this.#isClosing) return
-    if (this.#socket.writableLength > 0) this.#finish()
+    const pending = this.#forward ?? this.#feed
+    if (pending !== undefined) pending.close = true
+    else if (this.#socket.writableLength > 0) this.#finish()
     else this.#socket.destroySoon()
   }
 
@@ -105,13 +94,21 @@ export class KernelConnection {
   #onData(chunk: Buffer): void {
     if (this.#isClosing) {
       this.#lingerBytes += chunk.length
-      if (this.#lingerBytes > LINGER_BYTES) this.#socket.destroy()
+      if (this.#lingerBytes > LINGER_BYTES) this.#socket.pause()
       return
     }
-    this.#consume(chunk)
+    if (this.#unread === undefined) this.#consume(chunk)
+    else this.#keep(Buffer.concat([this.#unread, chunk]))
   }
 
   #onDrain(): void {
+    const pending = this.#forward ?? this.#feed
+    if (pending === undefined) this.#goOn()
+    else pending.drained()
+  }
+
+  /** Takes up what was read and had to wait. */
+  #goOn(): void {
     const chunk = this.#unread
     if (chunk === undefined || this.#isClosing) return
     this.#unread = undefined
@@ -123,11 +120,15 @@ export class KernelConnection {
   /** The client sends no more: close when all that it asked for has been answered. */
   #onEnd(): void {
     this.#hasInputEnded = true
-    if (!this.#isClosing && this.#unread === undefined) this.#finish()
+    if (this.#forward !== undefined && this.#forward.body.left > 0) this.#forward.body.fail()
+    const isBusy = [this.#unread, this.#forward, this.#feed].some(one => one !== undefined)
+    if (!this.#isClosing && !isBusy) this.#finish()
   }
 
   /** Nothing was read, and nothing of an answer was taken, for the idle time. */
   #onIdle(): void {
+    const pending = this.#forward ?? this.#feed
+    if (pending !== undefined && !pending.waitsForClient) return
     if (!this.#isClosing) this.#context.stats.idle++
     if (this.#isClosing || this.#socket.writableLength > 0) this.#socket.destroy()
     else this.#finish()
@@ -138,7 +139,15 @@ export class KernelConnection {
     this.#socket.cork()
     for (let off = 0; off < chunk.length && !this.#isClosing; ) {
       if (this.#skip > 0) {
-        off += this.#drop(chunk.length - off)
+        off = this.#drop(chunk, off)
+      } else if (this.#forward !== undefined) {
+        const taken = this.#forward.take(chunk, off)
+        if (taken === 0) this.#keep(chunk.subarray(off))
+        if (taken === 0) break
+        off += taken
+      } else if (this.#feed !== undefined) {
+        this.#keep(chunk.subarray(off))
+        break
       } else if (this.#socket.writableNeedDrain) {
         this.#unread = chunk.subarray(off)
         this.#stopDeadline()
@@ -151,11 +160,23 @@ export class KernelConnection {
     this.#socket.uncork()
   }
 
-  #drop(available: number): number {
-    const dropped = Math.min(this.#skip, available)
-    this.#skip -= dropped
-    if (this.#skip === 0) this.#stopDeadline()
-    return dropped
+  /** Keeps what has to wait, and reads on only while it is known whose it is and there is room. */
+  #keep(unread: Buffer): void {
+    this.#unread = unread
+    const isBody = this.#forward !== undefined && this.#forward.body.left > 0
+    if (isBody || unread.length >= READ_AHEAD_BYTES) this.#socket.pause()
+  }
+
+  /** Returns the offset behind what was dropped. What is no body ends the connection: its answer is out. */
+  #drop(chunk: Buffer, off: number): number {
+    const rest = this.#rest
+    const end = rest?.skip(chunk, off, chunk.length) ?? Math.min(off + this.#skip, chunk.length)
+    this.#skip = rest?.isOver ? 0 : this.#skip - (end - off)
+    if (rest !== undefined && rest.refused > 0) this.#finish()
+    if (this.#skip > 0) return end
+    this.#rest = undefined
+    this.#stopDeadline()
+    return end
   }
 
   /** Takes a head from the chunk, or keeps its beginning; returns bytes used. */
@@ -197,21 +218,20 @@ export class KernelConnection {
 
   /** Answers the request in bytes[start, end). */
   #answer(bytes: Uint8Array, start: number, end: number): void {
-    const { machine, headTimeoutMs, stats } = this.#context
-    stats.answers++
+    const { machine, headTimeoutMs, stats, fronts } = this.#context
     this.#asked++
-    this.#note(
-      bytes,
-      start,
-      end,
-      machine.status,
-      machine.bodyBytes,
-      machine.headOnly,
-      machine.close,
-    )
-    if (machine.parts.count > 0) this.#writeParts()
-    else this.#write(machine.image, machine.headOnly, machine.close)
-    if (machine.close) {
+    this.#limit()
+    if (machine.forward && fronts !== undefined) {
+      this.#ask(fronts, bytes, start, end)
+      return
+    }
+    stats.answers++
+    if (machine.isHit) stats.storeHits++
+    const from = machine.isHit ? FROM_STORE : 0
+    const flags = (machine.headOnly ? HEAD_ONLY : 0) | (machine.close ? CLOSES : 0) | from
+    this.#notes.add(bytes, start, end, machine.status, machine.bodyBytes, flags)
+    this.#send()
+    if (machine.close && this.#feed === undefined) {
       this.#finish()
       return
     }
@@ -219,89 +239,137 @@ export class KernelConnection {
     if (this.#skip > 0) this.#startDeadline(headTimeoutMs, () => this.#onSlow())
   }
 
-  /** Writes an answer: a patched copy of the head, and the body where it lies. */
-  #write(answer: number, headOnly: boolean, close: boolean): void {
-    const { content, clock } = this.#context
-    const { images, region } = content
-    const off = images[answer + image.IMAGE_OFF]
-    const headLen = images[answer + image.HEAD_LEN]
-    const bodyLen = images[answer + image.BODY_LEN]
-    const head = Buffer.from(region.bytes.subarray(off, off + headLen))
-    writeDate(head, images[answer + image.DATE_OFF], Math.floor(clock() / 1000))
-    head.set(
-      close ? CONNECTION_CLOSE : CONNECTION_KEEP_ALIVE,
-      images[answer + image.CONNECTION_OFF],
-    )
-    this.#socket.write(head)
-    if (bodyLen > 0 && !headOnly) {
-      this.#socket.write(Buffer.from(region.buffer, off + headLen, bodyLen))
-    }
+  /** Refuses what the machine has answered if the client is over its rate. */
+  #limit(): void {
+    const { rate, machine, stats } = this.#context
+    const { version, w0, w1 } = this.#notes.client
+    if (rate === undefined || rate.take(w0, version === 6 ? w1 : 0, performance.now())) return
+    machine.refuse(429)
+    stats.limited++
   }
 
-  /** Writes an answer that is made of parts: heads of its own, and the body where it lies. */
-  #writeParts(): void {
-    const { content, clock, machine } = this.#context
-    const { parts, image: of, headOnly } = machine
-    const body = content.images[of + image.IMAGE_OFF] + content.images[of + image.HEAD_LEN]
-    for (let i = 0; i < parts.count; i++) {
-      const head = Buffer.allocUnsafe(PART_HEAD_MAX)
-      const len = parts.write(i, head, 0, Math.floor(clock() / 1000))
-      this.#socket.write(head.subarray(0, len))
-      const bodyLen = parts.end[i] - parts.from[i]
-      if (bodyLen === 0 || headOnly) continue
-      this.#socket.write(Buffer.from(content.region.buffer, body + parts.from[i], bodyLen))
-    }
+  /** Writes what the machine has answered. */
+  #send(): void {
+    const { machine } = this.#context
+    const epochSec = this.#epochSec
+    if (machine.parts.count > 0) this.#sender.parts(machine, epochSec)
+    else this.#sender.whole(machine.image, machine.headOnly, machine.close, epochSec)
+    if (machine.isPaged && !machine.headOnly) this.#openFeed()
   }
 
-  #note(
-    bytes: Uint8Array,
-    start: number,
-    end: number,
-    status: number,
-    bodyBytes: number,
-    headOnly: boolean,
-    close: boolean,
-  ): void {
-    const { accessLog, clock } = this.#context
-    if (accessLog === undefined) return
-    const { version, w0, w1, w2, w3 } = this.#client
-    const flags = (headOnly ? HEAD_ONLY : 0) | (close ? CLOSES : 0)
-    accessLog.timeMs = clock()
-    accessLog.request(
-      version,
-      w0,
-      w1,
-      w2,
-      w3,
-      this.#clientPort,
-      bytes,
-      start,
-      end,
-      status,
-      bodyBytes,
-      flags,
-    )
+  get #epochSec(): number {
+    return Math.floor(this.#context.clock() / 1000)
+  }
+
+  /** Begins what follows the head that was written: the body of an image, or parts of it. */
+  #openFeed(): void {
+    const { machine, content, pieces, turns } = this.#context
+    const { image, close } = machine
+    this.#feed = new KernelFeed({
+      socket: this.#socket,
+      sender: this.#sender,
+      pieces: pieces(image, machine.slices()),
+      image,
+      holds: content.holds,
+      turns,
+      close,
+      onEnd: () => this.#onFed(),
+    })
+  }
+
+  /** All of an answer from disk is written. */
+  #onFed(): void {
+    const { close } = this.#feed!
+    this.#feed = undefined
+    if (close) this.#finish()
+    else this.#resume(this.#skip)
+  }
+
+  /** Has the origin answer the request in bytes[start, end). */
+  #ask(fronts: Fronts, bytes: Uint8Array, start: number, end: number): void {
+    const { machine, headTimeoutMs } = this.#context
+    this.#forward = new KernelForward(this.#socket, fronts.of(machine.site)!, {
+      ...forwardRequest(machine, bytes, start, end, clientText(this.#notes.client)),
+      headTimeoutMs,
+      limits: machine.limits,
+      onRoom: () => this.#goOn(),
+      onSlow: () => this.#onSlow(),
+      onRefused: status => this.#giveUp(status),
+      onEnd: () => this.#onForwarded(),
+    })
+  }
+
+  /** An origin's answer has been written, or there was none. */
+  #onForwarded(): void {
+    const forward = this.#forward!
+    const { status, body, chunks, close, isCut, head } = forward
+    this.#forward = undefined
+    if (status === 0) {
+      this.#refuse(head, head.length, 500)
+      this.#finish()
+      return
+    }
+    this.#context.stats.answers++
+    this.#noteForwarded(forward, status)
+    if (isCut) return
+    if (close) this.#finish()
+    else this.#resume(body.left, chunks)
+  }
+
+  /** Reads the next request, behind what is left of the last one's body. */
+  #resume(left: number, chunks?: ChunkDecoder): void {
+    this.#rest = left > 0 ? chunks : undefined
+    this.#skip = left
+    if (left > 0) this.#startDeadline(this.#context.headTimeoutMs, () => this.#onSlow())
+    if (!this.#socket.writableNeedDrain) this.#goOn()
+    if (this.#hasInputEnded) this.#onEnd()
+  }
+
+  /** The socket is gone. */
+  #onClose(): void {
+    this.#stopDeadline()
+    this.#sender.onClose()
+    this.#feed?.cancel()
+    this.#feed = undefined
+    const forward = this.#forward
+    this.#forward = undefined
+    forward?.cancel()
+    if (forward !== undefined) this.#noteForwarded(forward, forward.status || CLIENT_LEFT)
+  }
+
+  #noteForwarded({ head, sentBytes, close, from }: KernelForward, status: number): void {
+    const flags = (close ? CLOSES : 0) | from
+    this.#notes.add(head, 0, head.length, status, sentBytes, flags)
   }
 
   /** A head that does not come in time is answered 408; a body, whose answer is out, is not. */
   #onSlow(): void {
     this.#context.stats.slow++
-    if (this.#headLen > 0) {
-      const { content, stats } = this.#context
-      const of = content.statusImage(DEFAULT_SITE, 408)
-      stats.answers++
-      this.#note(
-        this.#head!,
-        0,
-        this.#headLen,
-        408,
-        content.images[of + image.BODY_LEN],
-        false,
-        true,
-      )
-      this.#write(of, false, true)
+    this.#giveUp(408)
+  }
+
+  /** Ends what is being asked, with a last answer if there may be one. */
+  #giveUp(status: number): void {
+    const forward = this.#forward
+    this.#forward = undefined
+    forward?.cancel()
+    if (forward !== undefined && forward.status !== 0) {
+      this.#isClosing = true
+      this.#socket.destroy() // in the middle of an answer
+      return
     }
+    if (forward !== undefined) this.#refuse(forward.head, forward.head.length, status)
+    else if (this.#headLen > 0) this.#refuse(this.#head!, this.#headLen, status)
     this.#finish()
+  }
+
+  /** The last answer, to the head in bytes[0, end). */
+  #refuse(bytes: Uint8Array, end: number, status: number): void {
+    const { content, stats } = this.#context
+    const of = content.statusImage(DEFAULT_SITE, status)
+    stats.answers++
+    this.#notes.add(bytes, 0, end, status, content.images[of + BODY_LEN], CLOSES)
+    this.#sender.whole(of, false, true, this.#epochSec)
   }
 
   /** Half a close behind the last answer; the rest of the client's bytes is dropped. */

@@ -3,15 +3,19 @@
  * for machines that give us no device, for conformance tests, and to tell what of the speed is HTTP
  * and what is TCP.
  */
-import { randomBytes } from 'node:crypto'
+import { randomBytes, randomInt } from 'node:crypto'
 import { type AddressInfo, createServer, type Server } from 'node:net'
 import type { Content } from '../content/content.ts'
+import type { Fronts } from '../front/fronts.ts'
 import type { HttpLimits } from '../http/limits.ts'
 import { HttpMachine } from '../http/machine.ts'
 import { listen } from '../listen.ts'
 import type { AccessLog } from '../log/accessLog.ts'
 import { StartError } from '../startError.ts'
-import { KernelConnection, type KernelContext, type KernelStats } from './kernelConnection.ts'
+import { KernelConnection } from './kernelConnection.ts'
+import type { KernelContext, KernelStats } from './kernelContext.ts'
+import { RequestRate } from './requestRate.ts'
+import { Turns } from './turns.ts'
 
 export interface KernelLimits {
   /** Time for a whole request head, and for a body that is dropped; then 408 and closed. */
@@ -26,6 +30,8 @@ export interface KernelLimits {
   readonly requestsPerConnection: number
   /** Connections at once of one address (of IPv6: of a /64); 0: as many as there are. */
   readonly connectionsPerAddress: number
+  /** Requests in a second of one address (of IPv6: of a /64); 0: as many as there are. */
+  readonly requestsPerSecond: number
   readonly http: Partial<HttpLimits>
 }
 
@@ -38,6 +44,10 @@ export interface KernelMountOptions {
   readonly accessLog?: AccessLog | undefined
   /** Milliseconds since 1970; for tests. */
   readonly clock?: () => number
+  /** The bodies that are not in memory (LiveContent.pieces); default: all are. */
+  readonly pieces?: KernelContext['pieces']
+  /** Of the content's sites; the caller closes them, after the mount. Without them no site has an origin. */
+  readonly fronts?: Fronts | undefined
 }
 
 export interface KernelMount {
@@ -58,6 +68,7 @@ const DEFAULT_LIMITS: KernelLimits = {
   drainTimeoutMs: 5_000,
   requestsPerConnection: 0,
   connectionsPerAddress: 0,
+  requestsPerSecond: 0,
   http: {},
 }
 
@@ -70,12 +81,23 @@ export async function mountOnKernel(
   options: KernelMountOptions,
 ): Promise<KernelMount> {
   const limits = { ...DEFAULT_LIMITS, ...options.limits }
-  const stats = { accepted: 0, refused: 0, open: 0, answers: 0, slow: 0, idle: 0, errors: 0 }
-  const machine = new HttpMachine(content, limits.http, randomBytes(16).toString('hex'))
+  const stats = {
+    ...{ accepted: 0, refused: 0, open: 0, answers: 0 },
+    ...{ slow: 0, idle: 0, errors: 0, limited: 0, storeHits: 0 },
+  }
+  const { clock = Date.now, accessLog, fronts, pieces = noPieces } = options
+  const boundary = randomBytes(16).toString('hex')
+  const machine = new HttpMachine(content, limits.http, boundary, fronts?.paths)
   const { headTimeoutMs, idleTimeoutMs, requestsPerConnection } = limits
-  const { clock = Date.now, accessLog } = options
-  const times = { headTimeoutMs, idleTimeoutMs }
-  const context = { content, machine, stats, ...times, requestsPerConnection, clock, accessLog }
+  const { requestsPerSecond } = limits
+  const table = requestsPerSecond === 0 ? undefined : RequestRate.allocate()
+  const rate = table && new RequestRate(table, randomInt(2 ** 31), requestsPerSecond)
+  const times = { headTimeoutMs, idleTimeoutMs, requestsPerConnection }
+  const turns = new Turns()
+  const context = {
+    ...{ content, machine, stats, ...times, clock },
+    ...{ accessLog, fronts, pieces, rate, turns },
+  }
   const open = new Set<KernelConnection>()
   const server = makeServer(context, open, new Clients(limits.connectionsPerAddress))
   server.maxConnections = limits.maxConnections
@@ -93,6 +115,11 @@ export async function mountOnKernel(
       return closed
     },
   }
+}
+
+// biome-ignore lint/correctness/useYield: there is nothing to yield
+async function* noPieces(): AsyncGenerator<never> {
+  throw new Error('all content is in memory')
 }
 
 /** How many connections each client has. */

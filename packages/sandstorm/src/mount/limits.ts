@@ -13,7 +13,7 @@ export interface MountLimits {
   stallTimeoutMs: number
   /** Answers under way per connection; further requests wait in its buffer. */
   answersPerConnection: number
-  /** Bytes that a client may still send after its connection was closed to it. */
+  /** Bytes that are still taken, and dropped, of a client after its last answer. */
   lingerBytes: number
   /** Requests of a connection, the last of which closes it; 0: as many as there are. */
   requestsPerConnection: number

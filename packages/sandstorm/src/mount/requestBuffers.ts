@@ -8,61 +8,88 @@ import type { Region } from '@sandstorm/libnmio'
 /** Bytes of one buffer, and the receive window of every connection. */
 export const REQUEST_BUFFER_BYTES = 16384
 export const REQUEST_BUFFER_COUNT = 1024
-/** No buffer. */
-export const NO_BUFFER = -1
+const NO_BUFFER = -1
 
 export class RequestBuffers {
-  /** By buffer: bytes in it, and how many of those the HTTP machine has seen. */
-  readonly used: Int32Array = new Int32Array(REQUEST_BUFFER_COUNT)
-  readonly scanned: Int32Array = new Int32Array(REQUEST_BUFFER_COUNT)
+  // By buffer: bytes in it, and how many of those the HTTP machine has seen
+  readonly #used: Int32Array = new Int32Array(REQUEST_BUFFER_COUNT)
+  readonly #scanned: Int32Array = new Int32Array(REQUEST_BUFFER_COUNT)
   readonly #bytes: Uint8Array
   readonly #base: number
   readonly #free: Int32Array = new Int32Array(REQUEST_BUFFER_COUNT)
   #freeCount: number = REQUEST_BUFFER_COUNT
+  /** By connection index. */
+  readonly #buffer: Int16Array
 
-  constructor(region: Region) {
+  constructor(region: Region, maxConnections: number) {
     this.#bytes = region.bytes
     this.#base = region.reserve(REQUEST_BUFFER_COUNT * REQUEST_BUFFER_BYTES)
-    for (let i = 0; i < REQUEST_BUFFER_COUNT; i++) this.#free[i] = REQUEST_BUFFER_COUNT - 1 - i
+    for (let n = 0; n < REQUEST_BUFFER_COUNT; n++) this.#free[n] = REQUEST_BUFFER_COUNT - 1 - n
+    this.#buffer = new Int16Array(maxConnections).fill(NO_BUFFER)
   }
 
   get usedCount(): number {
     return REQUEST_BUFFER_COUNT - this.#freeCount
   }
 
-  /** Byte offset of a buffer in the region. */
-  offOf(buffer: number): number {
-    return this.#base + buffer * REQUEST_BUFFER_BYTES
+  has(i: number): boolean {
+    return this.#buffer[i] !== NO_BUFFER
   }
 
-  /** An empty buffer, or NO_BUFFER. */
-  alloc(): number {
-    if (this.#freeCount === 0) return NO_BUFFER
+  /** What connection `i` keeps are the region's bytes [startOf, endOf). */
+  startOf(i: number): number {
+    return this.#base + this.#buffer[i] * REQUEST_BUFFER_BYTES
+  }
+
+  endOf(i: number): number {
+    return this.startOf(i) + this.#used[this.#buffer[i]]
+  }
+
+  /** Of these, how many the machine has seen. */
+  scannedOf(i: number): number {
+    return this.#scanned[this.#buffer[i]]
+  }
+
+  /** The machine has seen all of them. */
+  noteScanned(i: number): void {
+    this.#scanned[this.#buffer[i]] = this.#used[this.#buffer[i]]
+  }
+
+  /** How many bytes connection `i` may still send. */
+  roomOf(i: number): number {
+    return REQUEST_BUFFER_BYTES - (this.has(i) ? this.#used[this.#buffer[i]] : 0)
+  }
+
+  /** Gives the connection an empty one; false if there is none. */
+  open(i: number): boolean {
+    if (this.#freeCount === 0) return false
     const buffer = this.#free[--this.#freeCount]
-    this.used[buffer] = 0
-    this.scanned[buffer] = 0
-    return buffer
+    this.#used[buffer] = 0
+    this.#scanned[buffer] = 0
+    this.#buffer[i] = buffer
+    return true
   }
 
-  free(buffer: number): void {
-    this.#free[this.#freeCount++] = buffer
+  close(i: number): void {
+    this.#free[this.#freeCount++] = this.#buffer[i]
+    this.#buffer[i] = NO_BUFFER
   }
 
-  /** Copies `len` bytes of the region into a buffer; returns how many fit. */
-  append(buffer: number, off: number, len: number): number {
-    const room = REQUEST_BUFFER_BYTES - this.used[buffer]
+  /** Copies `len` bytes of the region into the connection's buffer; returns how many fit. */
+  append(i: number, off: number, len: number): number {
+    const room = this.roomOf(i)
     const taken = len < room ? len : room
-    this.#bytes.copyWithin(this.offOf(buffer) + this.used[buffer], off, off + taken)
-    this.used[buffer] += taken
+    this.#bytes.copyWithin(this.endOf(i), off, off + taken)
+    this.#used[this.#buffer[i]] += taken
     return taken
   }
 
-  /** Takes the first `count` bytes out of a buffer. */
-  consume(buffer: number, count: number): void {
+  /** Takes the first `count` bytes out of it. */
+  consume(i: number, count: number): void {
     if (count === 0) return
-    const start = this.offOf(buffer)
-    this.#bytes.copyWithin(start, start + count, start + this.used[buffer])
-    this.used[buffer] -= count
-    this.scanned[buffer] = 0
+    const start = this.startOf(i)
+    this.#bytes.copyWithin(start, start + count, this.endOf(i))
+    this.#used[this.#buffer[i]] -= count
+    this.#scanned[this.#buffer[i]] = 0
   }
 }

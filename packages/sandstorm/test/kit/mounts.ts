@@ -5,6 +5,7 @@
 import { type TestContext, test } from 'node:test'
 import type { Content } from '../../src/content/content.ts'
 import { type KernelLimits, mountOnKernel } from '../../src/mount/kernelMount.ts'
+import { RequestRate } from '../../src/mount/requestRate.ts'
 import type { Site } from '../../src/site/site.ts'
 import { load, makeTree } from '../contentTree.ts'
 import { RawClient } from '../rawClient.ts'
@@ -28,7 +29,9 @@ export interface MountedSite {
 }
 
 /** What both mounts limit. */
-type MountedLimits = Partial<Pick<KernelLimits, 'requestsPerConnection' | 'http'>>
+type MountedLimits = Partial<
+  Pick<KernelLimits, 'requestsPerConnection' | 'requestsPerSecond' | 'http'>
+>
 type Body = (site: MountedSite, t: TestContext) => Promise<void>
 
 /** Runs `body` on both mounts, over a folder of `files`. */
@@ -42,7 +45,12 @@ export function onBothMounts(
   test(`${name} (our TCP)`, async t => {
     const { content } = await loadWithRoom(t, files, options)
     const site = { content, bodies: new Map(), imageOf: () => 0, etagOf: () => '' }
-    const world = new World(site, { limits })
+    const { requestsPerSecond = 0, ...rest } = limits
+    const rate =
+      requestsPerSecond === 0
+        ? undefined
+        : new RequestRate(RequestRate.allocate(), 1, requestsPerSecond)
+    const world = new World(site, { limits: rest, rate })
     await body(
       mounted(content, async text => throughWorld(world, text)),
       t,

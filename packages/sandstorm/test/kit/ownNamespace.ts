@@ -7,6 +7,13 @@ import { createRequire } from 'node:module'
 
 /** linux/sched.h. */
 const CLONE_NEWNET = 0x40000000
+/** linux/if.h, sockios.h: struct ifreq, and what sets an interface's flags. */
+const IFREQ_LEN = 40
+const IFR_FLAGS = 16
+const IFF_UP = 1
+const SIOCSIFFLAGS = 0x8914
+const AF_INET = 2
+const SOCK_DGRAM = 2
 
 /** Options of a test that makes a TAP: where that is impossible it is skipped; in CI that is an error. */
 export function needsTap(): { skip: string | false } {
@@ -31,4 +38,19 @@ export function ownNamespace(): void {
     .load(null)
     .func('int unshare(int flags)')
   if (unshare(CLONE_NEWNET) !== 0) throw new Error('unshare(CLONE_NEWNET)')
+}
+
+/** As `ownNamespace`, with 127.0.0.1. */
+export function ownNamespaceWithLoopback(): void {
+  ownNamespace()
+  const libc = createRequire(import.meta.url)('koffi').load(null)
+  const socket = libc.func('int socket(int domain, int type, int protocol)')
+  const ioctl = libc.func('int ioctl(int fd, unsigned long request, uint8_t *argument)')
+  const close = libc.func('int close(int fd)')
+  const request = Buffer.alloc(IFREQ_LEN)
+  request.write('lo')
+  request.writeInt16LE(IFF_UP, IFR_FLAGS)
+  const fd = socket(AF_INET, SOCK_DGRAM, 0)
+  if (ioctl(fd, SIOCSIFFLAGS, request) !== 0) throw new Error('ioctl(SIOCSIFFLAGS)')
+  close(fd)
 }

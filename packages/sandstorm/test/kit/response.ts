@@ -1,4 +1,5 @@
 /** Takes a stream of answers apart, strictly: what is left over or missing is an error. */
+import assert from 'node:assert/strict'
 
 export interface Answer {
   readonly status: number
@@ -35,4 +36,22 @@ export function parseAnswers(stream: Uint8Array, methods: readonly string[]): An
   })
   if (at !== stream.length) throw new Error(`${stream.length - at} bytes behind the last answer`)
   return answers
+}
+
+/** The parts of a multipart/byteranges answer (RFC 9110 §14.6), strictly. */
+export function partsOf(answer: Answer): { range: string; type: string; bytes: Buffer }[] {
+  const type = answer.fields.get('content-type')!
+  const boundary = /^multipart\/byteranges; boundary=([0-9a-zA-Z-]{1,70})$/.exec(type)![1]
+  const all = Buffer.from(answer.body)
+  const pieces = all.toString('latin1').split(`\r\n--${boundary}`)
+  assert.equal(pieces[0], '')
+  assert.equal(pieces.at(-1), '--\r\n')
+  return pieces.slice(1, -1).map(piece => {
+    const match = /^\r\nContent-Type: (.*)\r\nContent-Range: bytes (.*)\r\n\r\n/.exec(piece)!
+    return {
+      type: match[1],
+      range: match[2],
+      bytes: Buffer.from(piece.slice(match[0].length), 'latin1'),
+    }
+  })
 }

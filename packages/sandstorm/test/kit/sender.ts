@@ -15,7 +15,7 @@ import {
   HEAD_ROOM,
   IMAGE_OFF,
 } from '../../src/content/image.ts'
-import { BASE, DATE_SEC, LEN, ready, WHAT } from '../../src/packetize/answers.ts'
+import { BASE, DATE_SEC, LEN, ready } from '../../src/packetize/answers.ts'
 import { LADDER } from '../../src/packetize/layouts.ts'
 import { SegmentTransmitter } from '../../src/packetize/segmented.ts'
 import {
@@ -146,8 +146,7 @@ export class Sender {
     else t[c + tcb.FLAGS] &= ~tcb.ECN
     if (order.fin) t[c + tcb.FLAGS] |= tcb.FIN_QUEUED
     else t[c + tcb.FLAGS] &= ~tcb.FIN_QUEUED
-    const a = answers.alloc()
-    answers.records[a + WHAT] = ready(this.world.site.imageOf(order.path), order.close)
+    const a = answers.alloc(ready(this.world.site.imageOf(order.path), order.close))
     answers.records[a + BASE] = order.base
     answers.records[a + LEN] = bytes.length
     answers.records[a + DATE_SEC] = order.dateSec | 0

@@ -26,7 +26,9 @@ export const SERVER_ADDR6 = 'fd770000000000000000000000000001'
 export const SERVER_PORT = 80
 
 export interface WorldOptions
-  extends Partial<Pick<ServerOptions, 'tcp' | 'limits' | 'replicas' | 'cc'>> {
+  extends Partial<
+    Pick<ServerOptions, 'tcp' | 'limits' | 'replicas' | 'cc' | 'feedPort' | 'originPaths' | 'rate'>
+  > {
   transmit?: TransmitKind
   mtu?: number
   ringSize?: number
@@ -89,6 +91,9 @@ export class World {
       cc: options.cc,
       tcp: { maxConnections: 4096, ...options.tcp },
       limits: options.limits ?? {},
+      feedPort: options.feedPort,
+      rate: options.rate,
+      originPaths: options.originPaths,
       random: lcg(),
       nowUs: this.clock.nowUs,
     })

@@ -1,0 +1,314 @@
+/**
+ * What goes out on each connection of the mount on our TCP: the answers that it has under way, one
+ * behind the other in its stream, and the feed that brings the rest of the last one. TCP asks here for
+ * the frames of any byte that is not acknowledged yet (paper §2.1: answers are sent from where they lie).
+ */
+import { assert, type Region } from '@sandstorm/libnmio'
+import { abort, seq, type Tcp, tcb } from '@sandstorm/libtcpip'
+import type { Histogram } from '../admin/histogram.ts'
+import type { Content } from '../content/content.ts'
+import { answerBytes } from '../content/image.ts'
+import { sliceBytes } from '../content/slices.ts'
+import type { Answered } from '../front/answered.ts'
+import type { ForwardRequest } from '../front/forwardRequest.ts'
+import type { HttpMachine } from '../http/machine.ts'
+import { Answers, BASE, DATE_SEC, LEN, made, NO_ANSWER, ready } from '../packetize/answers.ts'
+import { MadeHeads } from '../packetize/madeHeads.ts'
+import type { Transmitter } from '../packetize/transmitter.ts'
+import { AnswerQueues } from './answerQueues.ts'
+import { AnswerSample } from './answerSample.ts'
+import {
+  FEED_COUNT,
+  type FeedPiece,
+  type FeedPort,
+  Feeds,
+  NO_FEED,
+  NO_FEEDS,
+  PIECES_MAX,
+} from './feeds.ts'
+
+export interface StreamStats {
+  /** Bytes of answers, heads included. */
+  answerBytes: number
+  /** Answers of parts for which there was no room: the whole was sent instead. */
+  partsGivenUp: number
+  /** Feeds of bodies from disk, and of answers of origins. */
+  feeds: number
+  forwards: number
+  /** Of both: refused since there were too many, and cut short. */
+  feedsRefused: number
+  feedsFailed: number
+}
+
+export interface StreamOptions {
+  readonly content: Content
+  /** Where made heads lie. */
+  readonly region: Region
+  readonly maxConnections: number
+  /** What it has answered last is what `answer` queues. */
+  readonly http: HttpMachine
+  readonly feedPort: FeedPort | undefined
+  readonly durations: Histogram | undefined
+  readonly stats: StreamStats
+}
+
+export class AnswerStreams {
+  readonly answers: Answers
+  /** Seconds since 1970 for Date fields, as int32. */
+  epochSec = 0
+  readonly #content: Content
+  readonly #http: HttpMachine
+  readonly #stats: StreamStats
+  readonly #sample: AnswerSample
+  readonly #bytes: Uint8Array
+  readonly #queues: AnswerQueues
+  readonly #feeds: Feeds
+  /** By connection index. */
+  readonly #feed: Int16Array
+  #tcp!: Tcp
+  #transmitter!: Transmitter
+
+  constructor(options: StreamOptions) {
+    const { content, region, maxConnections, durations, feedPort } = options
+    this.#content = content
+    this.#http = options.http
+    this.#stats = options.stats
+    this.#sample = new AnswerSample(durations)
+    this.#bytes = region.bytes
+    const [shared, pieces] = [Math.ceil(maxConnections / 4), PIECES_MAX * FEED_COUNT]
+    const heads = new MadeHeads(region, content.images)
+    this.answers = new Answers(maxConnections + shared + pieces, heads, content.holds)
+    this.#queues = new AnswerQueues(this.answers, maxConnections, shared)
+    this.#feeds = new Feeds(feedPort ?? NO_FEEDS)
+    this.#feed = new Int16Array(maxConnections).fill(NO_FEED)
+  }
+
+  /** The TCP below, and how frames are made. */
+  attach(tcp: Tcp, transmitter: Transmitter): void {
+    this.#tcp = tcp
+    this.#transmitter = transmitter
+  }
+
+  segmentBytes(mss: number): number {
+    return this.#transmitter.segmentBytes(mss)
+  }
+
+  /** Connection `i` begins with none. */
+  open(i: number): void {
+    this.#queues.open(i)
+  }
+
+  /** Has it an answer under way, or one that is still to come? */
+  isBusy(i: number): boolean {
+    return this.#queues.isBusy(i) || this.#feed[i] !== NO_FEED
+  }
+
+  /** May it have one more, if `most` are the most that one has? */
+  mayAnswer(i: number, most: number): boolean {
+    return this.#feed[i] === NO_FEED && this.#queues.hasRoom(i, most)
+  }
+
+  /** The machine has answered: if there is no room for that, it answers with less. */
+  bound(): void {
+    const { parts, isPaged, headOnly, forward } = this.#http
+    const wantsFeed = forward || (isPaged && !headOnly)
+    if (wantsFeed && !this.#hasRoomForFeed()) {
+      this.#http.refuse(503)
+      this.#stats.feedsRefused++
+    } else if (parts.count > Math.min(this.#queues.sharedLeft, this.answers.heads.freeCount)) {
+      parts.count = 0
+      this.#stats.partsGivenUp++
+    }
+  }
+
+  /**
+   * Is there a feed left, and are there records for its pieces? Those of feeds that are over may still
+   * be under way, so that feeds alone do not bound them.
+   */
+  #hasRoomForFeed(): boolean {
+    const { freeCount } = this.#feeds
+    return freeCount > 0 && this.#queues.sharedLeft + PIECES_MAX * (freeCount - 1) >= 0
+  }
+
+  /** Queues what the machine has answered; `mayAnswer` was true, and `bound` came first. */
+  answer(c: number, i: number): void {
+    const { parts, image, headOnly, close, isPaged } = this.#http
+    if (parts.count === 0) this.whole(c, i, image, headOnly, close)
+    else if (isPaged) this.#part(c, i, 0)
+    else for (let part = 0; part < parts.count; part++) this.#part(c, i, part)
+    this.#sample.begin(this.#queues.last(i), this.#tcp.nowUs)
+    if (isPaged && !headOnly) this.#openFeed(c, i, image)
+  }
+
+  /** Queues an image. */
+  whole(c: number, i: number, image: number, headOnly: boolean, close: boolean): void {
+    const len = answerBytes(this.#content.images, image, headOnly)
+    this.#queue(c, i, ready(image, close), 0, len)
+  }
+
+  /** Gives back what is acknowledged, and sees to it that there is more to send. */
+  onAcked(c: number, i: number): void {
+    const una = this.#tcp.tcb[c + tcb.SND_UNA]
+    while (this.#queues.firstDone(i, una) !== NO_ANSWER) {
+      const a = this.#queues.freeFirst(i)
+      this.#sample.end(a, this.#tcp.nowUs)
+      this.#sample.forget(a)
+    }
+    if (this.#feed[i] !== NO_FEED) this.#pull(c, i)
+  }
+
+  /** Gives back everything: the connection is gone. */
+  onClosed(i: number): void {
+    while (this.#queues.isBusy(i)) this.#sample.forget(this.#queues.freeFirst(i))
+    if (this.#feed[i] !== NO_FEED) this.#dropFeed(i)
+  }
+
+  /** Closes the stream behind its last answer. */
+  close(c: number, i: number): void {
+    if (this.#feed[i] === NO_FEED) this.#tcp.close(c)
+    else this.#feeds.closeBehind(this.#feed[i])
+  }
+
+  /** Queues what the site's origin will answer; there is room for a feed (`bound`). */
+  forward(c: number, i: number, request: ForwardRequest): void {
+    this.#stats.forwards++
+    this.#feed[i] = this.#feeds.forward(c, request)
+  }
+
+  /** More of the body of that request; a copy. */
+  forwardBody(i: number, bytes: Uint8Array): void {
+    this.#feeds.body(this.#feed[i], bytes)
+  }
+
+  /** All of the body of that request has come, which had no length. */
+  endBody(i: number): void {
+    this.#feeds.bodyEnd(this.#feed[i])
+  }
+
+  /** The rest of the body of that request does not come. */
+  cutBody(i: number): void {
+    this.#feeds.cut(this.#feed[i])
+  }
+
+  /** Is an origin to answer, or does it? */
+  isForwarding(i: number): boolean {
+    return this.#feed[i] !== NO_FEED && this.#feeds.imageOf(this.#feed[i]) === NO_FEED
+  }
+
+  /** Of the request that an origin is to answer: its head … */
+  headOf(i: number): Uint8Array {
+    return this.#feeds.headOf(this.#feed[i])
+  }
+
+  /** … and how far the answer has come. */
+  answeredOf(i: number): Answered {
+    return this.#feeds.answeredOf(this.#feed[i])
+  }
+
+  /** Has anything of an answer been queued that is not acknowledged yet? */
+  isSending(i: number): boolean {
+    return this.#queues.isBusy(i)
+  }
+
+  /** Nothing more of the connection's feed is wanted. */
+  cancelFeed(i: number): void {
+    if (this.#feed[i] !== NO_FEED) this.#dropFeed(i)
+  }
+
+  /** The connection of a feed, or NO_FEED if it is over. */
+  feedOf(slot: number, serial: number): number {
+    return this.#feeds.connectionOf(slot, serial)
+  }
+
+  /** The piece is held when this returns. */
+  onPiece(c: number, piece: FeedPiece): void {
+    const i = tcb.indexOf(c)
+    this.#feeds.onPiece(this.#feed[i], piece)
+    this.#queue(c, i, ready(piece.image, false), piece.from, piece.end)
+    if (piece.isLast) this.onFed(c)
+    else this.#pull(c, i)
+    this.#tcp.addWork(c, tcb.NEED_OUTPUT)
+  }
+
+  /** All pieces of the connection's feed are queued; true: the stream is closed behind them. */
+  onFed(c: number): boolean {
+    const i = tcb.indexOf(c)
+    const closes = this.#feeds.closes(this.#feed[i])
+    this.#dropFeed(i)
+    if (closes) this.#tcp.close(c)
+    this.#tcp.addWork(c, tcb.NEED_OUTPUT)
+    return closes
+  }
+
+  /** The rest of a feed can't be had: the client must not take what it has for whole. */
+  onFeedFailed(c: number): void {
+    this.#stats.feedsFailed++
+    abort(this.#tcp, c)
+  }
+
+  transmit(c: number, from: number, room: number): number {
+    const a = this.#queues.at(tcb.indexOf(c), from)
+    return this.#transmitter.transmit(c, a, seq.span(this.answers.records[a + BASE], from), room)
+  }
+
+  transmitExactly(c: number, from: number, len: number): number {
+    const { records } = this.answers
+    const a = this.#queues.at(tcb.indexOf(c), from)
+    const at = seq.span(records[a + BASE], from)
+    const left = records[a + LEN] - at
+    return this.#transmitter.transmitExactly(c, a, at, len < left ? len : left)
+  }
+
+  /** Asks for the next piece if it is time to. Pieces may be short: it is their number that is bounded. */
+  #pull(c: number, i: number): void {
+    if (this.#queues.count(i) < PIECES_MAX) this.#feeds.pull(this.#feed[i], this.#unacked(c))
+  }
+
+  #part(c: number, i: number, part: number): void {
+    const { parts, image, headOnly, isPaged } = this.#http
+    const { heads } = this.answers
+    const slot = heads.alloc()
+    heads.image[slot] = image
+    heads.from[slot] = parts.from[part]
+    heads.len[slot] = parts.write(part, this.#bytes, heads.offOf(slot), this.epochSec >>> 0)
+    const sliceLen = headOnly || isPaged ? 0 : parts.end[part] - parts.from[part]
+    this.#queue(c, i, made(slot), 0, heads.len[slot] + sliceLen)
+  }
+
+  /** Puts bytes [from, end) of an answer into the stream. */
+  #queue(c: number, i: number, what: number, from: number, end: number): void {
+    const a = this.answers.alloc(what)
+    assert(a !== NO_ANSWER, 'every connection can have one answer, and a feed its pieces')
+    const { records } = this.answers
+    // Where its first byte would be: those before `from` count as acknowledged.
+    records[a + BASE] = (this.#tcp.tcb[c + tcb.SND_END] - from) | 0
+    records[a + LEN] = end
+    records[a + DATE_SEC] = this.epochSec
+    this.#queues.append(i, a)
+    this.#stats.answerBytes += end - from
+    this.#tcp.commit(c, end - from)
+  }
+
+  /** Begins what follows the head that was queued: the body of an image, or parts of it. */
+  #openFeed(c: number, i: number, image: number): void {
+    const slices = this.#http.slices()
+    if (sliceBytes(slices) === 0) return
+    this.#stats.feeds++
+    this.#content.holds.hold(image)
+    this.#feed[i] = this.#feeds.open(c, image, slices)
+  }
+
+  #dropFeed(i: number): void {
+    const slot = this.#feed[i]
+    const image = this.#feeds.imageOf(slot)
+    if (image !== NO_FEED) this.#content.holds.release(image)
+    this.#feed[i] = NO_FEED
+    this.#feeds.end(slot)
+  }
+
+  /** Bytes in its stream that are not acknowledged. */
+  #unacked(c: number): number {
+    const table = this.#tcp.tcb
+    return seq.span(table[c + tcb.SND_UNA], table[c + tcb.SND_END])
+  }
+}

@@ -1,0 +1,71 @@
+/**
+ * What the kernel mount writes to one socket from the content region: heads as patched copies, bodies
+ * from where they lie. An image whose body the socket has still to send is held (content/holds.ts).
+ */
+import type { Socket } from 'node:net'
+import type { Content } from '../content/content.ts'
+import { CONNECTION_CLOSE, CONNECTION_KEEP_ALIVE, writeTime } from '../content/date.ts'
+import * as image from '../content/image.ts'
+import type { HttpMachine } from '../http/machine.ts'
+import { PART_HEAD_MAX } from '../http/parts.ts'
+
+export class KernelSender {
+  readonly #socket: Socket
+  readonly #content: Content
+  /** Images whose bodies the socket has still to send, in their order. */
+  readonly #sending: number[] = []
+  readonly #onSent = (): void => this.#release()
+
+  constructor(socket: Socket, content: Content) {
+    this.#socket = socket
+    this.#content = content
+  }
+
+  /** An answer, and its body if that is in memory. */
+  whole(answer: number, headOnly: boolean, close: boolean, epochSec: number): void {
+    const { images, region } = this.#content
+    const off = images[answer + image.IMAGE_OFF]
+    const head = Buffer.from(region.bytes.subarray(off, off + images[answer + image.HEAD_LEN]))
+    writeTime(head, images[answer + image.DATE_OFF], images[answer + image.AGE_SINCE], epochSec)
+    head.set(
+      close ? CONNECTION_CLOSE : CONNECTION_KEEP_ALIVE,
+      images[answer + image.CONNECTION_OFF],
+    )
+    this.#socket.write(head)
+    const bodyLen = images[answer + image.BODY_LEN]
+    if (bodyLen > 0 && !headOnly) this.body(answer, 0, bodyLen)
+  }
+
+  /**
+   * The parts that the machine has answered with: heads of their own, and slices of a body in memory. Of
+   * one that is not, the first head.
+   */
+  parts({ parts, image: of, headOnly, isPaged }: HttpMachine, epochSec: number): void {
+    for (let i = 0; i < (isPaged ? 1 : parts.count); i++) {
+      const head = Buffer.allocUnsafe(PART_HEAD_MAX)
+      const len = parts.write(i, head, 0, epochSec)
+      this.#socket.write(head.subarray(0, len))
+      const hasBody = parts.end[i] > parts.from[i] && !headOnly && !isPaged
+      if (hasBody) this.body(of, parts.from[i], parts.end[i])
+    }
+  }
+
+  /** Bytes [from, end) of an image's body. */
+  body(of: number, from: number, end: number): void {
+    const { images, region, holds } = this.#content
+    const body = images[of + image.IMAGE_OFF] + images[of + image.HEAD_LEN]
+    holds.hold(of)
+    this.#sending.push(of)
+    this.#socket.write(Buffer.from(region.buffer, body + from, end - from), this.#onSent)
+  }
+
+  /** The socket is gone: nothing is sent any more. */
+  onClose(): void {
+    while (this.#sending.length > 0) this.#release()
+  }
+
+  #release(): void {
+    const of = this.#sending.shift()
+    if (of !== undefined) this.#content.holds.release(of)
+  }
+}

@@ -1,0 +1,30 @@
+/** What the mount on our own TCP counts; never reset. */
+import type { StreamStats } from './answerStreams.ts'
+
+export interface MountStats extends StreamStats {
+  requests: number
+  /** Connections ended by a time-out: no request, half a head, or an answer not taken. */
+  idleTimeouts: number
+  headTimeouts: number
+  stallTimeouts: number
+  /** Requests over the rate of one client (429). */
+  limited: number
+  /** Answered with what is stored of an origin, without the main thread. */
+  storeHits: number
+}
+
+/** Nothing counted yet. */
+export const noMountStats = (): MountStats => ({
+  requests: 0,
+  answerBytes: 0,
+  idleTimeouts: 0,
+  headTimeouts: 0,
+  stallTimeouts: 0,
+  limited: 0,
+  storeHits: 0,
+  partsGivenUp: 0,
+  feeds: 0,
+  forwards: 0,
+  feedsRefused: 0,
+  feedsFailed: 0,
+})
