@@ -98,7 +98,7 @@ export interface ServeConfig extends Link4 {
 
 /** The flags of `serve` as they were typed; what was not given is absent. */
 export interface ServeFlags extends Link4Flags, Link6Flags, OperationFlags, SiteFlags {
-  /** The folder, unless there are sites. */
+  /** The folder, unless there are sites, or an origin alone. */
   readonly root?: string
   /** From a file, checked. */
   readonly sites?: readonly Site[]
@@ -214,8 +214,9 @@ function checkPackets(raw: ServeFlags, attempt: Attempt): Pick<ServeConfig, Pack
 
 /** Those of the file, or the folder; changed by the flags. */
 function checkSites(raw: ServeFlags): Site[] {
-  const sites = raw.sites ?? [plainSite(checkFolder('DIR', raw.root ?? ''))]
-  return sites.map(site => applySiteFlags(site, raw))
+  const isFolderless = raw.root === undefined && raw.origin !== undefined
+  const root = (): string => (isFolderless ? '' : checkFolder('DIR', raw.root ?? ''))
+  return (raw.sites ?? [plainSite(root())]).map(site => applySiteFlags(site, raw))
 }
 
 export const ROLES = ['client', 'server'] as const
@@ -303,7 +304,8 @@ function checkKernelAddress(text: string | undefined): string {
   return formatIpv4(parsed.address)
 }
 
-function checkNumber(flag: string, text: string, least: number, most: number): number {
+/** A whole number of a range; throws ConfigError. */
+export function checkNumber(flag: string, text: string, least: number, most: number): number {
   const value = /^\d{1,10}$/.test(text) ? Number(text) : Number.NaN
   if (value >= least && value <= most) return value
   const why = Number.isNaN(value) ? 'not a whole number' : 'out of range'

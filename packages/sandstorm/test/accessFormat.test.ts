@@ -3,6 +3,7 @@ import assert from 'node:assert/strict'
 import { describe, test } from 'node:test'
 import fc from 'fast-check'
 import { ACCESS_FORMAT_NAMES, accessFormat } from '../src/log/accessFormat.ts'
+import { CLOSES, FROM_ORIGIN, FROM_STORE } from '../src/log/accessLog.ts'
 import { AccessRing, HEAD_KEPT_BYTES } from '../src/log/accessRing.ts'
 import { clientAddress } from '../src/log/client.ts'
 
@@ -10,6 +11,7 @@ interface Noted {
   readonly client?: string
   readonly status?: number
   readonly bodyBytes?: number
+  readonly flags?: number
 }
 
 /** The line for a head that went through a ring. */
@@ -21,9 +23,9 @@ function line(
   const ring = new AccessRing(AccessRing.allocate(0))
   const { version, w0, w1, w2, w3 } = clientAddress(noted.client ?? '192.0.2.7')
   const bytes = typeof head === 'string' ? Buffer.from(head, 'latin1') : head
-  const { status = 200, bodyBytes = 2326 } = noted
+  const { status = 200, bodyBytes = 2326, flags = 0 } = noted
   ring.timeMs = Date.UTC(2000, 9, 10, 13, 55, 36, 123)
-  ring.request(version, w0, w1, w2, w3, 50_000, bytes, 0, bytes.length, status, bodyBytes, 0)
+  ring.request(version, w0, w1, w2, w3, 50_000, bytes, 0, bytes.length, status, bodyBytes, flags)
   let text = ''
   ring.drain(record => {
     text = accessFormat(format)(record)
@@ -124,6 +126,13 @@ describe('json', () => {
       referer: 'http://x/',
       userAgent: 'curl/8',
     })
+  })
+
+  test('tells of the cache where an origin was to answer', () => {
+    const cache = (flags: number): unknown => JSON.parse(line('json', GET, { flags })).cache
+    assert.equal(cache(FROM_STORE), 'hit')
+    assert.equal(cache(FROM_ORIGIN | CLOSES), 'fwd')
+    assert.equal(cache(CLOSES), undefined)
   })
 
   test('has null for what is not there', () => {

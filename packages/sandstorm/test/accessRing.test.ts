@@ -180,7 +180,7 @@ for (let i = 0; i < count; ) {
 parentPort.postMessage(refused)
 `
 
-test('a writer on another thread loses nothing that found room', { timeout: 60_000 }, async () => {
+test('a writer on another thread loses nothing that found room', { timeout: 300_000 }, async () => {
   const count = 100_000
   const memory = AccessRing.allocate(1 << 16)
   const ring = new AccessRing(memory)

@@ -5,8 +5,13 @@ import { test } from 'node:test'
 import { AdminServer } from '../src/admin/adminServer.ts'
 import { Histogram } from '../src/admin/histogram.ts'
 import { metricsPage } from '../src/admin/metrics.ts'
+import { REAL_FS } from '../src/content/fileSystem.ts'
+import { ImageStore } from '../src/content/imageStore.ts'
+import { Pager } from '../src/content/pager.ts'
 import { reply } from '../src/control/inquiry.ts'
 import { Inspector } from '../src/control/inspector.ts'
+import { Fronts } from '../src/front/fronts.ts'
+import { plainOrigin, plainSite } from '../src/site/site.ts'
 import { parseMetrics } from './kit/prometheus.ts'
 import { World } from './kit/world.ts'
 
@@ -30,11 +35,30 @@ test('metrics leave out no counter of a server, and have words for those of TCP'
   assert.equal(value('sandstorm_tcp_passive_opens_total'), 1)
 })
 
-test('docs/operations.md has a line for each metric', () => {
+test('docs/operations.md has a line for each metric', async () => {
   const doc = readFileSync(new URL('../../../../docs/operations.md', import.meta.url), 'utf8')
   const accessLog = { lines: 0, dropped: 0, errors: 0 }
-  const kernel = { accepted: 0, refused: 0, open: 0, answers: 0, slow: 0, idle: 0, errors: 0 }
-  const counters = { ...new World({ '/a': 1 }).server.stats(), accessLog, kernel }
+  const kernel = {
+    accepted: 0,
+    refused: 0,
+    open: 0,
+    answers: 0,
+    slow: 0,
+    idle: 0,
+    errors: 0,
+    limited: 0,
+  }
+  const site = { ...plainSite(''), origin: plainOrigin('http://127.0.0.1:1') }
+  const fronts = await Fronts.open([site, site])
+  const stack = new World({ '/a': 1 }).server.stats()
+  const content = {
+    ...{ images: 0, retired: 0, freeBytes: 0 },
+    ...{ generation: 0, reloads: 0, failedReloads: 0 },
+  }
+  const store = new ImageStore(4096, 4096)
+  const paging = new Pager(store, REAL_FS, 0, 0).stats
+  const counters = { ...stack, accessLog, kernel, content, paging, ...fronts?.stats }
+  await fronts?.close()
   const durations = { answer: Histogram.merge([]) }
   for (const [name, { kind, help }] of parseMetrics(metricsPage({ counters, durations }, true)))
     assert.ok(doc.includes(`| \`${name}\` | ${kind} | ${help.slice(0, -1)} |`), name)

@@ -57,7 +57,7 @@ describe('pages', () => {
     const text = await answer.text()
     for (const path of text.match(/^\/\w+/gm) ?? [])
       assert.notEqual((await fetch(url + path, { method: 'DELETE' })).status, 404)
-    assert.equal(text.match(/^\/\w+/gm)?.length, 4)
+    assert.equal(text.match(/^\/\w+/gm)?.length, 6)
   })
 
   test('say how the server is', async () => {

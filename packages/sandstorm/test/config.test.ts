@@ -33,6 +33,7 @@ const WATCHED = {
     stallTimeoutMs: 120_000,
     requestsPerConnection: 0,
     connectionsPerAddress: 0,
+    requestsPerSecond: 0,
     targetBytes: 4096,
     headBytes: 8192,
     fields: 100,

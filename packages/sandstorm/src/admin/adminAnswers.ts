@@ -11,6 +11,8 @@ import { connectionLines } from './connectionLines.ts'
 import { isOurHost } from './hostCheck.ts'
 import { type Metrics, metricsPage } from './metrics.ts'
 import { METRICS_TYPE } from './metricsText.ts'
+import { JSON_LINES, send } from './reply.ts'
+import { type AdminStore, answerList, answerPurge, isFromElsewhere } from './storeAnswers.ts'
 
 /** `failed`: no device serves, and none will. */
 export type Health = 'loading' | 'serving' | 'draining' | 'failed'
@@ -22,6 +24,8 @@ export interface AdminSources {
   readonly health: () => Health
   /** `Inspector.connections`; undefined where the kernel has them, or while there is no instance. */
   readonly connections: () => AsyncIterable<Part> | undefined
+  /** Answers of origins that are stored; undefined where there is no origin. */
+  readonly store?: () => AdminStore | undefined
   /** Names besides localhost and the address by which it is asked, in lower case. */
   readonly hosts?: readonly string[]
   readonly log: LimitedLog
@@ -35,10 +39,9 @@ const INDEX = `sandstorm
 /healthz      200 while the process works, 503 when no device serves
 /readyz       200 while requests are answered, 503 while loading or draining
 /connections  a line of JSON for each connection, as sandstorm conns --json
+/cache        a line of JSON for each stored answer, 1000 a page: ?from=1000
+/purge        POST: drops stored answers, ?url=…, ?tag=… or ?all; with soft they become stale
 `
-
-const TEXT = 'text/plain; charset=utf-8'
-const JSON_LINES = 'application/x-ndjson'
 
 const SNAPSHOT_MS = 3000
 /** Listings of connections at once. */
@@ -61,14 +64,19 @@ export class AdminAnswers {
     response.setHeader('Cache-Control', 'no-store')
     const status = this.#refusal(request)
     if (status === 0) this.#route(request, response)
-    else refuse(response, status)
+    else refuse(response, status, pathOf(request.url) === ORDER ? 'POST' : 'GET, HEAD')
   }
 
   /** The status of a request that is none of ours, or 0. */
-  #refusal({ headers, method, socket, url }: IncomingMessage): number {
+  #refusal(request: IncomingMessage): number {
+    const { headers, method, socket, url } = request
     const { hosts = [] } = this.#sources
     if (!isOurHost(headers.host, socket.localAddress, hosts)) return 403
     if (!PATHS.includes(pathOf(url))) return 404
+    if (pathOf(url) === ORDER) {
+      if (method !== 'POST') return 405
+      return isFromElsewhere(request) ? 403 : 0
+    }
     if (method !== 'GET' && method !== 'HEAD') return 405
     const hasBody = headers['transfer-encoding'] !== undefined
     return hasBody || Number(headers['content-length'] ?? 0) > 0 ? 413 : 0
@@ -89,6 +97,12 @@ export class AdminAnswers {
         break
       case '/connections':
         void this.#connections(request, response)
+        break
+      case '/cache':
+        answerList(request, response, this.#sources.store?.())
+        break
+      case ORDER:
+        void answerPurge(request, response, this.#sources.store?.())
         break
       default:
         send(response, 200, INDEX)
@@ -155,25 +169,24 @@ async function within<T>(ms: number, promise: Promise<T>): Promise<T> {
   }
 }
 
-const PATHS: readonly string[] = ['/', '/metrics', '/healthz', '/readyz', '/connections']
+/** The one path that changes something. */
+const ORDER = '/purge'
+const PATHS: readonly string[] = [
+  ...['/', '/metrics', '/healthz', '/readyz', '/connections', '/cache', ORDER],
+]
 
 const pathOf = (url = ''): string => url.split('?', 1)[0]
 
 const REASONS: Readonly<Record<number, string>> = {
-  403: 'this name is not ours: ask by the address, or by localhost\n',
+  403: 'this name is not ours, or a page of another sends this: ask by the address, or by localhost\n',
   404: 'no such page; / lists those there are\n',
-  405: 'only GET and HEAD\n',
+  405: 'not with this method\n',
   413: 'no body is wanted\n',
 }
 
 /** The rest of such a request is not read. */
-function refuse(response: ServerResponse, status: number): void {
-  if (status === 405) response.setHeader('Allow', 'GET, HEAD')
+function refuse(response: ServerResponse, status: number, allow: string): void {
+  if (status === 405) response.setHeader('Allow', allow)
   response.setHeader('Connection', 'close')
   send(response, status, REASONS[status])
-}
-
-function send(response: ServerResponse, status: number, body: string, type = TEXT): void {
-  response.writeHead(status, { 'Content-Type': type, 'Content-Length': Buffer.byteLength(body) })
-  response.end(body)
 }

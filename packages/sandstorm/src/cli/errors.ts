@@ -6,9 +6,6 @@
 
 import { StartError } from '../startError.ts'
 
-/** Where the reader finds what is left out; a refusal names it. */
-const NOT_YET = 'See README, What is not there yet'
-
 /** Something the user can mend. The message is one line: what, why, what to do. */
 export class UserError extends StartError {
   override readonly name: string = 'UserError'
@@ -36,15 +33,6 @@ export class ConfigError extends UserError {
     this.flag = flag
     this.value = value
     this.expected = expected
-  }
-}
-
-/** A part of the command-line contract that a later version brings. */
-export class NotYetError extends UserError {
-  override readonly name: string = 'NotYetError'
-
-  constructor(what: string) {
-    super(what, 'not part of this version', NOT_YET)
   }
 }
 

@@ -83,7 +83,7 @@ export async function checkData(file: string, data: unknown): Promise<ReadFile> 
 
 /** All problems of a file by itself, without a command line that might overrule it. */
 export function problemsOf({ file, data, flags, problems }: ReadFile): UserError[] {
-  const sites: readonly Site[] = [] // they have been looked at, and may be DIR's
+  const sites: readonly Site[] = flags.sites ?? [] // or DIR's
   return [...problems, ...findProblems({ ...flags, sites }).map(one => inFile(one, file, data))]
 }
 

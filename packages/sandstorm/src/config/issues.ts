@@ -9,6 +9,7 @@ type Issue = Zod.core.$ZodIssue
 export interface KnownKeys {
   readonly file: readonly string[]
   readonly site: readonly string[]
+  readonly origin: readonly string[]
   readonly rule: readonly string[]
   readonly accessLog: readonly string[]
   readonly limits: readonly string[]
@@ -74,12 +75,14 @@ function unknownKey(file: string, table: KeyPath, name: string, known: KnownKeys
 function kindOfTable(path: KeyPath): keyof KnownKeys {
   if (path.length === 0) return 'file'
   if (path[0] !== 'sites') return path[0] === 'limits' ? 'limits' : 'accessLog'
-  return path.length === 2 ? 'site' : 'rule'
+  if (path.length === 2) return 'site'
+  return path[2] === 'origin' ? 'origin' : 'rule'
 }
 
 const PLACES: Readonly<Record<keyof KnownKeys, string>> = {
   file: 'the top of the file',
   site: 'a site (sites)',
+  origin: 'an origin (sites, origin)',
   rule: 'a rule (sites, rules)',
   accessLog: 'accessLog',
   limits: 'limits',

@@ -28,6 +28,7 @@ export function knownKeys(z: ZodModule, schema: Zod.ZodType): KnownKeys {
   return {
     file: names(file),
     site: names(site),
+    origin: names(propertiesOf(site)['origin']),
     rule: names(itemsOf(propertiesOf(site)['rules'])),
     accessLog: names(accessLog),
     limits: names(limits),

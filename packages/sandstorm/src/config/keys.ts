@@ -5,7 +5,7 @@
 import type * as Zod from 'zod'
 import { formatDuration } from '../cli/duration.ts'
 import { formatSize, parseSize } from '../cli/size.ts'
-import { DEFAULT_LIMITS, type LimitKey, parseLimit } from './limits.ts'
+import { DEFAULT_LIMITS, type LimitKey, type Measure, parseLimit } from './limits.ts'
 
 /** What a key's own check found wrong, as a custom issue: `message` is what was expected. */
 export interface Refusal {
@@ -27,6 +27,8 @@ export interface KeyMaker {
   count(description: string, least: number, most: number, byDefault: string): Zod.ZodType
   size(description: string, byDefault: string): Zod.ZodType
   limit(limit: LimitKey): Zod.ZodType
+  /** `byDefault` in its own unit. */
+  measure(measure: Measure, byDefault?: number): Zod.ZodType
   /** Checks a value that is of the right type. */
   checked<T>(schema: Zod.ZodType<T>, check: (value: T) => readonly Refusal[]): Zod.ZodType<T>
 }
@@ -40,6 +42,15 @@ export function keyMaker(z: typeof Zod): KeyMaker {
     z.int({ error }).min(least, { error }).max(most, { error })
   const sized = (error: string, check: (value: NumberOrText) => readonly Refusal[]): Zod.ZodType =>
     checked(textOr(z.number(), error), check)
+  const measure = (one: Measure, byDefault?: number): Zod.ZodType => {
+    const expected = limitExpected(one)
+    const schema =
+      one.kind === 'count'
+        ? range(expected, one.least, one.most)
+        : sized(expected, value => checkLimit(one, value))
+    const text = byDefault === undefined ? undefined : limitText(one, byDefault)
+    return described(schema, one.description, text)
+  }
   return {
     described,
     checked,
@@ -58,14 +69,8 @@ export function keyMaker(z: typeof Zod): KeyMaker {
     },
     size: (description, byDefault) =>
       described(sized(SIZE_EXPECTED, checkSize), description, byDefault),
-    limit: limit => {
-      const expected = limitExpected(limit)
-      const schema =
-        limit.kind === 'count'
-          ? range(expected, limit.least, limit.most)
-          : sized(expected, value => checkLimit(limit, value))
-      return described(schema, limit.description, limitText(limit, DEFAULT_LIMITS[limit.member]))
-    },
+    limit: limit => measure(limit, DEFAULT_LIMITS[limit.member]),
+    measure,
   }
 }
 
@@ -92,7 +97,7 @@ function checkSize(value: NumberOrText): Refusal[] {
   return [{ why: 'not a size', expected: SIZE_EXPECTED }]
 }
 
-function checkLimit(limit: LimitKey, value: NumberOrText): Refusal[] {
+function checkLimit(limit: Measure, value: NumberOrText): Refusal[] {
   const parsed = parseLimit(limit, value)
   const expected = limitExpected(limit)
   if (Number.isNaN(parsed)) return [{ why: `not a ${limit.kind}`, expected }]
@@ -100,12 +105,12 @@ function checkLimit(limit: LimitKey, value: NumberOrText): Refusal[] {
   return isInside ? [] : [{ why: 'out of range', expected }]
 }
 
-function limitText({ kind }: LimitKey, value: number): string {
+function limitText({ kind }: Measure, value: number): string {
   if (kind === 'duration') return formatDuration(value)
   return kind === 'size' ? formatSize(value) : `${value}`
 }
 
-function limitExpected(limit: LimitKey): string {
+function limitExpected(limit: Measure): string {
   const range = `from ${limitText(limit, limit.least)} to ${limitText(limit, limit.most)}`
   if (limit.kind === 'duration') return `seconds, or text like "500ms", ${range}`
   return limit.kind === 'size' ? `bytes, or text like "4KiB", ${range}` : `a whole number ${range}`

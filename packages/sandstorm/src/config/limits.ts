@@ -19,13 +19,15 @@ export interface Limits {
   readonly requestsPerConnection: number
   /** Connections that one remote address may have at a time; 0: no limit. */
   readonly connectionsPerAddress: number
+  /** Requests that one remote address may send in a second; 0: no limit. */
+  readonly requestsPerSecond: number
   /** Bytes of a request target; longer: 414. */
   readonly targetBytes: number
   /** Bytes of a request head; longer: 431. */
   readonly headBytes: number
   /** Field lines of a head; more: 431. */
   readonly fields: number
-  /** Bytes of a request body that are read and dropped to keep a connection; more: 413. */
+  /** Bytes of a request body, for an origin or to be dropped; more: 413. */
   readonly bodyBytes: number
   /** So long a server that is to end waits for its connections. */
   readonly drainTimeoutMs: number
@@ -37,6 +39,7 @@ export const DEFAULT_LIMITS: Limits = {
   stallTimeoutMs: MOUNT_LIMITS.stallTimeoutMs,
   requestsPerConnection: 0,
   connectionsPerAddress: 0,
+  requestsPerSecond: 0,
   targetBytes: HTTP_LIMITS.targetBytes,
   headBytes: HTTP_LIMITS.headBytes,
   fields: HTTP_LIMITS.fields,
@@ -44,13 +47,16 @@ export const DEFAULT_LIMITS: Limits = {
   drainTimeoutMs: 5000,
 }
 
-/** How a limit is written, and its least and most in its own unit (ms, bytes, how many). */
-export interface LimitKey {
+/** How a quantity is written, and its least and most in its own unit (ms, bytes, how many). */
+export interface Measure {
   readonly kind: 'duration' | 'size' | 'count'
-  readonly member: keyof Limits
   readonly least: number
   readonly most: number
   readonly description: string
+}
+
+export interface LimitKey extends Measure {
+  readonly member: keyof Limits
 }
 
 const HOUR = 3_600_000
@@ -97,14 +103,20 @@ export const LIMIT_KEYS: Readonly<Record<string, LimitKey>> = {
   drainTimeout: duration('drainTimeoutMs', 0, 'so long an ending server waits for its connections'),
   requestsPerConnection: count('requestsPerConnection', 0, 1e9, 'then it is closed; 0: no limit'),
   connectionsPerAddress: count('connectionsPerAddress', 0, 1e6, 'of one client; 0: no limit'),
+  requestsPerSecond: count('requestsPerSecond', 0, 1e6, 'of one client; more: 429; 0: no limit'),
   targetBytes: size('targetBytes', 16, 8192, 'of a request target; longer: 414'),
   headBytes: size('headBytes', 256, REQUEST_BUFFER_BYTES, 'of a request head; longer: 431'),
   fields: count('fields', 1, 1000, 'lines of a request head; more: 431'),
-  bodyBytes: size('bodyBytes', 0, 2 ** 30 - 1, 'of a request body that is dropped; more: 413'),
+  bodyBytes: size(
+    'bodyBytes',
+    0,
+    2 ** 30 - 1,
+    'of a request body, dropped or for an origin; more: 413',
+  ),
 }
 
-/** A limit's value in its own unit, or NaN. A number is seconds, bytes, or how many. */
-export function parseLimit({ kind }: LimitKey, value: unknown): number {
+/** A quantity in its own unit, or NaN. A number is seconds, bytes, or how many. */
+export function parseLimit({ kind }: Measure, value: unknown): number {
   if (kind === 'duration') return parseDuration(String(value))
   if (kind === 'size') return parseSize(String(value))
   return typeof value === 'number' && Number.isInteger(value) ? value : Number.NaN

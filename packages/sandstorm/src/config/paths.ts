@@ -53,6 +53,7 @@ export const sitePath = (text: string): string => (text.startsWith('/') ? text :
 
 /** Why `path` (with its slash) is no file of the site at `root`; '' if it is one. */
 export function siteFileProblem(root: string, path: string): string {
+  if (root === '') return 'there is no root'
   const isBad = path
     .slice(1)
     .split('/')

@@ -9,9 +9,19 @@ export interface FileRule {
   readonly cors?: string
 }
 
+export interface FileOrigin {
+  readonly url: string
+  readonly paths?: readonly string[]
+  readonly folder?: string
+  readonly negative?: Readonly<Record<string, string | number>>
+  /** The rest, by the keys of origin.ts. */
+  readonly [key: string]: unknown
+}
+
 export interface FileSite {
   readonly hosts?: readonly string[]
-  readonly root: string
+  readonly root?: string
+  readonly origin?: FileOrigin
   readonly index?: readonly string[]
   readonly listing?: Site['listing']
   readonly cleanUrls?: boolean

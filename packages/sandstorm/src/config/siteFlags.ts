@@ -1,8 +1,9 @@
 /** The flags of `serve` that say how a folder is served: a change of each site that there is. */
 import { ConfigError } from '../cli/errors.ts'
 import { headerProblem } from '../site/ruleHeaders.ts'
-import type { CodingName, Rule, Site } from '../site/site.ts'
+import { type CodingName, plainOrigin, type Rule, type Site } from '../site/site.ts'
 import { checkChoice } from './operation.ts'
+import { originUrl, URL_EXPECTED } from './origin.ts'
 import { SITE_FILE_EXPECTED, siteFileProblem, sitePath } from './paths.ts'
 
 export const LISTINGS = ['off', 'html', 'json'] as const
@@ -20,11 +21,12 @@ export interface SiteFlags {
   readonly serverHeader?: boolean
   readonly cacheControl?: string
   readonly cors?: string
+  readonly origin?: string
 }
 
 /** The site as the flags want it, whatever it was before. Throws ConfigError. */
 export function applySiteFlags(site: Site, flags: SiteFlags): Site {
-  const { listing, spa, cleanUrls, compress, serverHeader } = flags
+  const { listing, spa, cleanUrls, compress, serverHeader, origin } = flags
   const changed: { -readonly [K in keyof Site]?: Site[K] } = {
     rules: [...site.rules, ...rulesOf(flags)],
   }
@@ -33,7 +35,15 @@ export function applySiteFlags(site: Site, flags: SiteFlags): Site {
   if (cleanUrls !== undefined) changed.cleanUrls = cleanUrls
   if (compress !== undefined) changed.compress = checkCompress(compress)
   if (serverHeader === false) changed.serverName = ''
+  if (origin !== undefined)
+    changed.origin = { ...plainOrigin(''), ...site.origin, url: checkUrl(origin) }
   return { ...site, ...changed }
+}
+
+function checkUrl(text: string): string {
+  const url = originUrl(text)
+  if (url === '') throw new ConfigError('--origin', text, 'not the URL of an origin', URL_EXPECTED)
+  return url
 }
 
 function checkSpa(root: string, text: string): string {

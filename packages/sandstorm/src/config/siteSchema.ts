@@ -5,6 +5,7 @@ import { plainSite } from '../site/site.ts'
 import { globProblem } from './globProblem.ts'
 import { HOST_EXPECTED, normalHost } from './hosts.ts'
 import type { KeyMaker, Refusal } from './keys.ts'
+import { originSchema } from './originSchema.ts'
 import { FOLDER_EXPECTED } from './paths.ts'
 import { CACHE_CONTROL_EXPECTED, CODINGS, CORS_EXPECTED, isOrigin, LISTINGS } from './siteFlags.ts'
 
@@ -21,7 +22,8 @@ export function siteSchema(z: typeof Zod, key: KeyMaker): Zod.ZodType {
   return z.strictObject(
     {
       hosts: hostsSchema(z, key),
-      root: z.string({ error: FOLDER_EXPECTED }).meta({ description: 'the folder' }),
+      root: key.text('the folder', FOLDER_EXPECTED, 'needed, unless there is an origin'),
+      origin: originSchema(z, key),
       index: indexSchema(z, key, index.join(', ')),
       listing: key.choice('what a folder without an index answers with', LISTINGS, 'off'),
       cleanUrls: key.flag('/about is answered with about.html', 'false'),

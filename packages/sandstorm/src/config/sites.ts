@@ -7,6 +7,7 @@ import { resolve } from 'node:path'
 import { plainSite, type Rule, type Site } from '../site/site.ts'
 import { FileProblem, type KeyPath } from './fileProblem.ts'
 import { normalHost } from './hosts.ts'
+import { originOf } from './origin.ts'
 import {
   FOLDER_EXPECTED,
   folderProblem,
@@ -32,17 +33,32 @@ export function sitesOf(data: ConfigFile, context: SiteContext): Site[] {
     problems.push(new FileProblem(file, ['root'], root, 'beside sites', 'one of the two'))
   if (sites === undefined) return root === undefined ? [] : [siteOf({ root }, [], context)]
   problems.push(...hostProblems(file, sites))
-  return sites.map((site, i) => siteOf(site, ['sites', i], context))
+  const made = sites.map((site, i) => siteOf(site, ['sites', i], context))
+  problems.push(...storeProblems(file, sites, made))
+  return made
+}
+
+/** Two origins would remove each other's files. */
+function storeProblems(file: string, given: readonly FileSite[], made: Site[]): FileProblem[] {
+  const folders = made.map(({ origin }) => origin?.folder ?? '')
+  return folders.flatMap((folder, i) => {
+    const owner = folders.indexOf(folder)
+    if (folder === '' || owner === i) return []
+    const value = given[i].origin?.folder
+    const key = ['sites', i, 'origin', 'folder']
+    const why = `sites[${owner}] has it too`
+    return [new FileProblem(file, key, value, why, 'a folder of its own')]
+  })
 }
 
 function siteOf(given: FileSite, key: KeyPath, context: SiteContext): Site {
-  const { hosts = [], root, fallback, errorPages = {}, rules = [], ...rest } = given
-  const folder = resolve(context.folder, root)
-  const problem = folderProblem(root === '' ? '' : folder)
-  if (problem !== '')
-    context.problems.push(
-      new FileProblem(context.file, [...key, 'root'], root, problem, FOLDER_EXPECTED),
-    )
+  const { hosts = [], root, origin, fallback, errorPages = {}, rules = [], ...rest } = given
+  const folder = root === undefined ? '' : resolve(context.folder, root)
+  const problem = rootProblem(given, folder)
+  if (problem !== '') {
+    const at = root === undefined ? key : [...key, 'root']
+    context.problems.push(new FileProblem(context.file, at, root, problem, FOLDER_EXPECTED))
+  }
   const fileAt = (text: string, ...below: string[]): string => {
     const path = sitePath(text)
     const why = problem === '' ? siteFileProblem(folder, path) : '' // without a folder nothing is there
@@ -55,6 +71,7 @@ function siteOf(given: FileSite, key: KeyPath, context: SiteContext): Site {
   return {
     ...plainSite(folder),
     ...rest,
+    origin: origin === undefined ? undefined : originOf(origin, [...key, 'origin'], context),
     hosts: hosts.map(normalHost),
     fallback: fallback === undefined || fallback === '' ? '' : fileAt(fallback, 'fallback'),
     errorPages: Object.fromEntries(
@@ -62,6 +79,12 @@ function siteOf(given: FileSite, key: KeyPath, context: SiteContext): Site {
     ),
     rules: rules.map((rule, i) => ruleOf(rule, [...key, 'rules', i], context)),
   }
+}
+
+/** Of `folder`, which is the root as an absolute path. */
+function rootProblem({ root, origin }: FileSite, folder: string): string {
+  if (root === undefined) return origin === undefined ? 'root is missing' : ''
+  return folderProblem(root === '' ? '' : folder)
 }
 
 /** The shorthands, and the header that each stands for. */

@@ -5,13 +5,11 @@
  */
 import type { Stats } from 'node:fs'
 import { basename } from 'node:path'
-import type { Region } from '@sandstorm/libnmio'
+import { REGION_MAX_BYTES, type Region } from '@sandstorm/libnmio'
 import { HEADERS_LEN, ipv4, tcp } from '@sandstorm/libtcpip'
-import { ContentBuilder } from '../content/builder.ts'
-import type { Content } from '../content/content.ts'
 import { writeDate } from '../content/date.ts'
 import { codeOf, REAL_FS } from '../content/fileSystem.ts'
-import { fileHead, notModifiedHead, type Representation } from '../content/head.ts'
+import { fileHead, type Representation } from '../content/head.ts'
 import {
   CONNECTION_LEN,
   CONNECTION_OFF,
@@ -20,10 +18,10 @@ import {
   HEAD_LEN,
   IMAGE_OFF,
 } from '../content/image.ts'
+import { ImageStore } from '../content/imageStore.ts'
 import { contentType } from '../content/mediaType.ts'
 import { readInto, stateOf } from '../content/read.ts'
-import { attachContent } from '../content/table.ts'
-import { LADDER, Layout, segmentBytes } from '../packetize/layouts.ts'
+import { type Images, LADDER, Layout, segmentBytes } from '../packetize/layouts.ts'
 import { frameShift } from '../server.ts'
 import { NO_FIELDS } from '../site/rules.ts'
 import { formatExample, PATCHED_BYTES, PATCHED_NAMES, writeExample } from './frame.ts'
@@ -81,7 +79,7 @@ function section(title: string, body: string, text: readonly string[]): string {
 }
 
 interface Loaded {
-  readonly content: Content
+  readonly content: Images
   readonly image: number
   readonly bodyLen: number
 }
@@ -96,9 +94,6 @@ async function loadOne(path: string, frameBytes: number): Promise<Loaded> {
     throw fail(codeOf(error) === 'ENOENT' ? 'no such file' : codeOf(error))
   }
   if (!found.isFile()) throw fail('not a file')
-  const builder = new ContentBuilder([
-    { hosts: [], serverName: 'sandstorm', allowOrigin: '', pages: new Map() },
-  ])
   const state = stateOf(found)
   const of: Representation = {
     type: contentType(basename(path)),
@@ -109,21 +104,23 @@ async function loadOne(path: string, frameBytes: number): Promise<Loaded> {
     serverName: 'sandstorm',
     fields: NO_FIELDS,
   }
-  const image = builder.addImage(fileHead(of), found.size)
-  const variant = builder.addVariant(image, builder.addImage(notModifiedHead(of), 0))
-  builder.addPath(0, '/file', [variant])
-  if (!builder.fitsRegion) throw fail('larger than what can be held in memory')
-  builder.allocate(builder.neededBytes + frameBytes)
+  const head = fileHead(of)
+  const imageBytes = ImageStore.bytesOf(head, state.size)
+  if (imageBytes + frameBytes > REGION_MAX_BYTES)
+    throw fail('larger than what can be held in memory')
+  const store = new ImageStore(imageBytes + frameBytes, imageBytes)
+  const image = store.add(head, state.size)
   const file = await REAL_FS.realpath(path)
-  const read = await readInto(builder.bytes, builder.bodyOff(image), state, file, REAL_FS)
+  const read = await readInto(store.region.bytes, store.bodyOff(image), state, file, REAL_FS)
   if (read.kind !== 'loaded') {
     throw fail(read.kind === 'failed' ? read.code : 'it changed while it was read')
   }
-  builder.setEtag(variant, read.etag)
-  return { content: attachContent(builder.finish()), image, bodyLen: found.size }
+  store.setEtag(image, head, read.etag)
+  store.region.reserve(imageBytes)
+  return { content: store, image, bodyLen: found.size }
 }
 
-function headText(content: Content, image: number): string {
+function headText(content: Images, image: number): string {
   const { images, region } = content
   const from = images[image + IMAGE_OFF]
   const head = Buffer.from(region.bytes.slice(from, from + images[image + HEAD_LEN]))
@@ -131,7 +128,7 @@ function headText(content: Content, image: number): string {
   return text.trimEnd().replaceAll('\r\n', '\n')
 }
 
-function layoutTable(content: Content, image: number, mss: number): string {
+function layoutTable(content: Images, image: number, mss: number): string {
   const rows = LADDER.map(step => {
     const { segmentCount, totalLen } = new Layout(content, image, step)
     const headers = segmentCount * HEADERS_LEN
@@ -169,7 +166,7 @@ function frameTable(layout: Layout, headLen: number): string {
 }
 
 /** Frame 0, its two head fields filled in, laid out where the spare room is. */
-function example(region: Region, image: number, content: Content, layout: Layout): string {
+function example(region: Region, image: number, content: Images, layout: Layout): string {
   const { images } = content
   const len = layout.endOf(0)
   const payloadOff = region.reserve(HEADERS_LEN + len + 64) + 64

@@ -3,7 +3,7 @@
  * `json` is one object a line. Times are UTC. Every line is printable ASCII and ends with the only LF
  * in it, whatever the client has sent: nobody can forge a line, or speak to the terminal of who reads it.
  */
-import type { AccessRecord } from './accessLog.ts'
+import { type AccessRecord, FROM_ORIGIN, FROM_STORE } from './accessLog.ts'
 import { clientText } from './client.ts'
 import { readHead, readLine, splitLine } from './requestHead.ts'
 
@@ -32,13 +32,19 @@ const combined: AccessFormat = record => {
 const json: AccessFormat = record => {
   const { line, host, referer, userAgent } = readHead(record)
   const { method, target, version } = splitLine(line)
-  const { timeMs, port, status, bodyBytes } = record
+  const { timeMs, port, status, bodyBytes, flags } = record
   return (
     `{"time":"${new Date(timeMs).toISOString()}","client":"${clientText(record)}","port":${port},` +
     `"method":${jsonText(method)},"target":${jsonText(target)},"version":${jsonText(version)},` +
     `"host":${jsonText(host)},"status":${status},"bytes":${bodyBytes},` +
-    `"referer":${jsonText(referer)},"userAgent":${jsonText(userAgent)}}\n`
+    `"referer":${jsonText(referer)},"userAgent":${jsonText(userAgent)}${cacheText(flags)}}\n`
   )
+}
+
+/** In the words of Cache-Status (RFC 9211); nothing for what a file has answered. */
+function cacheText(flags: number): string {
+  if ((flags & FROM_STORE) !== 0) return ',"cache":"hit"'
+  return (flags & FROM_ORIGIN) !== 0 ? ',"cache":"fwd"' : ''
 }
 
 const FORMATS: Readonly<Record<AccessFormatName, AccessFormat>> = { common, combined, json }

@@ -11,6 +11,13 @@ export const HEAD_ONLY = 1
 export const CLOSES = 2
 /** Set by the log: the head was longer than what is kept of one. */
 export const HEAD_CUT = 4
+/** A site's origin was to answer, and what is stored of it did … */
+export const FROM_STORE = 8
+/** … or it was asked. */
+export const FROM_ORIGIN = 16
+
+/** The status of what has none: the client left before there was an answer, as nginx has it. */
+export const CLIENT_LEFT = 499
 
 /** Where a mount's answers are noted. */
 export interface AccessLog {

@@ -44,7 +44,7 @@ interface Held {
 export class OperatorLog implements Log, LimitedLog {
   /** Only where somebody sees it. */
   readonly onProgress: Log['onProgress']
-  readonly #rank: number
+  #rank: number
   readonly #write: (text: string) => void
   readonly #hasStats: boolean
   readonly #held: Map<string, Held> = new Map()
@@ -54,6 +54,11 @@ export class OperatorLog implements Log, LimitedLog {
     this.#write = options.write ?? (text => void process.stderr.write(text))
     this.onProgress = options.onProgress
     this.#hasStats = options.hasStats ?? process.env['SANDSTORM_STATS'] === '1'
+  }
+
+  /** From now on. */
+  setLevel(level: LogLevel): void {
+    this.#rank = LOG_LEVELS.indexOf(level)
   }
 
   error(line: string): void {
