@@ -14,6 +14,7 @@ const alias = {
   '@sandstorm/libnmio': source('libnmio'),
   '@sandstorm/libeth': source('libeth'),
   '@sandstorm/libtcpip': source('libtcpip'),
+  '@sandstorm/loadgen': source('loadgen'),
   sandstorm: source('sandstorm'),
 }
 
@@ -21,7 +22,7 @@ const alias = {
 const program = (input, dir) => ({
   input: `${packages}/${input}`,
   platform: 'node',
-  external: ['commander', 'koffi', 'mrmime', 'smol-toml', 'zod'],
+  external: ['@observablehq/plot', 'commander', 'koffi', 'linkedom', 'mrmime', 'smol-toml', 'zod'],
   resolve: { alias },
   optimization: { inlineConst: { mode: 'all', pass: 5 } },
   output: { dir: `${packages}/${dir}`, sourcemap: true, codeSplitting: false },
@@ -30,8 +31,13 @@ const program = (input, dir) => ({
 await build([
   program('sandstorm/src/cli/main.ts', 'sandstorm/dist/bundle/cli'),
   program('sandstorm/src/instance/worker.ts', 'sandstorm/dist/bundle/cli'),
+  program('sandstorm/src/load/loadWorker.ts', 'sandstorm/dist/bundle/cli'),
+  program('sandstorm/src/content/readThread.ts', 'sandstorm/dist/bundle/cli'),
   program('bench/src/main.ts', 'bench/dist/bundle'),
+  program('bench/src/figures/figures.ts', 'bench/dist/bundle'),
+  program('sandstorm/src/content/readThread.ts', 'bench/dist/bundle'),
   program('bench/src/memoryRun.ts', 'bench/dist/bundle'),
+  program('bench/src/generatorRun.ts', 'bench/dist/bundle'),
   program('bench/src/idleRun.ts', 'bench/dist/bundle'),
   program('bench/src/workersRun.ts', 'bench/dist/bundle'),
   program('bench/src/framesRun.ts', 'bench/dist/bundle'),

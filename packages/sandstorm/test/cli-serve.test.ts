@@ -1,10 +1,17 @@
 /** `serve` around an instance that is made here: its one line, its signals, its exit code. */
 import assert from 'node:assert/strict'
 import { spawn } from 'node:child_process'
+import { once } from 'node:events'
+import { writeFileSync } from 'node:fs'
+import { join } from 'node:path'
 import { after, before, describe, test } from 'node:test'
 import { type ServeParts, serve } from '../src/cli/serve.ts'
-import { checkConfig } from '../src/config.ts'
+import { problemsOf, readConfigFile } from '../src/config/file.ts'
+import { loadConfig } from '../src/config/load.ts'
+import { checkConfig, type ServeConfig } from '../src/config.ts'
 import type { Instance } from '../src/instance/instance.ts'
+import { plainSite } from '../src/site/site.ts'
+import { makeTree } from './contentTree.ts'
 
 const config = checkConfig({ root: '.' })
 const forever = new Promise<never>(() => {})
@@ -69,18 +76,180 @@ test('an instance that ends by itself says why and sets the exit code', async ()
   assert.deepEqual(events, [LINE, 'err sandstorm: tap:sand0: the interface was removed\n'])
 })
 
-for (const signal of ['SIGHUP', 'SIGUSR1'] as const)
-  test(`${signal} asks for a new log file, and serving goes on`, async () => {
+/** Sends a signal once serving has begun. */
+const sends = (signal: NodeJS.Signals) => (): void => void process.kill(process.pid, signal)
+const end = sends('SIGINT')
+
+test('SIGUSR1 asks for a new log file and no more, and serving goes on', async () => {
+  const { parts, events } = makeParts({
+    reopenLogs: async () => {
+      events.push('reopen')
+      end()
+    },
+    reload: async () => void events.push('reload'),
+  })
+  assert.equal(await serve(config, { ...parts, print: sends('SIGUSR1') }), 0)
+  assert.deepEqual(events, ['reopen', 'stop'])
+})
+
+describe('SIGHUP', () => {
+  /** What is said, without durations. */
+  const said = (events: readonly string[]): string[] =>
+    events.map(event => event.replace(/^err sandstorm: /, '').replace(/ \d+ ms\n$|\n$/, ''))
+  const next: ServeConfig = { ...config, sites: [plainSite('/next')] }
+
+  test('asks for a new log file and reloads the configuration, and serving goes on', async () => {
     const { parts, events } = makeParts({
-      reopenLogs: async () => {
-        events.push('reopen')
-        process.kill(process.pid, 'SIGINT')
+      reopenLogs: async () => void events.push('reopen'),
+      reload: async ({ sites }) => {
+        events.push(`reload ${sites[0].root}`)
+        setImmediate(end)
       },
     })
-    const print = (): void => void process.kill(process.pid, signal)
-    assert.equal(await serve(config, { ...parts, print }), 0)
-    assert.deepEqual(events, ['reopen', 'stop'])
+    const reread = async (): Promise<ServeConfig> => next
+    assert.equal(await serve(config, { ...parts, print: sends('SIGHUP'), reread }), 0)
+    const wanted = ['reopen', 'reloading …', 'reload /next', 'reloaded in', 'stop']
+    assert.deepEqual(said(events), wanted)
   })
+
+  test('without a configuration file reloads with what there is', async () => {
+    let given: ServeConfig | undefined
+    const { parts } = makeParts({
+      reload: async one => {
+        given = one
+        end()
+      },
+    })
+    assert.equal(await serve(config, { ...parts, print: sends('SIGHUP') }), 0)
+    assert.deepEqual(given, config)
+  })
+
+  test('that comes while the content is loaded is not lost', async () => {
+    const { parts, events } = makeParts({
+      reopenLogs: async () => void events.push('reopen'),
+      reload: async () => end(),
+    })
+    const start = async (...args: Parameters<ServeParts['start']>): Promise<Instance> => {
+      const heard = once(process, 'SIGHUP')
+      process.kill(process.pid, 'SIGHUP')
+      await heard
+      return parts.start(...args)
+    }
+    assert.equal(await serve(config, { ...parts, start }), 0)
+    assert.deepEqual(said(events).slice(0, 3), [LINE, 'reopen', 'reloading …'])
+  })
+
+  test('tells every mistake of the file, and goes on with what it has', async t => {
+    const root = makeTree(t, { 'www/index.html': '', 'sandstorm.json': '' })
+    const file = join(root, 'sandstorm.json')
+    writeFileSync(file, '{ "root": "www", "memory": "1K", "workers": 1, "address": "x" }')
+    const { parts, events } = makeParts({ reload: async () => void events.push('reload') })
+    const complain = (text: string): void => {
+      parts.complain(text)
+      if (text.includes('not reloaded')) end()
+    }
+    const reread = (): Promise<ServeConfig> => loadConfig(undefined, { config: file, port: '80' })
+    const run = serve(config, { ...parts, print: sends('SIGHUP'), complain, reread })
+    assert.equal(await run, 0)
+    const found = problemsOf(await readConfigFile(file)).map(({ message }) => message)
+    assert.equal(found.length, 2)
+    assert.deepEqual(said(events), [
+      'reloading …',
+      ...found,
+      'not reloaded: the configuration is wrong; serving goes on as before',
+      'stop',
+    ])
+  })
+
+  test('tells why an instance cannot reload, and may be sent again', async () => {
+    let count = 0
+    const { parts, events } = makeParts({
+      reload: async () => {
+        if (++count === 2) end()
+        throw new Error('memory is full')
+      },
+    })
+    const complain = (text: string): void => {
+      parts.complain(text)
+      if (text.includes('not reloaded')) sends('SIGHUP')()
+    }
+    assert.equal(await serve(config, { ...parts, print: sends('SIGHUP'), complain }), 0)
+    const failed = 'not reloaded: memory is full; serving goes on as before'
+    assert.deepEqual(said(events).slice(0, 4), ['reloading …', failed, 'reloading …', failed])
+  })
+
+  test('several times during a reload leads to one more, after it', async () => {
+    let running = 0
+    const { parts, events } = makeParts({
+      reload: async () => {
+        assert.equal(++running, 1)
+        if (said(events).filter(event => event === 'reloading …').length === 1)
+          for (let i = 0; i < 3; i++) {
+            const heard = once(process, 'SIGHUP')
+            process.kill(process.pid, 'SIGHUP')
+            await heard
+          }
+        else setImmediate(() => setImmediate(end)) // a third one would begin before
+        running--
+      },
+    })
+    assert.equal(await serve(config, { ...parts, print: sends('SIGHUP') }), 0)
+    const wanted = ['reloading …', 'reloaded in', 'reloading …', 'reloaded in', 'stop']
+    assert.deepEqual(said(events), wanted)
+  })
+
+  test('names what only a restart brings, and reloads the rest', async () => {
+    let given: ServeConfig | undefined
+    const { parts, events } = makeParts({
+      reload: async one => {
+        given = one
+        setImmediate(end)
+      },
+    })
+    const reread = async (): Promise<ServeConfig> => ({ ...next, workers: 7, port: 81 })
+    assert.equal(await serve(config, { ...parts, print: sends('SIGHUP'), reread }), 0)
+    assert.equal(said(events)[1], 'changed, but only a restart brings it: port, workers')
+    assert.deepEqual(given, next)
+  })
+
+  test('changes how much is said', async () => {
+    let count = 0
+    const { parts, events } = makeParts({
+      reload: async () => {
+        if (++count === 2) end()
+      },
+    })
+    const complain = (text: string): void => {
+      parts.complain(text)
+      if (text.includes('reloaded')) sends('SIGHUP')()
+    }
+    const quiet = { ...config, logLevel: 'warn' } as const
+    const reread = async (): Promise<ServeConfig> => config
+    assert.equal(await serve(quiet, { ...parts, print: sends('SIGHUP'), complain, reread }), 0)
+    assert.deepEqual(said(events).slice(0, 2), ['reloaded in', 'reloading …'])
+  })
+
+  test('has no say once the server stops', async () => {
+    let finish = (): void => {}
+    const { parts, events } = makeParts({
+      reload: () =>
+        new Promise((_, reject) => {
+          finish = () => reject(new Error('stopped'))
+          end()
+        }),
+      stop: async () => {
+        events.push('stop')
+        const heard = once(process, 'SIGHUP')
+        process.kill(process.pid, 'SIGHUP')
+        await heard
+        finish()
+        await new Promise(resolve => setImmediate(resolve))
+      },
+    })
+    assert.equal(await serve(config, { ...parts, print: sends('SIGHUP') }), 0)
+    assert.deepEqual(said(events), ['reloading …', 'stop'])
+  })
+})
 
 test('a start that fails leaves no handler behind', async () => {
   const handlers = listeners()

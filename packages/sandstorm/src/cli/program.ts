@@ -1,19 +1,17 @@
 /**
- * The commands and flags. What --help shows is what works: flags of the contract that a later
- * version brings are known here only so that they can be refused in words of their own.
+ * The commands and flags. What --help shows is what works.
  */
 import { readFileSync } from 'node:fs'
-import { Command, Option } from 'commander'
+import { Command } from 'commander'
 import { type LoadFlags, loadConfig } from '../config/load.ts'
+import type { ServeConfig } from '../config.ts'
+import type { LoadCommandFlags } from '../load/plan.ts'
 import { type CheckConfigFlags, checkConfigFile } from './checkConfig.ts'
 import { type ConnsFlags, conns } from './conns.ts'
 import { doctor } from './doctor.ts'
-import { NotYetError } from './errors.ts'
 import { explain } from './explain.ts'
-import { serve } from './serve.ts'
-
-/** Flags of `serve` that a later version brings. */
-const LATER_FLAGS = ['--origin <url>']
+import { load } from './load.ts'
+import { SERVE_PARTS, serve } from './serve.ts'
 
 const SERVE_EXAMPLES = `
 Examples:
@@ -26,6 +24,7 @@ Examples:
   sandstorm serve . --bridge br0 --address 192.168.7.9/24 --workers 2   a host on a bridge, with two threads
   sandstorm serve dist --spa index.html --compress gzip,br --cache-control no-cache
   sandstorm serve --config sandstorm.toml --port 8000   what a file says, but for the port
+  sandstorm serve dist --origin http://127.0.0.1:3000   what dist has not, from there, through a cache
   sandstorm serve . --trace                          a line for each frame
   sandstorm serve . --pcap out.pcapng                a capture for Wireshark or tshark
   sandstorm serve . --fault drop=0.02,delay=5ms,seed=7`
@@ -52,6 +51,18 @@ Examples:
 const EXPLAIN_EXAMPLES = `
 Example:
   sandstorm explain examples/site/index.html`
+
+const LOAD_EXAMPLES = `
+A wrong answer is an error: a status of 400 or above, a body that is shorter or longer than it says or
+than the first one was, or, of one answer in 64, whose bytes are others. Ctrl-C prints what was done.
+Exit code 0: no errors; 1: some, or no answer; 2: it could not begin.
+
+Examples:
+  sandstorm load http://127.0.0.1:8080/ -k                   on the kernel's stack, 10 s, 64 connections
+  sandstorm load http://10.77.0.1:8080/ -k --device tap      on our own, over a TAP to the host
+  sandstorm load http://127.0.0.1:8080/ -n 100000 -c 256     a connection for each request
+  sandstorm load http://127.0.0.1:8080/ -k --rate 5000 -d 30 --json
+  sandstorm load http://10.77.0.1/ -k -c 100000 --device tap --source 10.77.0.10-10.77.0.13`
 
 const DOCTOR_EXAMPLES = `
 Exit code 0: serving over a TAP is possible; 1: only --device kernel is.
@@ -98,13 +109,7 @@ export function makeProgram(finish: (exitCode: number) => void): Command {
     .description('print what this machine can do, what is missing, and what mends it')
     .addHelpText('after', DOCTOR_EXAMPLES)
     .action(async () => finish(await doctor(line => process.stdout.write(`${line}\n`))))
-  program
-    .command('load [ARGUMENTS...]', { hidden: true })
-    .helpOption(false)
-    .allowUnknownOption()
-    .action(() => {
-      throw new NotYetError('load')
-    })
+  addLoad(program, finish)
   return program
 }
 
@@ -120,6 +125,50 @@ function addCheckConfig(program: Command, finish: (exitCode: number) => void): v
     )
 }
 
+function addLoad(program: Command, finish: (exitCode: number) => void): void {
+  program
+    .command('load')
+    .description('ask a web server over and over, and tell how fast and how well it answers')
+    .argument('<URL>', 'what to ask for, with GET')
+    .option('-c, --connections <n>', 'connections at the same time, up to 100000 (default: 64)')
+    .option('-n, --requests <n>', 'so many requests in all')
+    .option('-d, --duration <s>', 'for so many seconds (default, without -n: 10)')
+    .option('-k, --keep-alive', 'many requests on each connection (default: one)')
+    .option('-t, --threads <n>', 'threads, with --device kernel (default: 1)')
+    .option(
+      '--rate <n>',
+      'requests a second, begun at fixed times: a latency counts from there (default: as soon as a connection is free)',
+    )
+    .option('--timeout <s>', 'for a connection, and for an answer (default: 10)')
+    .option('--source <first-last>', 'IPv4 addresses of ours to come from, in turn')
+    .option(
+      '--device <name>',
+      'kernel, tap, tap:NAME, packet:IF, xdp:IF or memif:SOCKET (default: kernel)',
+    )
+    .option(
+      '--address <ip/len>',
+      'our address; may be repeated (default, tap: 10.77.0.2/24)',
+      collect,
+    )
+    .option(
+      '--host-address <ip/len>',
+      "the host's end of the TAP (default: the first other address)",
+    )
+    .option('--gateway <ip>', 'the router to a server on no subnet of ours')
+    .option(
+      '--mtu <bytes>',
+      'largest IP packet (default: 1500; packet, xdp: what the interface takes)',
+    )
+    .option(
+      '--header <field>',
+      "a field of each request, like 'Accept-Encoding: gzip'; may be repeated",
+      collect,
+    )
+    .option('--json', 'the report as a line of JSON')
+    .addHelpText('after', LOAD_EXAMPLES)
+    .action(async (url: string, flags: LoadCommandFlags) => finish(await load(url, flags)))
+}
+
 /** Of a flag that may be repeated. */
 const collect = (value: string, before: readonly string[] = []): string[] => [...before, value]
 
@@ -127,22 +176,27 @@ function addServe(program: Command, finish: (exitCode: number) => void): void {
   const command = program
     .command('serve')
     .description('serve a folder over HTTP')
-    .argument('[DIR]', 'the folder; not needed with --config')
+    .argument('[DIR]', 'the folder; not needed with --config or --origin')
   addSiteFlags(command)
   addNetworkFlags(command)
   addPacketFlags(command)
   addWatchFlags(command)
   command.addHelpText('after', SERVE_EXAMPLES)
-  for (const flags of LATER_FLAGS) command.addOption(new Option(flags).hideHelp())
   command.action(async (dir: string | undefined, flags: LoadFlags) => {
-    refuseLater(command)
-    finish(await serve(await loadConfig(dir, flags)))
+    const read = (): Promise<ServeConfig> => loadConfig(dir, flags)
+    const canReread = flags.config !== undefined
+    const parts = canReread ? { ...SERVE_PARTS, reread: read } : SERVE_PARTS
+    finish(await serve(await read(), parts))
   })
 }
 
 /** What is served, and how. */
 function addSiteFlags(command: Command): void {
   command
+    .option(
+      '--origin <url>',
+      'who answers what DIR has not, through a cache (only: --device kernel)',
+    )
     .option('--config <file>', 'a file in JSON or TOML for all of this, and for several sites')
     .option('--listing <how>', 'what a folder without an index shows: html or json (default: off)')
     .option('--spa <file>', 'a file that answers for paths that name nothing, like index.html')
@@ -221,14 +275,6 @@ function addPacketFlags(command: Command): void {
       '--spin <us>',
       'look for the next frame so long before sleeping, where that helps; 0: never (default: 50, or 0 without a CPU to spare)',
     )
-}
-
-function refuseLater(command: Command): void {
-  for (const option of command.options)
-    if (LATER_FLAGS.includes(option.flags)) {
-      const given: unknown = command.getOptionValue(option.attributeName())
-      if (given !== undefined) throw new NotYetError(option.long ?? option.flags)
-    }
 }
 
 function readVersion(): string {

@@ -1,12 +1,15 @@
 /**
- * `sandstorm serve`: starts an instance, says where it listens, ends it on a signal. The one line
- * on stdout, one for each device, is a contract that scripts wait for; everything else goes to stderr.
+ * `sandstorm serve`: starts an instance, says where it listens, reloads it and ends it on a signal. The
+ * one line on stdout, one for each device, is a contract that scripts wait for; everything else goes to
+ * stderr.
  */
 import type { ServeConfig } from '../config.ts'
 import type { Instance, Log } from '../instance/instance.ts'
 import { startInstance } from '../instance/start.ts'
 import { LoadProgress } from '../log/loadProgress.ts'
 import { OperatorLog } from '../log/operatorLog.ts'
+import { Reloader } from './reload.ts'
+import { watchSignals } from './signals.ts'
 
 /** What serve needs from outside; tests bring their own. */
 export interface ServeParts {
@@ -16,6 +19,8 @@ export interface ServeParts {
   readonly complain: (text: string) => void
   /** Shows how far loading has come. */
   readonly onProgress?: Log['onProgress']
+  /** Reads the configuration again; left out: there is nothing to read, and it stays as it is. */
+  readonly reread?: () => Promise<ServeConfig>
 }
 
 /** The line begins with the first file. */
@@ -30,29 +35,32 @@ function showProgress(): Log['onProgress'] {
   }
 }
 
-const PARTS: ServeParts = {
+/** The real ones, without a configuration file. */
+export const SERVE_PARTS: ServeParts = {
   start: startInstance,
   print: line => process.stdout.write(`${line}\n`),
   complain: text => process.stderr.write(text),
   onProgress: process.stderr.isTTY ? showProgress() : undefined,
 }
 
-const SIGNALS = ['SIGINT', 'SIGTERM'] as const
-const ROTATION_SIGNALS = ['SIGHUP', 'SIGUSR1'] as const
-
 /** Serves until a signal comes or the instance ends by itself; returns the exit code. */
-export async function serve(config: ServeConfig, parts: ServeParts = PARTS): Promise<number> {
+export async function serve(config: ServeConfig, parts: ServeParts = SERVE_PARTS): Promise<number> {
   const signals = watchSignals()
-  const { complain, onProgress } = parts
+  const { complain, onProgress, reread = async () => config } = parts
   const log = new OperatorLog({ level: config.logLevel, write: complain, onProgress })
-  const rotation = watchRotation()
+  const requests = watchRequests()
   try {
     const instance = await parts.start(config, log)
-    rotation.onSignal = () => void instance.reopenLogs?.()
+    const reloader = new Reloader({ config, reread, instance, log, nowMs: () => performance.now() })
     for (const { url, device } of instance.endpoints) {
       parts.print(`listening on ${withPort(url)} (device ${device})`)
     }
+    requests.handle(
+      () => void instance.reopenLogs?.(),
+      () => reloader.ask(),
+    )
     const ended = await Promise.race([instance.done, signals.first])
+    reloader.close()
     if (ended === 'signal') {
       await instance.stop()
       return 0
@@ -61,52 +69,52 @@ export async function serve(config: ServeConfig, parts: ServeParts = PARTS): Pro
     return ended.code
   } finally {
     signals.forget()
-    rotation.forget()
+    requests.forget()
     log.flush()
   }
 }
 
+/** What SIGHUP and SIGUSR1 ask for. */
+interface Requests {
+  /** From now on they are heard; those that came before count, once. */
+  handle(rotate: () => void, reload: () => void): void
+  forget(): void
+}
+
 /**
- * Log rotation: after a rename these ask for a new file. They are caught whether there is a log or not,
- * since SIGHUP would end the process, and SIGUSR1 would start Node's debugger.
+ * SIGUSR1 asks for new log files, after a rename; SIGHUP for that and a reload. They are caught from the
+ * beginning and in any case, since SIGHUP would end the process, and SIGUSR1 would start Node's debugger.
  */
-function watchRotation(): { onSignal: () => void; forget(): void } {
-  const rotation = {
-    onSignal: (): void => {},
-    forget: (): void => {
-      for (const signal of ROTATION_SIGNALS) process.off(signal, ask)
+function watchRequests(): Requests {
+  const waiting = { rotate: false, reload: false }
+  let rotate = (): void => {
+    waiting.rotate = true
+  }
+  let reload = (): void => {
+    waiting.reload = true
+  }
+  const onUsr1 = (): void => rotate()
+  const onHup = (): void => {
+    rotate()
+    reload()
+  }
+  process.on('SIGUSR1', onUsr1)
+  process.on('SIGHUP', onHup)
+  return {
+    handle: (...handlers) => {
+      ;[rotate, reload] = handlers
+      if (waiting.rotate) rotate()
+      if (waiting.reload) reload()
+    },
+    forget: () => {
+      process.off('SIGUSR1', onUsr1)
+      process.off('SIGHUP', onHup)
     },
   }
-  const ask = (): void => rotation.onSignal()
-  for (const signal of ROTATION_SIGNALS) process.on(signal, ask)
-  return rotation
 }
 
 /** The contract is `http://ADDRESS:PORT/`, with the port even where a URL may leave it out. */
 function withPort(text: string): string {
   const url = new URL(text)
   return `http://${url.hostname}:${url.port === '' ? 80 : url.port}/`
-}
-
-/**
- * The first signal asks for a clean end. The second ends the process at once, by the signal itself
- * (a shell sees 130 for Ctrl-C): process.exit would wait for a worker that sits in poll(2).
- */
-function watchSignals(): { first: Promise<'signal'>; forget(): void } {
-  let count = 0
-  let settle: (value: 'signal') => void = () => {}
-  const first = new Promise<'signal'>(resolve => {
-    settle = resolve
-  })
-  const onSignal = (signal: NodeJS.Signals): void => {
-    settle('signal')
-    if (++count === 1) return
-    forget()
-    process.kill(process.pid, signal)
-  }
-  const forget = (): void => {
-    for (const signal of SIGNALS) process.off(signal, onSignal)
-  }
-  for (const signal of SIGNALS) process.on(signal, onSignal)
-  return { first, forget }
 }

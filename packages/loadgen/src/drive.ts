@@ -1,0 +1,53 @@
+/**
+ * The loop of a packet thread that generates load: what is due, a batch of frames, and if there was none
+ * a wait. Nothing else of the thread's runs meanwhile.
+ */
+import type { Stack } from '@sandstorm/libtcpip'
+import type { Generator } from './generator.ts'
+
+/** So long may connections take to end after the run, microseconds. */
+const ENDING_US = 200_000
+/** Waits shorter than this cost more than looking again. */
+const SHORT_US = 20
+
+/**
+ * Runs to the generator's end, or until `isStopped` says so, which is asked after each batch. Returns why
+ * the device went down, '' if it did not. `nowUs`: microseconds, never going back.
+ */
+export function drive(
+  stack: Stack,
+  generator: Generator,
+  nowUs: () => number,
+  isStopped: () => boolean,
+): string {
+  const { device } = stack
+  generator.start(nowUs())
+  while (!generator.isOver && device.down === '') {
+    const now = nowUs()
+    generator.poll(now)
+    const count = stack.poll(now)
+    if (isStopped()) break
+    if (count === 0) wait(stack, generator.waitUs(now))
+  }
+  generator.finish(nowUs())
+  end(stack, nowUs)
+  return device.down
+}
+
+function wait(stack: Stack, mostUs: number): void {
+  const idleUs = stack.idleUs()
+  const us = idleUs < 0 || idleUs > mostUs ? mostUs : idleUs
+  if (us >= SHORT_US) stack.device.wait(us)
+}
+
+/** What was closed in the end says so. */
+function end(stack: Stack, nowUs: () => number): void {
+  const untilUs = nowUs() + ENDING_US
+  for (;;) {
+    const now = nowUs()
+    const count = stack.poll(now)
+    const isQuiet = stack.tcp.table.count === 0 && stack.frames.inFlightCount === 0
+    if (isQuiet || now >= untilUs || stack.device.down !== '') return
+    if (count === 0) wait(stack, untilUs - now)
+  }
+}

@@ -1,0 +1,11 @@
+// The parts, in the order of dependence.
+
+export { drive } from './drive.ts'
+// The generator, and our own TCP below it.
+export { Generator, type GeneratorOptions, SAMPLE } from './generator.ts'
+export { Histogram, type HistogramData, type Summary } from './histogram.ts'
+export { Responses } from './response.ts'
+export { Schedule, type SchedulePlan } from './schedule.ts'
+export { ERROR_NAMES, Tally, type TallyData } from './tally.ts'
+export { TcpTransport, type TcpTransportOptions, tcpConfig } from './tcpTransport.ts'
+export type { Transport, TransportListener } from './transport.ts'

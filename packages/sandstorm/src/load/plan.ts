@@ -1,0 +1,195 @@
+/**
+ * What `load` was asked to do: checked once, here, and plain data from then on, so that it can be posted
+ * to a thread. Every refusal names the flag, the value and what was expected.
+ */
+import { ADDRESSES_MAX } from '@sandstorm/libtcpip'
+import { ConfigError, UserError } from '../cli/errors.ts'
+import { formatIpv4, isUnicast, parseIpv4 } from '../cli/ipv4.ts'
+import { checkNumber, MTU_MAX, MTU_MIN } from '../config.ts'
+import { checkDevices, type DeviceName } from '../devices.ts'
+import { checkLink4, type Link4, type Link4Flags, NO_LINK4, TAP_PREFIX_LEN } from '../link4.ts'
+import { requestHead, type Target, targetOf } from './target.ts'
+
+/** The flags of `load` as they were typed; what was not given is absent. */
+export interface LoadCommandFlags extends Link4Flags {
+  readonly connections?: string
+  readonly requests?: string
+  readonly duration?: string
+  readonly keepAlive?: boolean
+  readonly threads?: string
+  readonly rate?: string
+  readonly timeout?: string
+  readonly source?: string
+  readonly device?: string
+  readonly mtu?: string
+  readonly header?: readonly string[]
+  readonly json?: boolean
+}
+
+export interface LoadPlan {
+  readonly target: Target
+  /** The bytes of each request. */
+  readonly request: string
+  readonly connections: number
+  /** Requests in all, 0: any number; and how long, 0: no limit. One of them is given. */
+  readonly requests: number
+  readonly durationUs: number
+  readonly keepAlive: boolean
+  readonly threads: number
+  /** Requests a second; 0: closed loop. */
+  readonly rate: number
+  readonly timeoutUs: number
+  /** Our addresses that connections come from; none: what suits the way to the server. */
+  readonly sources: readonly string[]
+  readonly device: DeviceName
+  readonly link4: Link4
+  /** 0: what the interface takes. */
+  readonly mtu: number
+}
+
+const CONNECTIONS_DEFAULT = 64
+export const CONNECTIONS_MAX = 100_000
+const REQUESTS_MAX = 1_000_000_000
+const DURATION_DEFAULT = '10'
+const DURATION_MAX_SEC = 86_400
+const TIMEOUT_DEFAULT = '10'
+const TIMEOUT_MAX_SEC = 600
+const RATE_MAX = 10_000_000
+const THREADS_MAX = 32
+/** Of the kernel's, which has no list of its own. */
+const SOURCES_MAX = 1024
+/** What one of our own addresses has towards one port of a server (RFC 6056). */
+export const PORTS_PER_SOURCE = 64_512
+
+/** Checks everything, or throws the first UserError. */
+export function checkLoad(url: string, raw: LoadCommandFlags): LoadPlan {
+  const target = targetOf(url)
+  const [device] = checkDevices([raw.device ?? 'kernel'])
+  if (device.kind === 'auto') {
+    const expected = 'kernel, tap, tap:NAME, packet:IF, xdp:IF or memif:SOCKET'
+    throw new ConfigError('--device', 'auto', 'a choice is needed', expected)
+  }
+  const keepAlive = raw.keepAlive ?? false
+  const numbers = checkNumbers(raw, device)
+  const sources = checkSources(raw.source, device)
+  checkPorts(numbers.connections, sources, device)
+  return {
+    target,
+    request: requestHead(target, keepAlive, raw.header ?? []),
+    ...numbers,
+    keepAlive,
+    sources,
+    device,
+    ...checkLink(raw, device, sources),
+  }
+}
+
+type Numbers = Pick<
+  LoadPlan,
+  'connections' | 'requests' | 'durationUs' | 'threads' | 'rate' | 'timeoutUs'
+>
+
+function checkNumbers(raw: LoadCommandFlags, device: DeviceName): Numbers {
+  if (raw.requests !== undefined && raw.duration !== undefined)
+    throw new UserError('-n', 'and -d do not go together', 'Give one of them')
+  const connections = checkNumber(
+    '-c',
+    raw.connections ?? `${CONNECTIONS_DEFAULT}`,
+    1,
+    CONNECTIONS_MAX,
+  )
+  const threads = checkNumber('-t', raw.threads ?? '1', 1, THREADS_MAX)
+  if (threads > connections)
+    throw new ConfigError('-t', `${threads}`, 'more threads than connections', 'fewer, or more -c')
+  if (threads > 1 && device.kind !== 'kernel') {
+    const why = 'several threads are for --device kernel alone'
+    throw new UserError('-t', why, 'Leave it out, or run load once for each thread')
+  }
+  const requests = raw.requests === undefined ? 0 : checkNumber('-n', raw.requests, 1, REQUESTS_MAX)
+  if (requests > 0 && requests < threads)
+    throw new ConfigError('-n', `${requests}`, 'fewer requests than threads', 'more, or fewer -t')
+  const duration = raw.duration ?? (requests > 0 ? undefined : DURATION_DEFAULT)
+  return {
+    connections,
+    threads,
+    requests,
+    durationUs: duration === undefined ? 0 : checkSeconds('-d', duration, DURATION_MAX_SEC),
+    rate: raw.rate === undefined ? 0 : checkNumber('--rate', raw.rate, 1, RATE_MAX),
+    timeoutUs: checkSeconds('--timeout', raw.timeout ?? TIMEOUT_DEFAULT, TIMEOUT_MAX_SEC),
+  }
+}
+
+/** Seconds, with a fraction; returns microseconds. */
+function checkSeconds(flag: string, text: string, most: number): number {
+  const value = /^\d{1,6}(\.\d{1,6})?$/.test(text) ? Number(text) : Number.NaN
+  if (value > 0 && value <= most) return Math.round(value * 1e6)
+  const why = Number.isNaN(value) ? 'not a number of seconds' : 'out of range'
+  throw new ConfigError(flag, text, why, `seconds, more than 0 and up to ${most}`)
+}
+
+/** `FIRST-LAST`, or one address. */
+function checkSources(text: string | undefined, { kind }: DeviceName): string[] {
+  if (text === undefined) return []
+  const [first, last = first, ...rest] = text.split('-').map(parseIpv4)
+  const expected = 'IPv4 addresses like 10.77.0.10-10.77.0.13'
+  if (first === undefined || last === undefined || rest.length > 0 || last < first)
+    throw new ConfigError('--source', text, 'not a range of addresses', expected)
+  const most = kind === 'kernel' ? SOURCES_MAX : ADDRESSES_MAX
+  const count = last - first + 1
+  if (count > most) throw new ConfigError('--source', text, 'too many', `${most} at most`)
+  // Loopback is the kernel's.
+  const isPossible = (address: number): boolean =>
+    isUnicast(address) || (kind === 'kernel' && address >>> 24 === 127)
+  if (!isPossible(first) || !isPossible(last))
+    throw new ConfigError('--source', text, 'no host on a link has that', expected)
+  return Array.from({ length: count }, (_, i) => formatIpv4(first + i))
+}
+
+function checkPorts(connections: number, sources: readonly string[], { kind }: DeviceName): void {
+  const addresses = Math.max(1, sources.length)
+  if (kind === 'kernel' || connections <= addresses * PORTS_PER_SOURCE) return
+  const why = `an address of ours has ${PORTS_PER_SOURCE} ports`
+  throw new ConfigError('-c', `${connections}`, why, 'more addresses with --source')
+}
+
+function checkLink(
+  raw: LoadCommandFlags,
+  { kind }: DeviceName,
+  sources: readonly string[],
+): Pick<LoadPlan, 'link4' | 'mtu'> {
+  const isKernel = kind === 'kernel'
+  if (isKernel) refuseLinkFlags(raw)
+  const isOnLink = kind !== 'kernel' && kind !== 'tap'
+  const flags = { ...raw, address: addressesOf(raw.address, sources) }
+  if (isOnLink && flags.address.length === 0)
+    throw new UserError(`--device ${kind}`, 'needs an address of ours', 'Give one with --address')
+  const mtuDefault = isOnLink ? 0 : 1500
+  const mtu = raw.mtu === undefined ? mtuDefault : checkNumber('--mtu', raw.mtu, MTU_MIN, MTU_MAX)
+  const { address, ...others } = flags
+  const link = address.length === 0 ? others : flags
+  return { link4: isKernel ? NO_LINK4 : checkLink4(link, isOnLink), mtu }
+}
+
+/** Sources are addresses of ours, in the subnet of the first `--address`; others join them. */
+function addressesOf(typed: readonly string[] = [], sources: readonly string[]): string[] {
+  if (sources.length === 0) return [...typed]
+  const len = /\/(\d+)$/.exec(typed[0] ?? '')?.[1] ?? `${TAP_PREFIX_LEN}`
+  const bare = typed.map(text => text.replace(/\/.*$/, ''))
+  const others = typed.filter((_, i) => !sources.includes(bare[i]))
+  return [...sources.map(source => `${source}/${len}`), ...others]
+}
+
+/** The kernel's stack has addresses of its own. */
+function refuseLinkFlags(raw: LoadCommandFlags): void {
+  const flags = {
+    '--address': raw.address,
+    '--host-address': raw.hostAddress,
+    '--gateway': raw.gateway,
+    '--mtu': raw.mtu,
+  }
+  for (const [flag, value] of Object.entries(flags)) {
+    if (value === undefined) continue
+    const why = 'works on our own stack, and --device kernel is not that'
+    throw new UserError(flag, why, 'Leave it out, or use --device tap')
+  }
+}
