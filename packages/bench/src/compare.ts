@@ -9,6 +9,7 @@
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { objectBytes } from './objects.ts'
 import type { Options } from './options.ts'
 import { median, spreadPercent } from './report.ts'
 import type { Side } from './servers.ts'
@@ -40,28 +41,29 @@ export interface Rates {
 export type Result = Row & Rates
 
 /** Runs `body` with a folder for its files, and one of objects to serve. */
-export async function withObjects(
-  body: (dir: string, workDir: string) => Promise<void>,
-): Promise<void> {
+export async function withObjects<T>(
+  body: (dir: string, workDir: string) => Promise<T>,
+): Promise<T> {
   const workDir = mkdtempSync(join(tmpdir(), 'sand-bench-'))
   try {
-    await body(writeObjects(workDir), workDir)
+    return await body(writeObjects(workDir), workDir)
   } finally {
     rmSync(workDir, { recursive: true, force: true })
   }
 }
 
-/** Bytes that do not compress, the same every time. */
 function writeObjects(workDir: string): string {
   const dir = mkdtempSync(join(workDir, 'www-'))
-  for (const bytes of [...Object.values(SIZES), 0]) {
-    const body = Uint8Array.from(
-      { length: bytes },
-      (_, i) => (Math.imul(i + 1, 2654435761) >> 13) & 255,
-    )
-    writeFileSync(join(dir, bytes === 0 ? 'index.html' : `${bytes}.bin`), body)
-  }
+  for (const bytes of Object.values(SIZES)) writeObject(dir, bytes)
+  writeFileSync(join(dir, 'index.html'), '')
   return dir
+}
+
+/** One more object: bytes that do not compress, the same every time. Returns its path. */
+export function writeObject(dir: string, bytes: number): string {
+  const name = `${bytes}.bin`
+  writeFileSync(join(dir, name), objectBytes(bytes))
+  return `/${name}`
 }
 
 /** ROWS, one after the other; the sides are stopped in the end. */

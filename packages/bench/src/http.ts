@@ -1,8 +1,8 @@
 /**
  * What a web server does beside plain answers, ours on a TAP and on a veth pair against nginx with the
  * same features: 304 (RFC 9110 §13.1.2), a range (§14), a precompressed variant (§12.5.3), and many
- * files. 64 connections, kept alive; each row asks both sides once and looks at the answer before it
- * measures.
+ * files, and what is stored of an origin (RFC 9111). 64 connections, kept alive; each row asks both sides
+ * once and looks at the answer before it measures.
  */
 import { mkdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
@@ -21,8 +21,9 @@ import {
 import { START } from './devices.ts'
 import { objectByte } from './objects.ts'
 import type { Options } from './options.ts'
+import { ended, startInside } from './process.ts'
 import { markdownTable, report } from './report.ts'
-import { type Side, startNginx } from './servers.ts'
+import { type Running, type Side, startNginx } from './servers.ts'
 import { CONNECTIONS, type Load } from './wrk.ts'
 
 const OURS = ['tap', 'packet'] as const
@@ -30,6 +31,8 @@ const MANY_COUNT = 10_000
 const MANY_BYTES = 1024
 const TEXT_BYTES = 22 * 1024
 const TEXT_TYPE = 'text/css; charset=utf-8'
+/** Beside each server, on its own loopback. */
+const ORIGIN = 'http://127.0.0.1:3000'
 const RANGE = { from: 4000, to: 7999 }
 
 /** What nginx needs to do the same. */
@@ -37,7 +40,11 @@ const NGINX_LINES = `
     gzip_static on;
     gzip_vary on;
     open_file_cache max=20000 inactive=1h;
-    types { "${TEXT_TYPE}" css; }`
+    types { "${TEXT_TYPE}" css; }
+    location /stored/ { proxy_pass ${ORIGIN}; proxy_cache stored; }`
+
+const nginxCache = (workDir: string): string =>
+  `proxy_cache_path ${workDir}/stored levels=1:2 keys_zone=stored:10m use_temp_path=off;`
 
 interface Row {
   readonly name: string
@@ -57,11 +64,13 @@ export const benchHttp = (options: Options): Promise<void> =>
     const plain = plainRows(dir)
     const rows = options.quick ? plain.slice(0, 1) : [...plain, ...featureRows(dir, workDir)]
     const sides: Side[] = []
-    for (const name of OURS) sides.push(await START[name](dir))
-    sides.push(await startNginx(dir, workDir, NGINX_LINES))
+    for (const name of OURS) sides.push(await START[name](dir, ['--origin', ORIGIN]))
+    sides.push(await startNginx(dir, workDir, { server: NGINX_LINES, http: nginxCache(workDir) }))
+    const origins: Running[] = []
+    for (const side of sides) origins.push(await startOrigin(side.serverNamespace, dir))
     const results: Result[] = []
     for (const row of rows) results.push({ name: row.name, ...(await run(row, sides, options)) })
-    for (const side of sides) await side.stop()
+    for (const running of [...sides, ...origins]) await running.stop()
     report('http', table(results), { connections: CONNECTIONS, rows: results }, options)
     demandAll(results)
   })
@@ -75,6 +84,28 @@ function plainRows(dir: string): Row[] {
 
 const bodyOf = (dir: string, object: ObjectName): Uint8Array =>
   readFileSync(join(dir, pathOf(object)))
+
+/** An origin whose answers are the 22 KB of `dir`, fresh for an hour. */
+async function startOrigin(namespace: string, dir: string): Promise<Running> {
+  const code = `
+    const body = require('node:fs').readFileSync('${join(dir, pathOf('22 KB'))}')
+    const fields = { 'Cache-Control': 'max-age=3600', 'Content-Length': body.length }
+    const { hostname, port } = new URL('${ORIGIN}')
+    require('node:http').createServer((request, response) => {
+      response.writeHead(200, fields).end(body)
+    }).listen(port, hostname, () => console.log('ready'))`
+  const child = startInside(namespace, [process.execPath, '-e', code])
+  const done = ended(child)
+  await new Promise<void>((resolve, reject) => {
+    child.stdout?.once('data', () => resolve())
+    done.then(exit => reject(new Error(`the origin ended with code ${exit}`)), reject)
+  })
+  const stop = async (): Promise<void> => {
+    child.kill('SIGKILL')
+    await done
+  }
+  return { url: ORIGIN, stop }
+}
 
 /** Writes what the other rows need, and tells them. */
 function featureRows(dir: string, workDir: string): Row[] {
@@ -102,6 +133,12 @@ function featureRows(dir: string, workDir: string): Row[] {
       path: '/style.css',
       fields: { 'Accept-Encoding': 'gzip' },
       expected: { status: 200, body: writeText(dir), fields: gzip },
+    },
+    {
+      name: '22 KB, stored of an origin',
+      path: `/stored${path}`,
+      fields: {},
+      expected: { status: 200, body },
     },
     {
       name: `${MANY_COUNT} files of 1 KB`,

@@ -16,11 +16,16 @@ const CONNECTIONS_QUICK = 100_000
 /** One run; memory is the same in each, and times are only to be read by their order of magnitude. */
 export function benchIdle(options: Options): void {
   const count = options.quick ? CONNECTIONS_QUICK : CONNECTIONS
-  const args = ['--expose-gc', RUN, `${count}`]
+  const run = idleRun(count)
+  report('idle', table(run), { run }, options)
+}
+
+/** So many connections in a process of their own. */
+export function idleRun(connections: number): IdleRun {
+  const args = ['--expose-gc', RUN, `${connections}`]
   const { status, stdout, stderr } = spawnSync(process.execPath, args, { encoding: 'utf8' })
   if (status !== 0) throw new Error(stderr.trim())
-  const run = JSON.parse(stdout) as IdleRun
-  report('idle', table(run), { run }, options)
+  return JSON.parse(stdout) as IdleRun
 }
 
 function table(run: IdleRun): string {

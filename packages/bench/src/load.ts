@@ -26,22 +26,32 @@ interface Run {
   readonly cpuSeconds: number
 }
 
-/** Measures both in turns, once more at first, to warm up. */
 export async function benchLoad(options: Options): Promise<void> {
-  const files = options.quick ? QUICK_FILES : FILES
+  const { files, loading, reading } = await loadRuns(options.quick)
+  report('load', table(files, loading, reading), { files, loading, reading }, options)
+}
+
+/** Measures both in turns, once more at first, to warm up. `megabytes`: of all files. */
+export async function loadRuns(isQuick: boolean): Promise<{
+  readonly files: number
+  readonly megabytes: number
+  readonly loading: readonly Run[]
+  readonly reading: readonly Run[]
+}> {
+  const files = isQuick ? QUICK_FILES : FILES
   const workDir = mkdtempSync(join(tmpdir(), 'sand-load-'))
   try {
     const dir = writeFiles(workDir, files)
     const loading: Run[] = []
     const reading: Run[] = []
-    for (let run = -1; run < (options.quick ? 1 : RUNS); run++) {
+    for (let run = -1; run < (isQuick ? 1 : RUNS); run++) {
       const load = await timed(() => loadAll(dir, files))
       const read = await timed(() => readAll(dir, files))
       if (run < 0) continue
       loading.push(load)
       reading.push(read)
     }
-    report('load', table(files, loading, reading), { files, loading, reading }, options)
+    return { files, megabytes: (files * FILE_BYTES) / 1e6, loading, reading }
   } finally {
     rmSync(workDir, { recursive: true })
   }

@@ -47,11 +47,11 @@ export async function benchLossy(options: Options): Promise<void> {
     const body = Uint8Array.from({ length: BYTES }, (_, i) => Math.imul(i + 1, 2654435761) >>> 24)
     writeFileSync(join(dir, 'large.bin'), body)
     const rows: Row[] = []
+    const limitSeconds = options.seconds * (options.quick ? 1 : PATIENCE)
     for (const loss of LOSSES) {
       const row: Row = { loss, sandstorm: [], nginx: [] }
       for (let seed = 1; seed <= options.pairs; seed++) {
-        const rate = (start: Start): Promise<number> =>
-          measure(start, loss, seed, options.seconds * PATIENCE)
+        const rate = (start: Start): Promise<number> => measure(start, loss, seed, limitSeconds)
         row.sandstorm.push(await rate(server => startOurs(server, dir)))
         // Asked from beside it whether it is ready, not across the link.
         row.nginx.push(

@@ -5,6 +5,7 @@
  */
 import { benchDevices } from './devices.ts'
 import { benchFrames } from './frames.ts'
+import { benchGenerator } from './generator.ts'
 import { benchHttp } from './http.ts'
 import { benchIdle } from './idle.ts'
 import { benchLoad } from './load.ts'
@@ -24,6 +25,7 @@ const CASES: Readonly<Record<string, Case>> = {
   http: benchHttp,
   load: benchLoad,
   frames: benchFrames,
+  generator: benchGenerator,
   lossy: benchLossy,
   memory: benchMemory,
   micro: benchMicro,

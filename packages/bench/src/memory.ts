@@ -5,16 +5,14 @@
  * connections; counted is only the time inside `server.poll` (memoryRun.ts, a process per run): the
  * median of the runs and, since on a virtual machine it tells as much of other guests as of us, what
  * it takes undisturbed, in the best twentieth of the batches of the best run. The ratio is that of the
- * undisturbed.
+ * undisturbed. Beside it the same object stored of an origin.
  */
-import { spawnSync } from 'node:child_process'
-import { fileURLToPath } from 'node:url'
+import type { TransmitKind } from 'sandstorm'
+import { runOrder } from './memoryOrder.ts'
 import type { MemoryRun } from './memoryRun.ts'
 import type { Options } from './options.ts'
 import { markdownTable, median, report, spreadPercent } from './report.ts'
 
-const RUN = fileURLToPath(new URL('./memoryRun.js', import.meta.url))
-const KINDS = ['template', 'copy'] as const
 const ROWS = [
   { object: '22 KB', bytes: 22 * 1024, connection: 'close' },
   { object: '22 KB', bytes: 22 * 1024, connection: 'keep' },
@@ -27,25 +25,26 @@ interface Result {
   readonly connection: string
   readonly template: readonly MemoryRun[]
   readonly copy: readonly MemoryRun[]
+  /** As `template`, stored of an origin. */
+  readonly stored: readonly MemoryRun[]
 }
 
 /** Runs the comparison; template and copy take turns. */
 export function benchMemory(options: Options): void {
   const results = ROWS.map(({ object, bytes, connection }): Result => {
-    const runs: Record<string, MemoryRun[]> = { template: [], copy: [] }
-    for (let pair = 0; pair < options.pairs; pair++) {
-      for (const kind of KINDS) runs[kind].push(runOnce(kind, bytes, connection, options.seconds))
+    const order = { bytes, close: connection === 'close', seconds: options.linkSeconds }
+    const run = (kind: TransmitKind, isStored: boolean): MemoryRun =>
+      runOrder({ kind, isStored, ...order })
+    const runs = { template: [] as MemoryRun[], copy: [] as MemoryRun[], stored: [] as MemoryRun[] }
+    for (let turn = 0; turn < options.pairs; turn++) {
+      runs.template.push(run('template', false))
+      runs.copy.push(run('copy', false))
+      runs.stored.push(run('template', true))
     }
-    return { object, connection, template: runs['template'], copy: runs['copy'] }
+    return { object, connection, ...runs }
   })
-  report('memory', `${speed(results)}\n\n${memory(results)}`, { rows: results }, options)
-}
-
-function runOnce(kind: string, bytes: number, connection: string, seconds: number): MemoryRun {
-  const args = [RUN, kind, `${bytes}`, connection, `${seconds}`]
-  const { status, stdout, stderr } = spawnSync(process.execPath, args, { encoding: 'utf8' })
-  if (status !== 0) throw new Error(`${kind}, ${bytes} bytes: ${stderr.trim()}`)
-  return JSON.parse(stdout) as MemoryRun
+  const text = [speed(results), stored(results), memory(results)].join('\n\n')
+  report('memory', text, { rows: results }, options)
 }
 
 function speed(results: readonly Result[]): string {
@@ -64,15 +63,14 @@ function speed(results: readonly Result[]): string {
   ]
   return markdownTable(
     head,
-    results.map(({ object, connection, template, copy }) => {
+    results.map(result => {
+      const { object, template, copy } = result
       const us = template.map(run => run.serverUs)
       const [{ framesIn, framesOut }] = template
-      const undisturbed = (runs: readonly MemoryRun[]): number =>
-        Math.min(...runs.map(run => run.undisturbedUs))
       const busySeconds = (run: MemoryRun): number => (run.responses * run.serverUs) / 1e6
       return [
         object,
-        connection === 'close' ? 'one per request' : 'keep-alive',
+        connectionText(result),
         figure(us, 2),
         undisturbed(template).toFixed(2),
         figure(
@@ -89,6 +87,26 @@ function speed(results: readonly Result[]): string {
     }),
   )
 }
+
+/** What is stored of an origin beside a file. */
+function stored(results: readonly Result[]): string {
+  const head = ['stored of an origin', 'connection', 'µs/response, undisturbed', 'stored / file']
+  return markdownTable(
+    head,
+    results.map(result => [
+      result.object,
+      connectionText(result),
+      undisturbed(result.stored).toFixed(2),
+      (undisturbed(result.stored) / undisturbed(result.template)).toFixed(2),
+    ]),
+  )
+}
+
+const undisturbed = (runs: readonly MemoryRun[]): number =>
+  Math.min(...runs.map(run => run.undisturbedUs))
+
+const connectionText = ({ connection }: Result): string =>
+  connection === 'close' ? 'one per request' : 'keep-alive'
 
 function memory(results: readonly Result[]): string {
   // The collector may free other tables while these are measured: one run may be wrong, not most.

@@ -85,8 +85,8 @@ export class MemoryClient {
     this.#device.flush()
   }
 
-  /** One batch. */
-  poll(): void {
+  /** One batch; returns the frames received. */
+  poll(): number {
     const device = this.#device
     const count = device.rx()
     this.framesIn += count
@@ -94,6 +94,7 @@ export class MemoryClient {
     device.flush()
     const done = device.reclaim()
     for (let i = 0; i < done; i++) this.#frames.complete(device.doneOff[i])
+    return count
   }
 
   #receive(off: number, len: number): void {

@@ -2,15 +2,17 @@
  * One run of the memory benchmark, in a process of its own, so that no other strategy's shapes are
  * in the compiled code. Prints one line of JSON.
  *
- * node memoryRun.js KIND OBJECT_BYTES keep|close SECONDS
+ * node memoryRun.js ORDER, a MemoryOrder in JSON
  */
 import { PerformanceObserver } from 'node:perf_hooks'
 import { setImmediate } from 'node:timers/promises'
 import { assert, memoryLink } from '@sandstorm/libnmio'
 import { ipv4Address } from '@sandstorm/libtcpip'
-import { inlineMore, Server, type TransmitKind } from 'sandstorm'
-import { oneObject, Pair } from './memoryPair.ts'
+import { inlineMore, Server } from 'sandstorm'
+import type { MemoryOrder } from './memoryOrder.ts'
+import { HOST, oneObject, Pair, REGION_BYTES } from './memoryPair.ts'
 import { quantile } from './report.ts'
+import { storedObject } from './storedObject.ts'
 
 export interface MemoryRun {
   responses: number
@@ -43,21 +45,23 @@ export interface MemoryRun {
 const TURNS = 2000
 /** Turns of a batch: some hundred responses of 22 KB, some milliseconds. */
 const BATCH_TURNS = 100
-const WARM_UP_MS = 700
+/** Until the code is compiled; a run that only shows that it works takes less. */
+const WARM_UP_MS = 2500
 
-async function run(
-  kind: TransmitKind,
-  bytes: number,
-  close: boolean,
-  ms: number,
-): Promise<MemoryRun> {
-  const pair = new Pair(await oneObject(bytes), kind, close)
+async function run(order: MemoryOrder): Promise<MemoryRun> {
+  const { bytes, seconds } = order
+  const object =
+    order.isStored === true
+      ? await storedObject(bytes, HOST, REGION_BYTES)
+      : { content: await oneObject(bytes) }
+  const pair = new Pair({ ...object, ...order })
   const { server, client } = pair
   let collections = 0
   const observer = new PerformanceObserver(list => {
     collections += list.getEntries().length
   })
-  for (const end = performance.now() + WARM_UP_MS; performance.now() < end; ) pair.take(TURNS)
+  for (const end = performance.now() + WARM_UP_MS * Math.min(1, seconds); performance.now() < end; )
+    pair.take(TURNS)
   client.verifying = false
   observer.observe({ entryTypes: ['gc'] })
   await setImmediate()
@@ -67,8 +71,14 @@ async function run(
   const heapBefore = process.memoryUsage().heapUsed
   const batches: number[] = []
   const before = { ...server.stats(), responses: client.responses }
+  const summed = (): number => server.stats().ledger.payloadBytesSummed + pair.bytesSummed
+  const summedBefore = summed()
   const [framesIn, framesOut] = [client.framesOut, client.framesIn]
-  for (const end = performance.now() + ms; performance.now() < end; await setImmediate()) {
+  for (
+    const end = performance.now() + seconds * 1000;
+    performance.now() < end;
+    await setImmediate()
+  ) {
     for (let turn = 0; turn < TURNS; turn += BATCH_TURNS) batches.push(takeBatch(pair))
   }
   const responses = client.responses - before.responses
@@ -89,7 +99,7 @@ async function run(
     templateBytes: ledger.templatesBuilt * server.frames.frameSize,
     singleBytes: (ledger.templatesBuilt - ledger.replicasBuilt) * server.frames.frameSize,
     payloadBytesCopied: (ledger.payloadBytesCopied - before.ledger.payloadBytesCopied) / responses,
-    payloadBytesSummed: (ledger.payloadBytesSummed - before.ledger.payloadBytesSummed) / responses,
+    payloadBytesSummed: (summed() - summedBefore) / responses,
   }
 }
 
@@ -124,11 +134,5 @@ async function connectionBytes(): Promise<number> {
 }
 
 inlineMore()
-const [kind, bytes, connection, seconds] = process.argv.slice(2)
-const result = await run(
-  kind as TransmitKind,
-  Number(bytes),
-  connection === 'close',
-  Number(seconds) * 1000,
-)
+const result = await run(JSON.parse(process.argv[2]) as MemoryOrder)
 process.stdout.write(`${JSON.stringify(result)}\n`)

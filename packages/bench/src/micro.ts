@@ -17,6 +17,8 @@ type Run = (ops: number) => number
 /** Does the operation `ops` times; returns the milliseconds that count. */
 type Timed = (ops: number) => number
 const ROUNDS = 5
+/** All rounds of a case together, only to show that it works. */
+const QUICK_MS = 100
 /** Segments in flight where ACKs are measured: an initial window. */
 const WINDOW_SEGMENTS = 10
 /** A cookie's: window scale 7 and SACK, by way of timestamps. */
@@ -57,15 +59,16 @@ const STACK_CASES: Readonly<Record<string, () => Timed | Promise<Timed>>> = {
   'ack/forged': () => whileFull(wire.ACK, ['syncookiesFailed', 'syncookiesRecv']),
 }
 
-/** Runs all cases, each for about `--seconds`. */
+/** Runs all cases, each for about `--seconds`, or `--quick` for a tenth of one. */
 export async function benchMicro(options: Options): Promise<void> {
   inlineMore()
+  const ms = options.quick ? QUICK_MS : options.seconds * 1000
   const results: { name: string; ns: number[] }[] = []
   for (const [name, prepare] of Object.entries(CASES)) {
-    results.push({ name, ns: measure(stopWatch(await prepare()), options.seconds * 1000) })
+    results.push({ name, ns: measure(stopWatch(await prepare()), ms) })
   }
   for (const [name, prepare] of Object.entries(STACK_CASES)) {
-    results.push({ name, ns: measure(await prepare(), options.seconds * 1000) })
+    results.push({ name, ns: measure(await prepare(), ms) })
   }
   const rows = results.map(({ name, ns }) => [
     name,
@@ -129,7 +132,7 @@ function sumOf(len: number): Run {
 
 /** A server with an open connection on a memory link. */
 async function openConnection(): Promise<{ tcp: Tcp; c: number }> {
-  const pair = new Pair(await oneObject(1000), 'template', false)
+  const pair = new Pair({ content: await oneObject(1000), kind: 'template', close: false })
   pair.take(10)
   const { tcp } = pair.server.stack
   const c = tcp.tcb.findIndex((_, i) => i % tcb.TCB_STRIDE === 0 && tcp.tcb[i + tcb.STATE] !== 0)
@@ -153,7 +156,12 @@ function headers({ tcp, c }: { tcp: Tcp; c: number }, write: 'patch' | 'write'):
 
 /** A table with `count` connections, and their addresses and ports in another order. */
 async function tableOf(count: number): Promise<{ tcp: Tcp; handles: Int32Array }> {
-  const pair = new Pair(await oneObject(0), 'copy', false, Math.max(1024, count))
+  const pair = new Pair({
+    content: await oneObject(0),
+    kind: 'copy',
+    close: false,
+    maxConnections: Math.max(1024, count),
+  })
   const { tcp } = pair.server.stack
   const handles = Int32Array.from({ length: count }, (_, i) => {
     const c = tcp.pool.alloc()

@@ -2,27 +2,31 @@
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { attachContent, type Content, type ContentShared, loadContent, plainSite } from 'sandstorm'
+import { attachContent, type Content, LiveContent, plainSite } from 'sandstorm'
 
 /** Content with an object of the given length for each name, in a region of `regionBytes`. */
 export const loadObjects = async (
   lengths: Readonly<Record<string, number>>,
   regionBytes: number,
-): Promise<Content> => attachContent(await loadShared(lengths, regionBytes))
+): Promise<Content> => {
+  const live = await loadLive(lengths, regionBytes)
+  return attachContent(live.attach(() => {}).shared)
+}
 
-/** The same, as threads hand it to each other. */
-export async function loadShared(
+/** The same, for several readers. */
+export async function loadLive(
   lengths: Readonly<Record<string, number>>,
   regionBytes: number,
-): Promise<ContentShared> {
+): Promise<LiveContent> {
   const dir = mkdtempSync(join(tmpdir(), 'sand-objects-'))
   try {
-    for (const [name, len] of Object.entries(lengths)) writeFileSync(join(dir, name), bytes(len))
+    for (const [name, len] of Object.entries(lengths))
+      writeFileSync(join(dir, name), objectBytes(len))
     const onWarning = (line: string): void => {
       throw new Error(line)
     }
     const memory = { memoryBytes: regionBytes, stackBytes: regionBytes / 2, onWarning }
-    return await loadContent([plainSite(dir)], memory)
+    return await LiveContent.open([plainSite(dir)], memory)
   } finally {
     rmSync(dir, { recursive: true })
   }
@@ -32,8 +36,12 @@ export async function loadShared(
 export function answerLen(content: Content, name: string): number {
   const path = new TextEncoder().encode(`/${name}`)
   const image = content.imageOf(content.variantOf(content.find(0, path, 0, path.length), 0)) // identity
-  return content.images[image + 1] + content.images[image + 2] // image.ts: HEAD_LEN and BODY_LEN
+  return imageLen(content, image)
 }
+
+/** Bytes of an image, head and body (sandstorm: image.ts, HEAD_LEN and BODY_LEN). */
+export const imageLen = ({ images }: Content, image: number): number =>
+  images[image + 1] + images[image + 2]
 
 /** A request for an object. */
 export function requestFor(name: string, connection: 'close' | 'keep-alive'): Uint8Array {
@@ -45,4 +53,6 @@ export function requestFor(name: string, connection: 'close' | 'keep-alive'): Ui
 /** Byte `i` of every object. */
 export const objectByte = (i: number): number => (Math.imul(i + 1, 2654435761) >> 13) & 255
 
-const bytes = (len: number): Uint8Array => Uint8Array.from({ length: len }, (_, i) => objectByte(i))
+/** The bytes of an object: they do not compress, and are the same every time. */
+export const objectBytes = (len: number): Uint8Array =>
+  Uint8Array.from({ length: len }, (_, i) => objectByte(i))

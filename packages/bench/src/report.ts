@@ -47,7 +47,9 @@ export function machine(): Record<string, string | number> {
     loadAverage: loadavg()[0],
     kernel: release(),
     node: process.version,
-    commit: git('rev-parse', '--short', 'HEAD') + (git('status', '--porcelain') === '' ? '' : '+'),
+    commit:
+      git('rev-parse', '--short', 'HEAD') +
+      (git('status', '--porcelain', '--', ':!docs', ':!*.md') === '' ? '' : '+'),
   }
 }
 

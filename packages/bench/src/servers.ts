@@ -10,18 +10,23 @@
  * logs) and a congestion control without pacing: bbr, the default of some kernels, paces with
  * timers and made nginx four times slower on such a link.
  */
+import { once } from 'node:events'
 import { writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { ROOT } from './options.ts'
 import { ended, ip, makeNamespace, startInside, sysctl } from './process.ts'
 
-const SERVER_CORE = '1'
+export const SERVER_CORE = 1
 const READY_LIMIT_MS = 20_000
+const NULL_RESPONDER = `${ROOT}packages/bench/dist/src/nullResponder.js`
+const TAP_ADDRESS = '10.77.0.2'
 
 export interface Side {
   readonly name: string
   /** Where the client runs. */
   readonly clientNamespace: string
+  /** Where the server runs. */
+  readonly serverNamespace: string
   readonly url: string
   /** Ends the server; throws unless it ended cleanly. */
   stop(): Promise<void>
@@ -37,8 +42,33 @@ export async function startSandstorm(
   return {
     name: 'sandstorm',
     clientNamespace: namespace,
+    serverNamespace: namespace,
     ...(await serveInside(namespace, dir, flags)),
   }
+}
+
+/** What answers on a TAP without a stack (nullResponder.ts): the floor under ours. */
+export async function startNull(dir: string): Promise<Side> {
+  const namespace = makeNamespace()
+  prepareClient(namespace)
+  const argv = ['taskset', '-c', String(SERVER_CORE), process.execPath, NULL_RESPONDER, dir]
+  const child = startInside(namespace, argv)
+  child.stderr?.pipe(process.stderr)
+  const done = ended(child)
+  const failed = done.then(code => {
+    throw new Error(`the responder ended with code ${code}`)
+  })
+  // It says so when it is ready, and nothing else.
+  const signal = AbortSignal.timeout(READY_LIMIT_MS)
+  if (child.stdout !== null) {
+    await Promise.race([once(child.stdout, 'data', { signal }), failed])
+  }
+  const stop = async (): Promise<void> => {
+    child.kill('SIGTERM')
+    await done
+  }
+  const url = `http://${TAP_ADDRESS}:80`
+  return { name: 'no stack', clientNamespace: namespace, serverNamespace: namespace, url, stop }
 }
 
 /** Our server on an interface, one end of a veth pair. */
@@ -50,7 +80,26 @@ export async function startOnInterface(
   const { client, server } = linkNamespaces()
   const device = `${kind}:${SERVER_INTERFACE}`
   const running = await serveInside(server, dir, flags, device)
-  return { name: kind, clientNamespace: client, ...running }
+  return { name: kind, clientNamespace: client, serverNamespace: server, ...running }
+}
+
+/** Our HTTP on the kernel's TCP, on the far side of a veth pair. */
+export async function startOnKernel(dir: string): Promise<Side> {
+  const { client, server } = linkNamespaces()
+  sysctl(server, 'net.ipv4.tcp_congestion_control', 'reno')
+  const where = ['--address', SERVER_ADDRESS, '--port', '80']
+  const running = await serveInside(server, dir, where, 'kernel')
+  return { name: 'kernel', clientNamespace: client, serverNamespace: server, ...running }
+}
+
+/** On a veth pair: no frame is larger than the MTU from now on. */
+export function segmentsOnly({ clientNamespace, serverNamespace }: Side): void {
+  for (const [namespace, name] of [
+    [clientNamespace, CLIENT_INTERFACE],
+    [serverNamespace, SERVER_INTERFACE],
+  ]) {
+    ip('netns', 'exec', namespace, 'ethtool', '-K', name, 'tso', 'off', 'gso', 'off', 'gro', 'off')
+  }
 }
 
 /** A server that runs, wherever its clients are. */
@@ -71,18 +120,20 @@ export interface Counters {
   }
 }
 
+/** The client's end of a veth pair. */
+export const CLIENT_INTERFACE = 'bench0'
 const SERVER_INTERFACE = 'bench1'
-const SERVER_ADDRESS = '10.78.0.2'
+export const SERVER_ADDRESS = '10.78.0.2'
 
 /** A client's and a server's namespace, and a veth pair between them. */
-function linkNamespaces(): { client: string; server: string } {
+export function linkNamespaces(): { client: string; server: string } {
   const client = makeNamespace()
   const server = makeNamespace()
   prepareClient(client)
   const peer = ['peer', SERVER_INTERFACE, 'netns', server]
-  ip('link', 'add', 'bench0', 'netns', client, 'type', 'veth', ...peer)
+  ip('link', 'add', CLIENT_INTERFACE, 'netns', client, 'type', 'veth', ...peer)
   for (const [namespace, name, address] of [
-    [client, 'bench0', '10.78.0.1/24'],
+    [client, CLIENT_INTERFACE, '10.78.0.1/24'],
     [server, SERVER_INTERFACE, `${SERVER_ADDRESS}/24`],
   ]) {
     ip('-n', namespace, 'addr', 'add', address, 'dev', name)
@@ -101,7 +152,7 @@ export async function serveInside(
   const bin = `${ROOT}packages/sandstorm/bin/sandstorm.js`
   const argv = [process.execPath, bin, 'serve', dir, '--device', device, ...flags]
   const env = ['env', 'SANDSTORM_STATS=1']
-  const child = startInside(namespace, ['taskset', '-c', SERVER_CORE, ...env, ...argv])
+  const child = startInside(namespace, ['taskset', '-c', String(SERVER_CORE), ...env, ...argv])
   const done = ended(child)
   let stderr = ''
   child.stderr?.on('data', chunk => {
@@ -126,12 +177,23 @@ export async function serveInside(
   }
 }
 
-/** Debian's nginx on the far side of a veth pair; `more` are lines of its server block. */
-export async function startNginx(dir: string, workDir: string, more = ''): Promise<Side> {
+/** More lines for nginx. */
+export interface NginxLines {
+  /** Of its server block, and of what is around it. */
+  readonly server?: string
+  readonly http?: string
+}
+
+/** Debian's nginx on the far side of a veth pair. */
+export async function startNginx(
+  dir: string,
+  workDir: string,
+  more: NginxLines = {},
+): Promise<Side> {
   const { client, server } = linkNamespaces()
   sysctl(server, 'net.ipv4.tcp_congestion_control', 'reno')
   const nginx = await nginxInside(server, client, SERVER_ADDRESS, dir, workDir, more)
-  return { name: 'nginx', clientNamespace: client, ...nginx }
+  return { name: 'nginx', clientNamespace: client, serverNamespace: server, ...nginx }
 }
 
 /** nginx in one namespace, ready when it answers a client in another. */
@@ -141,11 +203,11 @@ export async function nginxInside(
   address: string,
   dir: string,
   workDir: string,
-  more = '',
+  more: NginxLines = {},
 ): Promise<Running> {
   const config = join(workDir, 'nginx.conf')
   writeFileSync(config, nginxConfig(dir, workDir, more))
-  const argv = ['taskset', '-c', SERVER_CORE, 'nginx', '-c', config, '-e', 'stderr']
+  const argv = ['taskset', '-c', String(SERVER_CORE), 'nginx', '-c', config, '-e', 'stderr']
   const child = startInside(namespace, argv)
   const done = ended(child)
   child.stderr?.pipe(process.stderr)
@@ -168,7 +230,7 @@ function prepareClient(namespace: string): void {
   sysctl(namespace, 'net.ipv4.tcp_congestion_control', 'reno')
 }
 
-function nginxConfig(dir: string, workDir: string, more: string): string {
+function nginxConfig(dir: string, workDir: string, more: NginxLines): string {
   return `
 daemon off;
 user root;
@@ -187,18 +249,20 @@ http {
   keepalive_requests 1000000000;
   open_file_cache max=1000 inactive=1h;
   open_file_cache_valid 1h;
-  server { listen 80 backlog=4096; root ${dir}; ${more} }
+  ${more.http ?? ''}
+  server { listen 80 backlog=4096; root ${dir}; ${more.server ?? ''} }
 }
 `
 }
 
-/** nginx says nothing when it is ready: asked until it answers. */
-async function answers(namespace: string, url: string): Promise<void> {
+/** Some servers say nothing when they are ready: asked until it answers. */
+export async function answers(namespace: string, url: string): Promise<void> {
   const code = `
     const { get } = require('node:http'), end = Date.now() + ${READY_LIMIT_MS}
-    const ask = () => get('${url}/', answer => { answer.resume(); process.exit(0) })
+    const ask = () => get('${url}/', { timeout: 1000 }, answer => { answer.resume(); process.exit(0) })
+      .on('timeout', function () { this.destroy() })
       .on('error', error => Date.now() < end ? setTimeout(ask, 20) : process.exit(1))
     ask()`
   const child = startInside(namespace, [process.execPath, '-e', code])
-  if ((await ended(child)) !== 0) throw new Error('nginx does not answer')
+  if ((await ended(child)) !== 0) throw new Error(`${url} does not answer`)
 }

@@ -5,8 +5,8 @@
 import { once } from 'node:events'
 import { Worker } from 'node:worker_threads'
 import { Region } from '@sandstorm/libnmio'
-import type { ContentShared } from 'sandstorm'
-import { loadShared } from './objects.ts'
+import type { LiveContent, TransmitKind } from 'sandstorm'
+import { loadLive } from './objects.ts'
 import type { Options } from './options.ts'
 import { markdownTable, median, report, spreadPercent } from './report.ts'
 import type { WorkersRun, WorkersSetup } from './workersRun.ts'
@@ -31,42 +31,89 @@ interface Result {
 export async function benchWorkers(options: Options): Promise<void> {
   const results: Result[] = []
   for (const { object, bytes, close } of ROWS) {
-    const content = await loadShared({ object: bytes }, REGION_BYTES)
-    const [one, two]: [number[], number[]] = [[], []]
-    for (let pair = 0; pair < options.pairs; pair++) {
-      // The cores of a virtual machine are not always alike: alone on each in turn.
-      one.push(await measure(content, close, options.seconds, [pair % THREADS]))
-      two.push(await measure(content, close, options.seconds, [0, 1]))
-    }
     const connection = close ? 'one per request' : 'keep-alive'
-    results.push({ object, connection, one, two })
+    const rates = await oneCoreAndTwo({ bytes, close }, options.linkSeconds, options.pairs)
+    results.push({ object, connection, ...rates })
   }
   report('workers', table(results), { rows: results }, options)
 }
 
-/** Responses per second of a thread on each of the CPUs, all at once. */
+/** What workers answer with. */
+export interface WorkersOrder {
+  readonly bytes: number
+  readonly close: boolean
+  readonly kind?: TransmitKind
+}
+
+/** Of one worker and of two, by turn: responses per second, and microseconds in a server for each. */
+export interface OneAndTwo {
+  readonly one: readonly number[]
+  readonly two: readonly number[]
+  readonly oneUs: readonly number[]
+  readonly twoUs: readonly number[]
+}
+
+/** Runs them in turns. */
+export async function oneCoreAndTwo(
+  order: WorkersOrder,
+  seconds: number,
+  turns: number,
+): Promise<OneAndTwo> {
+  const content = await loadLive({ object: order.bytes }, REGION_BYTES)
+  const ones: WorkersRun[][] = []
+  const twos: WorkersRun[][] = []
+  for (let turn = 0; turn < turns; turn++) {
+    // The cores of a virtual machine are not always alike: alone on each in turn.
+    ones.push(await measure(content, order, seconds, [turn % THREADS]))
+    twos.push(await measure(content, order, seconds, [0, 1]))
+  }
+  return {
+    one: ones.map(rateOf),
+    two: twos.map(rateOf),
+    oneUs: ones.map(meanUs),
+    twoUs: twos.map(meanUs),
+  }
+}
+
+const rateOf = (runs: readonly WorkersRun[]): number =>
+  runs.reduce((sum, { responses, seconds }) => sum + responses / seconds, 0)
+
+const meanUs = (runs: readonly WorkersRun[]): number =>
+  runs.reduce((sum, { serverUs }) => sum + serverUs, 0) / runs.length
+
+/** A thread on each of the CPUs, all at once, and each a reader of the content as in a server. */
 async function measure(
-  content: ContentShared,
-  close: boolean,
+  content: LiveContent,
+  { close, kind = 'template' }: WorkersOrder,
   seconds: number,
   cpus: readonly number[],
-): Promise<number> {
+): Promise<WorkersRun[]> {
   const region = new Region(content.region)
   region.reserve(content.contentBytes)
   const start = region.reserve(0, PART_ALIGN)
   const size = Math.floor(region.unreservedBytes / THREADS / PART_ALIGN) * PART_ALIGN
   const go = new SharedArrayBuffer(4)
+  const readers = cpus.map(() => content.attach(() => {}))
   const threads = cpus.map((cpu, i) => {
     const from = start + i * size
-    const workerData: WorkersSetup = { content, from, end: from + size, cpu, close, seconds, go }
+    const part = { from, end: from + size, cpu }
+    const workerData: WorkersSetup = {
+      content: readers[i].shared,
+      ...part,
+      close,
+      kind,
+      seconds,
+      go,
+    }
     return new Worker(new URL('./workersRun.js', import.meta.url), { workerData })
   })
   await Promise.all(threads.map(thread => once(thread, 'message')))
   const ended = threads.map(thread => once(thread, 'message') as Promise<[WorkersRun]>)
   Atomics.store(new Int32Array(go), 0, 1)
   Atomics.notify(new Int32Array(go), 0)
-  const runs = await Promise.all(ended)
-  return runs.reduce((sum, [{ responses, seconds }]) => sum + responses / seconds, 0)
+  const runs = (await Promise.all(ended)).map(([run]) => run)
+  for (const reader of readers) reader.detach()
+  return runs
 }
 
 function table(results: readonly Result[]): string {

@@ -25,6 +25,9 @@ export interface Load {
 
 export interface WrkRun {
   readonly requestsPerSecond: number
+  /** From a request to the last byte of its answer, µs. */
+  readonly meanUs: number
+  readonly p99Us: number
   /** Why the run does not count; '' if it does. */
   readonly refused: string
 }
@@ -37,13 +40,13 @@ export async function wrk(
 ): Promise<WrkRun> {
   const argv = ['taskset', '-c', CLIENT_CORE, ...wrkArgv(url, load, seconds)]
   const { code, stdout, stderr } = await runInside(clientNamespace, argv, (seconds + 30) * 1000)
-  return code === 0 ? parseWrk(stdout) : { requestsPerSecond: 0, refused: stderr.trim() }
+  return code === 0 ? parseWrk(stdout) : refuse(stderr.trim())
 }
 
 /** The command line of a run. */
 export function wrkArgv(url: string, load: Load, seconds: number): string[] {
   const { path, close, connections = CONNECTIONS, fields = {}, script } = load
-  const argv = ['wrk', '-t', '1', '-c', String(connections), '-d', String(seconds)]
+  const argv = ['wrk', '--latency', '-t', '1', '-c', String(connections), '-d', String(seconds)]
   const all = { Connection: close ? 'close' : 'keep-alive', ...fields }
   for (const [name, value] of Object.entries(all)) argv.push('-H', `${name}: ${value}`)
   if (script !== undefined) argv.push('-s', script)
@@ -52,9 +55,21 @@ export function wrkArgv(url: string, load: Load, seconds: number): string[] {
 
 /** Reads wrk's summary. Its own error lines appear only when there were errors. */
 export function parseWrk(stdout: string): WrkRun {
-  const refuse = (refused: string): WrkRun => ({ requestsPerSecond: 0, refused })
   const errors = /^\s*(Socket errors: .*|Non-2xx or 3xx responses: .*)$/m.exec(stdout)
   if (errors !== null) return refuse(errors[1])
   const rate = Number(/^Requests\/sec:\s+([\d.]+)$/m.exec(stdout)?.[1])
-  return rate > 0 ? { requestsPerSecond: rate, refused: '' } : refuse(`no requests: ${stdout}`)
+  if (!(rate > 0)) return refuse(`no requests: ${stdout}`)
+  const meanUs = microseconds(/^\s*Latency\s+([\d.]+)([a-z]+)/m.exec(stdout))
+  const p99Us = microseconds(/^\s*99%\s+([\d.]+)([a-z]+)/m.exec(stdout))
+  return { requestsPerSecond: rate, meanUs, p99Us, refused: '' }
 }
+
+const refuse = (refused: string): WrkRun => {
+  return { requestsPerSecond: 0, meanUs: 0, p99Us: 0, refused }
+}
+
+const UNITS: Readonly<Record<string, number>> = { us: 1, ms: 1000, s: 1e6, m: 60e6 }
+
+/** NaN if wrk did not say. */
+const microseconds = (match: RegExpExecArray | null): number =>
+  match === null ? Number.NaN : Number(match[1]) * UNITS[match[2]]

@@ -9,7 +9,11 @@ import { oneObject, Pair } from '../src/memoryPair.ts'
 
 const [kind, connection, frames] = process.argv.slice(2)
 const collect = globalThis.gc!
-const pair = new Pair(await oneObject(22_528), kind as TransmitKind, connection === 'close')
+const pair = new Pair({
+  content: await oneObject(22_528),
+  kind: kind as TransmitKind,
+  close: connection === 'close',
+})
 const { server, client } = pair
 let nowUs = performance.now() * 1000
 

@@ -13,7 +13,7 @@ describe('a command line of wrk', () => {
     const load = loadOf({ object: '1 KB', close: false })
     assert.equal(
       wrkArgv(URL, load, 5).join(' '),
-      `wrk -t 1 -c 64 -d 5 -H Connection: keep-alive ${URL}/1024.bin`,
+      `wrk --latency -t 1 -c 64 -d 5 -H Connection: keep-alive ${URL}/1024.bin`,
     )
   })
 
@@ -21,8 +21,8 @@ describe('a command line of wrk', () => {
     const fields = { 'If-None-Match': '"a b"' }
     const load = { path: '/x', close: true, connections: 4, fields, script: '/tmp/walk.lua' }
     const argv = wrkArgv(URL, load, 1)
-    assert.deepEqual(argv.slice(3, 5), ['-c', '4'])
-    assert.deepEqual(argv.slice(7), [
+    assert.deepEqual(argv.slice(4, 6), ['-c', '4'])
+    assert.deepEqual(argv.slice(8), [
       '-H',
       'Connection: close',
       '-H',

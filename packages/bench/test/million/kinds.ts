@@ -51,6 +51,8 @@ const GARBAGE = Uint8Array.from(
   (_, n) => (Math.imul(n + 7, 2654435761) >>> 24) & 255,
 )
 const FLOOD = new Uint8Array(1400).fill(0x61)
+const FLOODS = 30
+const PROBE_MS = 1900
 /** Milliseconds until what was sent has arrived and was answered. */
 const SOON_MS = 4
 
@@ -365,9 +367,10 @@ const HOSTILE: readonly Kind[] = [
     ...POLITE,
     onOpen: ask,
     onFin: ackFin,
+    // Far more than is taken; then now and then, until the server has forgotten the connection.
     onTimer(crowd, i) {
       crowd.say(i, FLOOD)
-      crowd.wait(i, 1)
+      crowd.wait(i, crowd.count[i]++ < FLOODS ? 1 : PROBE_MS)
     },
     onReset: (crowd, i) => crowd.reach(i),
   },
