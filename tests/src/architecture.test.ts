@@ -23,23 +23,27 @@ const ALLOWED: Readonly<Record<string, readonly string[]>> = {
   libnmio: [],
   libeth: ['libnmio'],
   libtcpip: ['libnmio', 'libeth'],
-  sandstorm: ['libnmio', 'libeth', 'libtcpip'],
+  sandstorm: ['libnmio', 'libeth', 'libtcpip', 'loadgen'],
   loadgen: ['libnmio', 'libeth', 'libtcpip'],
   bench: ['libnmio', 'libeth', 'libtcpip', 'sandstorm', 'loadgen'],
 }
+
+/** Of sandstorm, only the command `load` knows the generator: a server does without. */
+const LOADGEN_USERS = /^packages\/sandstorm\/src\/(load\/|cli\/)/
 
 /** The only package that knows system calls, and where in it. */
 const KOFFI_FOLDER = 'packages/libnmio/src/sys/'
 
 /** Files that read or write files: content, and what a person asks for on the command line. */
 const FS_FILES: readonly RegExp[] = [
-  /^packages\/sandstorm\/src\/content\/(fileSystem|read|scan)\.ts$/,
+  /^packages\/sandstorm\/src\/content\/(fileSystem|folderWatch|read|scan)\.ts$/,
   /^packages\/sandstorm\/src\/cli\/(program|checks)\.ts$/,
   /^packages\/sandstorm\/src\/config\/file\.ts$/,
   /^packages\/sandstorm\/src\/config\/paths\.ts$/, // is there such a folder?
   /^packages\/sandstorm\/src\/instance\/worker\.ts$/, // --trace writes past the event loop
   /^packages\/sandstorm\/src\/log\/accessSink\.ts$/, // the access log
   /^packages\/sandstorm\/src\/control\/runtimeDir\.ts$/, // where control sockets lie
+  /^packages\/sandstorm\/src\/front\/disk\.ts$/, // stored answers
   /^packages\/sandstorm\/src\/explain\/explain\.ts$/,
   /^packages\/libnmio\/src\/wrap\/pcap\.ts$/,
   /^packages\/libnmio\/src\/sys\//,
@@ -97,6 +101,16 @@ describe('the architecture', () => {
   it('keeps system calls in one folder', () => {
     const wrong = users(/^koffi$/).filter(file => !file.startsWith(KOFFI_FOLDER))
     assert.deepEqual(wrong, [])
+  })
+
+  it('keeps the load generator out of the server', () => {
+    const all = edges(sources.filter(({ path }) => path.startsWith('packages/sandstorm/')))
+    const files = all.filter(([, to]) => to === '@sandstorm/loadgen').map(([file]) => file)
+    assert.ok(files.length > 0)
+    assert.deepEqual(
+      files.filter(file => !LOADGEN_USERS.test(file)),
+      [],
+    )
   })
 
   it('keeps files away from the stack', () => {

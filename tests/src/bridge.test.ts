@@ -13,7 +13,7 @@ import { makeTree, type Tree } from './kit/tree.ts'
 
 const ADDRESSES = ['--address', '10.99.0.9/24', '--address6', 'fd99::9/64']
 
-describe('on a bridge', { ...needs('root', 'tun', 'ip', 'curl', 'ping'), timeout: 120_000 }, () => {
+describe('on a bridge', { ...needs('root', 'tun', 'ip', 'curl', 'ping'), timeout: 300_000 }, () => {
   let host: Namespace
   let far: Namespace
   let tree: Tree

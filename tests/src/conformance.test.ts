@@ -1,6 +1,6 @@
 /**
  * Our side of the conformance matrix (docs/conformance.md): every requirement, in virtual time, and
- * the unit tests that rows refer to. Linux's side is slow/differential.test.ts.
+ * the unit tests that rows refer to. Linux's side is slow/alone/differential.test.ts.
  */
 import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'

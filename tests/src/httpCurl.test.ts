@@ -25,7 +25,7 @@ interface Asked {
 }
 
 for (const mount of MOUNTS) {
-  describe(`curl ${mount.name}`, { ...needs(...mount.needs, 'curl'), timeout: 120_000 }, () => {
+  describe(`curl ${mount.name}`, { ...needs(...mount.needs, 'curl'), timeout: 300_000 }, () => {
     let tree: Tree
     let work: TemporaryFolder
     let mounted: Mounted

@@ -36,7 +36,7 @@ end
 `
 
 for (const mount of MOUNTS) {
-  describe(`load ${mount.name}`, { ...needs(...mount.needs), timeout: 120_000 }, () => {
+  describe(`load ${mount.name}`, { ...needs(...mount.needs), timeout: 300_000 }, () => {
     let tree: Tree
     let mounted: Mounted
     let script: string

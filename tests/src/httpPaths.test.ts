@@ -20,7 +20,7 @@ const HARMLESS = ['http://a?/../secret.txt']
 const PASSWD = readFileSync('/etc/passwd', 'latin1').split('\n')[0]
 
 for (const mount of MOUNTS) {
-  describe(`paths ${mount.name}`, { ...needs(...mount.needs), timeout: 120_000 }, () => {
+  describe(`paths ${mount.name}`, { ...needs(...mount.needs), timeout: 300_000 }, () => {
     let work: TemporaryFolder
     let mounted: Mounted
 

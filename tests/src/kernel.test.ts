@@ -4,12 +4,12 @@
  */
 import assert from 'node:assert/strict'
 import { readFileSync, symlinkSync, writeFileSync } from 'node:fs'
-import { type AddressInfo, createServer } from 'node:net'
 import { join } from 'node:path'
 import { after, afterEach, before, describe, it } from 'node:test'
 import { itAnswersLikeAWebServer } from './kit/answers.ts'
 import { curlTree } from './kit/curlTree.ts'
 import { fetchTree } from './kit/fetchTree.ts'
+import { freePort } from './kit/freePort.ts'
 import { request } from './kit/httpClient.ts'
 import { needs } from './kit/privileges.ts'
 import { assertRefused, ROOT, runCommand, Server } from './kit/server.ts'
@@ -160,13 +160,4 @@ describe('the command line', { timeout }, () => {
 
 async function serveOnKernel(dir: string): Promise<Server> {
   return Server.serve([dir, '--device', 'kernel', '--port', String(await freePort())])
-}
-
-/** A port that was free a moment ago; the kernel does not hand the same one out again soon. */
-async function freePort(): Promise<number> {
-  const probe = createServer()
-  await new Promise<void>(resolve => probe.listen(0, '127.0.0.1', resolve))
-  const { port } = probe.address() as AddressInfo
-  await new Promise(resolve => probe.close(resolve))
-  return port
 }

@@ -8,7 +8,7 @@ import { needs } from './kit/privileges.ts'
 import { HOST_ADDRESS, Server, TAP_ADDRESS } from './kit/server.ts'
 import { makeTree, type Tree } from './kit/tree.ts'
 
-describe('routing over TAP', { ...needs('root', 'tun', 'ip'), timeout: 60_000 }, () => {
+describe('routing over TAP', { ...needs('root', 'tun', 'ip'), timeout: 300_000 }, () => {
   /** The host, with the TAP; and a client that only the host can reach. */
   let host: Namespace
   let client: Namespace

@@ -6,7 +6,7 @@ import assert from 'node:assert/strict'
 import { type CommandOptions, type Outcome, run } from './command.ts'
 import { Namespace } from './namespace.ts'
 import type { Need } from './privileges.ts'
-import { commandLine, Server } from './server.ts'
+import { commandLine, Server, type ServerOptions } from './server.ts'
 import { type TemporaryFolder, temporaryFolder } from './temporary.ts'
 
 export interface Mount {
@@ -29,29 +29,48 @@ const EMPTY_LIMIT_MS = 30_000
 /** A server that runs, and the namespace of its clients. */
 export class Mounted {
   readonly namespace: Namespace
-  readonly server: Server
   readonly #mount: Mount
   readonly #controls: TemporaryFolder
+  readonly #start: () => Promise<Server>
+  #server: Server
 
   private constructor(
     mount: Mount,
     namespace: Namespace,
-    server: Server,
     controls: TemporaryFolder,
+    start: () => Promise<Server>,
+    server: Server,
   ) {
     this.#mount = mount
     this.namespace = namespace
-    this.server = server
     this.#controls = controls
+    this.#start = start
+    this.#server = server
   }
 
-  /** Serves a folder. */
-  static async serve(mount: Mount, dir: string): Promise<Mounted> {
+  /** Serves a folder, with further flags; or what they say, if there is none. */
+  static async serve(
+    mount: Mount,
+    dir: string | undefined,
+    flags: readonly string[] = [],
+    options: Pick<ServerOptions, 'prefix'> = {},
+  ): Promise<Mounted> {
     const namespace = new Namespace()
     const controls = temporaryFolder('control')
     const env = { SANDSTORM_RUNTIME_DIR: controls.path }
-    const server = await Server.serve([dir, ...mount.flags], { namespace, env })
-    return new Mounted(mount, namespace, server, controls)
+    const args = [...(dir === undefined ? [] : [dir]), ...mount.flags, ...flags]
+    const start = (): Promise<Server> => Server.serve(args, { ...options, namespace, env })
+    return new Mounted(mount, namespace, controls, start, await start())
+  }
+
+  get server(): Server {
+    return this.#server
+  }
+
+  /** Ends the server by SIGKILL and starts it again. */
+  async restart(): Promise<void> {
+    await this.#server.kill()
+    this.#server = await this.#start()
   }
 
   get url(): string {

@@ -19,6 +19,7 @@ export type Need =
   | 'h2load'
   | 'hping3'
   | 'ip'
+  | 'nginx'
   | 'nmap'
   | 'ping'
   | 'prlimit'

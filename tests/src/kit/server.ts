@@ -126,6 +126,11 @@ export class Server {
     assert.equal(code, 0, `exit code after ${signal}; stderr:\n${this.stderr}`)
   }
 
+  /** Sends a signal that does not end it. */
+  signal(signal: 'SIGHUP' | 'SIGUSR1'): void {
+    this.#child.kill(signal)
+  }
+
   /** The counters at the end, once it has stopped. */
   get stats(): Stats {
     const line = /^stats (\{.*\})$/m.exec(this.stderr)

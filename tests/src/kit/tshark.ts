@@ -68,6 +68,20 @@ export async function countFrames(
   return (await tshark(argv)).split('\n').filter(Boolean).length
 }
 
+/** What those frames have in some fields, '' where a frame has none; one pass for many questions. */
+export async function fieldsOf<F extends string>(
+  pcap: string,
+  filter: string,
+  fields: readonly F[],
+): Promise<Record<F, string>[]> {
+  const argv = ['-r', pcap, '-Y', filter, '-T', 'fields', ...fields.flatMap(field => ['-e', field])]
+  const lines = (await tshark(argv)).split('\n').filter(Boolean)
+  return lines.map(line => {
+    const values = line.split('\t')
+    return Object.fromEntries(fields.map((field, i) => [field, values[i]])) as Record<F, string>
+  })
+}
+
 /** `-z expert` prints a heading per severity, then lines of count, group, protocol, message. */
 async function findingsOf(
   pcap: string,

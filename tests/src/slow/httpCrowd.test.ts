@@ -4,9 +4,8 @@
  */
 import assert from 'node:assert/strict'
 import { after, before, describe, it } from 'node:test'
+import { assertArrives } from '../kit/arrives.ts'
 import { Crowd } from '../kit/crowd.ts'
-import { curlTree } from '../kit/curlTree.ts'
-import { fetchTree } from '../kit/fetchTree.ts'
 import { MOUNTS, Mounted } from '../kit/mounts.ts'
 import { needs } from '../kit/privileges.ts'
 import { makeTree, type Tree } from '../kit/tree.ts'
@@ -42,10 +41,7 @@ for (const mount of MOUNTS) {
 
     it('leave others everything', async () => {
       const { url, namespace } = mounted
-      for (const close of [false, true]) {
-        assert.deepEqual((await fetchTree(url, tree.files, { namespace, close })).wrong, [])
-        assert.deepEqual((await curlTree(url, tree.files, { namespace, close })).wrong, [])
-      }
+      await assertArrives(url, tree.files, namespace)
       assert.ok((await mounted.countConnections()) >= count, 'the crowd is still there')
     })
 

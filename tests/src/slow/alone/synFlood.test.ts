@@ -1,7 +1,7 @@
 /**
  * A flood of SYNs from hosts that never answer: the SYN table is full for as long as it lasts, and
  * clients get in all the same, in less than a second, by cookies (RFC 4987 §3.6). Downloads that were
- * under way go on, and memory stays flat.
+ * under way go on, and memory stays flat. That second is why no other tests run beside it.
  *
  * SYN_FLOOD_SECONDS says how long, 6 unless told otherwise. A minute or more is the full test
  * (`npm run flood`), and must bring 100,000 SYNs a second.
@@ -12,12 +12,12 @@ import { existsSync, readFileSync, statSync, writeFileSync } from 'node:fs'
 import { availableParallelism } from 'node:os'
 import { join } from 'node:path'
 import { after, afterEach, before, beforeEach, describe, it, type TestContext } from 'node:test'
-import { type Outcome, run } from '../kit/command.ts'
-import { Namespace } from '../kit/namespace.ts'
-import { needs } from '../kit/privileges.ts'
-import { HOST_ADDRESS, Server, type Stats, TAP_ADDRESS } from '../kit/server.ts'
-import { floodWithSyns } from '../kit/spoofedSyns.ts'
-import { type TemporaryFolder, temporaryFolder } from '../kit/temporary.ts'
+import { type Outcome, run } from '../../kit/command.ts'
+import { Namespace } from '../../kit/namespace.ts'
+import { needs } from '../../kit/privileges.ts'
+import { HOST_ADDRESS, Server, type Stats, TAP_ADDRESS } from '../../kit/server.ts'
+import { floodWithSyns } from '../../kit/spoofedSyns.ts'
+import { type TemporaryFolder, temporaryFolder } from '../../kit/temporary.ts'
 
 const SECONDS = Number(process.env['SYN_FLOOD_SECONDS'] ?? 6)
 const IS_FULL = SECONDS >= 60
