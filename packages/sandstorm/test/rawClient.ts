@@ -12,16 +12,18 @@ export interface RawAnswer {
 
 export class RawClient {
   readonly socket: Socket
-  /** All that came and was not taken by `answer`. */
-  received: Buffer = Buffer.alloc(0)
   hasEnded = false
 
+  /** What came and was not taken by `answer`, in order; joined when it is looked at. */
+  #chunks: Buffer[] = []
+  #length = 0
   #wake: () => void = () => {}
 
   private constructor(socket: Socket) {
     this.socket = socket
     socket.on('data', chunk => {
-      this.received = Buffer.concat([this.received, chunk])
+      this.#chunks.push(chunk)
+      this.#length += chunk.length
       this.#wake()
     })
     socket.on('end', () => {
@@ -38,6 +40,17 @@ export class RawClient {
     return new RawClient(socket)
   }
 
+  /** All that came and was not taken by `answer`. */
+  get received(): Buffer {
+    if (this.#chunks.length !== 1) this.#chunks = [Buffer.concat(this.#chunks)]
+    return this.#chunks[0] as Buffer
+  }
+
+  set received(rest: Buffer) {
+    this.#chunks = [rest]
+    this.#length = rest.length
+  }
+
   send(text: string): void {
     this.socket.write(text, 'latin1')
   }
@@ -48,7 +61,7 @@ export class RawClient {
     const end = this.received.indexOf('\r\n\r\n') + 4
     const head = this.received.toString('latin1', 0, end)
     const length = isHead ? 0 : Number(/\r\nContent-Length: (\d+)/.exec(head)?.[1] ?? 0)
-    await this.#until(() => this.received.length >= end + length)
+    await this.#until(() => this.#length >= end + length)
     const body = this.received.subarray(end, end + length)
     this.received = this.received.subarray(end + length)
     return { status: Number(head.slice(9, 12)), head, body }
@@ -63,16 +76,16 @@ export class RawClient {
     )
     if (!isChunked) return (await this.answer()).body.toString('latin1')
     await this.answer(true)
-    return await this.#chunks()
+    return await this.#dechunked()
   }
 
-  async #chunks(): Promise<string> {
+  async #dechunked(): Promise<string> {
     let body = ''
     for (;;) {
       await this.#until(() => this.received.includes('\r\n'))
       const size = Number.parseInt(this.received.toString('latin1', 0, 16), 16)
       const from = this.received.indexOf('\r\n') + 2
-      await this.#until(() => this.received.length >= from + size + 2)
+      await this.#until(() => this.#length >= from + size + 2)
       body += this.received.toString('latin1', from, from + size)
       this.received = this.received.subarray(from + size + 2)
       if (size === 0) return body
