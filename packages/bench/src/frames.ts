@@ -14,7 +14,7 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import { fileURLToPath } from 'node:url'
 import { figure, ratioFigure } from './compare.ts'
 import { FRAME_LEN } from './frameLen.ts'
-import type { Options } from './options.ts'
+import { few, type Options } from './options.ts'
 import { ended, ip, makeNamespace, startInside, sysctl } from './process.ts'
 import { markdownTable, median, report } from './report.ts'
 
@@ -122,7 +122,7 @@ export async function benchFrames(options: Options): Promise<void> {
   const workDir = mkdtempSync(join(tmpdir(), 'sand-frames-'))
   try {
     const rows: Row[] = []
-    for (const [what, [theirs, own]] of Object.entries(scenes(workDir))) {
+    for (const [what, [theirs, own]] of few(Object.entries(scenes(workDir)), options)) {
       const rates: [number[], number[]] = [[], []]
       for (let pair = 0; pair < options.pairs; pair++) {
         rates[0].push(await run(theirs, options))

@@ -16,7 +16,7 @@
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { type Options, ROOT } from './options.ts'
+import { few, type Options, ROOT } from './options.ts'
 import { ended, ip, makeNamespace, runInside, startInside, sysctl } from './process.ts'
 import { markdownTable, median, report, spreadPercent } from './report.ts'
 import { nginxInside, type Running, serveInside } from './servers.ts'
@@ -48,7 +48,7 @@ export async function benchLossy(options: Options): Promise<void> {
     writeFileSync(join(dir, 'large.bin'), body)
     const rows: Row[] = []
     const limitSeconds = options.seconds * (options.quick ? 1 : PATIENCE)
-    for (const loss of LOSSES) {
+    for (const loss of few(LOSSES, options)) {
       const row: Row = { loss, sandstorm: [], nginx: [] }
       for (let seed = 1; seed <= options.pairs; seed++) {
         const rate = (start: Start): Promise<number> => measure(start, loss, seed, limitSeconds)

@@ -31,6 +31,10 @@ export const USAGE: string = `usage: npm run bench -- [CASE…] [--seconds 5] [-
 
 const QUICK_LINK_SECONDS = 0.2
 
+/** Of all that there is to measure what a quick run does: the first and the last. */
+export const few = <T>(all: readonly T[], { quick }: Options): readonly T[] =>
+  quick ? all.filter((_, i) => i === 0 || i === all.length - 1) : all
+
 /** Reads the command line; throws an Error with one clear line when it makes no sense. */
 export function parseOptions(argv: readonly string[]): Options | 'help' {
   const { values, positionals } = parseArgs({

@@ -4,7 +4,7 @@
  */
 import { figure, loadOf, ratioFigure, withObjects } from './compare.ts'
 import { NAMES, START } from './devices.ts'
-import type { Options } from './options.ts'
+import { few, type Options } from './options.ts'
 import { markdownTable, report } from './report.ts'
 import { wrk } from './wrk.ts'
 
@@ -23,7 +23,7 @@ interface Result {
 export const benchSpin = (options: Options): Promise<void> =>
   withObjects(async dir => {
     const results: Result[] = []
-    for (const name of NAMES) {
+    for (const name of few(NAMES, options)) {
       const sides = await Promise.all(SPINS.map(spin => START[name](dir, ['--spin', spin])))
       for (const connections of options.quick ? CONNECTIONS.slice(1, 2) : CONNECTIONS) {
         const rates: Record<string, number[]> = { '0': [], '50': [] }

@@ -14,7 +14,7 @@ import { temporaryFolder } from './temporary.ts'
 const KB = 1024
 const MB = 1024 * KB
 
-/** Size in bytes, and how many of 1,000 files have it; 93 MB together. */
+/** Size in bytes, and how many of 1,000 files have it; 73 MB together, without the largest. */
 const SIZES: readonly (readonly [number, number])[] = [
   [0, 10],
   [1, 10],
@@ -29,6 +29,9 @@ const SIZES: readonly (readonly [number, number])[] = [
   [5 * MB, 4],
   [20 * MB, 1],
 ]
+
+/** Of files of many windows: enough for most tests. */
+const MAX_BYTES = 5 * MB
 
 const FOLDERS = ['', 'images/', 'a folder/', 'Straße/日本語/', 'a/b/c/d/', 'per%20cent/']
 const NAMES = ['file', 'two words', 'naïve café', 'plus+and&more', "it's (1)", 'hash#mark', '50%']
@@ -53,10 +56,10 @@ export interface Tree {
   remove(): void
 }
 
-/** Writes `count` files to a new folder below the system's temporary one. */
-export function makeTree(count: number): Tree {
+/** Writes `count` files, of so many bytes at the most, to a new folder below the system's temporary one. */
+export function makeTree(count: number, maxBytes: number = MAX_BYTES): Tree {
   const { path: dir, remove } = temporaryFolder('tree')
-  const files = sizes(count).map((bytes, index) => {
+  const files = sizes(count, maxBytes).map((bytes, index) => {
     const name = fileName(index)
     const body = content(index, bytes)
     mkdirSync(dirname(join(dir, name)), { recursive: true })
@@ -89,8 +92,8 @@ export function sha256(body: Uint8Array): string {
  * `count` sizes in the proportions of the table, each at least once, evenly mixed: the i-th of n
  * files of one size stands at (i + ½) / n of the whole.
  */
-function sizes(count: number): number[] {
-  const placed = SIZES.flatMap(([bytes, share]) => {
+function sizes(count: number, maxBytes: number): number[] {
+  const placed = SIZES.filter(([bytes]) => bytes <= maxBytes).flatMap(([bytes, share]) => {
     const n = Math.max(1, Math.round((share * count) / 1000))
     return Array.from({ length: n }, (_, i) => ({ bytes, at: (i + 0.5) / n }))
   })

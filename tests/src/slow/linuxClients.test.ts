@@ -72,7 +72,7 @@ function nameOf({ ip, sack, timestamps, windowScaling, ecn, buffer, control }: C
 describe('Linux clients', { ...needs('root', 'tun', 'ip', 'curl'), timeout: 3_600_000 }, () => {
   let tree: Tree
   before(() => {
-    tree = makeTree(12)
+    tree = makeTree(12, 20 * KB * KB)
   })
   after(() => tree?.remove())
 

@@ -47,7 +47,7 @@ export function nicTreeSuite(kind: 'packet' | 'xdp'): void {
     let server: Server | undefined
 
     before(() => {
-      tree = makeTree(1000)
+      tree = makeTree(1000, 20 * 1024 * 1024)
       near = new Namespace()
       far = new Namespace()
       near.connect('web0', '10.99.0.1/24', far, 'client0', '10.99.0.2/24')

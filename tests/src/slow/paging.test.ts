@@ -8,9 +8,10 @@ import { needs } from '../kit/privileges.ts'
 
 const READERS = 64
 const READER_BYTES_PER_SECOND = 1 << 20
-const WINDOWS = 5
+/** Here so few that it is seen to work; `npm run matrix` has enough of them to tell something. */
+const WINDOWS = process.env['SANDSTORM_MATRIX'] === 'full' ? 5 : 1
 
-describeLargeFiles({ wholeBytes: 2 ** 32, memories: ['256MiB', '1GiB'], earlyBytes: 600e6 })
+describeLargeFiles({ wholeBytes: 2 ** 32, memories: ['1GiB'], earlyBytes: 600e6 })
 
 for (const mount of MOUNTS) {
   describe(`slow readers of a large file, ${mount.name}`, {

@@ -22,7 +22,7 @@ describe('1,000 files', { ...needs('root', 'tun', 'ip', 'curl'), timeout: 1_200_
   let server: Server | undefined
 
   before(() => {
-    tree = makeTree(1000)
+    tree = makeTree(1000, 20 * 1024 * 1024)
     namespace = new Namespace()
   })
   afterEach(() => server?.kill())
