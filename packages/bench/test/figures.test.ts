@@ -5,7 +5,7 @@ import { parseHTML } from 'linkedom'
 import { FIGURES } from '../src/figures/all.ts'
 import { eventsOf, parseLines, typicalOf } from '../src/figures/capture.ts'
 import { answerTo, CLAIMS } from '../src/figures/claims.ts'
-import { parseCoreTime, since } from '../src/figures/coreTime.ts'
+import { between, parseCoreCount } from '../src/figures/coreTime.ts'
 import { fig3 } from '../src/figures/fig3.ts'
 import { PACKAGES, type Panel, type Series } from '../src/figures/figure.ts'
 import { svgOf } from '../src/figures/plot.ts'
@@ -148,9 +148,12 @@ test('the typical answer is a whole one that took as long as half of them', () =
   assert.throws(() => typicalOf(parseLines(text.join('\n')), 5000), /no whole answer/)
 })
 
-test('the time of a core is split into its parts', () => {
-  const stat = (n: number): string => `cpu  1 2 3\ncpu0 9 9 9\ncpu1 ${n} 1 20 70 5 2 3 9 0 0\n`
-  const { user, busy } = since(parseCoreTime(stat(10), 1), parseCoreTime(stat(16), 1))
-  assert.deepEqual([user, busy], [6, 6])
-  assert.throws(() => parseCoreTime(stat(1), 7), /cpu7/)
+test('a core is busy while it is neither idle nor away, whatever was found at its ticks', () => {
+  const stat = (user: number, system: number, idle: number): string =>
+    `cpu  1 2 3\ncpu0 9 9 9\ncpu1 ${user} 1 ${system} ${idle} 5 2 3 9 0 0\n`
+  const before = parseCoreCount(stat(10, 20, 70), 1, 1000)
+  const { busy, userShare } = between(before, parseCoreCount(stat(12, 26, 150), 1, 1100.5))
+  assert.deepEqual([busy, userShare], [20.5, 0.25])
+  assert.deepEqual(between(before, before), { busy: 0, userShare: 0 })
+  assert.throws(() => parseCoreCount(stat(1, 1, 1), 7, 0), /cpu7/)
 })

@@ -1,7 +1,7 @@
 /** What the server's core does, and how much it answers for it: over TAP and veth, beside nginx. */
 import { withObjects } from '../compare.ts'
 import { SERVER_CORE, type Side } from '../servers.ts'
-import { type CoreTime, readCoreTime, since, TICKS_PER_SECOND } from './coreTime.ts'
+import { between, type CoreTime, readCoreCount, TICKS_PER_SECOND } from './coreTime.ts'
 import { bars, type Effort, type Figure, type Panel, some } from './figure.ts'
 import { type Ask, OBJECT_ASKS, type SideName, withSides, wrkRun } from './sides.ts'
 import { inTurns, seriesOf } from './turns.ts'
@@ -17,8 +17,8 @@ export const core: Figure = {
   name: 'core',
   title: "The server's core",
   caption: `wrk with 64 connections on one core, the server on the other. First requests a second; then those
-for each second that the server's core was busy, softirq included (a tick of 10 ms is the finest that
-/proc/stat tells); then the share of that which is user space: the rest is the kernel's side of the device.
+for each second that the server's core was not idle, softirq included; then how much of what the kernel's
+tick found there was user space: the rest is the kernel's side of the device.
 "no stack" is the floor under the first: ready answers over a TAP by the same calls and in the same batches, ten
 segments at first, and nothing else: no checks, no timers, no recovery, no HTTP.`,
   tools: ['ip', 'wrk', 'nginx'],
@@ -34,14 +34,14 @@ segments at first, and nothing else: no checks, no timers, no recovery, no HTTP.
         panel('Requests by time of the core', 'requests per busy second of the core', of => {
           return (of.requests * TICKS_PER_SECOND) / of.busy
         }),
-        panel('User space', '% of the busy time', ({ user, busy }) => (100 * user) / busy),
+        panel('User space', '% of the busy time', ({ userShare }) => 100 * userShare),
       ]
     }),
 }
 
 async function run(side: Side, ask: Ask, effort: Effort): Promise<Run> {
-  const before = readCoreTime(SERVER_CORE)
+  const before = readCoreCount(SERVER_CORE)
   const { requestsPerSecond } = await wrkRun(side, ask, effort)
-  const time = since(before, readCoreTime(SERVER_CORE))
+  const time = between(before, readCoreCount(SERVER_CORE))
   return { requestsPerSecond, requests: requestsPerSecond * effort.seconds, ...time }
 }

@@ -3,7 +3,7 @@ import { pathOf, withObjects } from '../compare.ts'
 import { loadAtRate } from '../ourLoad.ts'
 import { SERVER_CORE, type Side } from '../servers.ts'
 import { type OneAndTwo, oneCoreAndTwo } from '../workers.ts'
-import { readCoreTime, since, TICKS_PER_SECOND } from './coreTime.ts'
+import { between, readCoreCount, TICKS_PER_SECOND } from './coreTime.ts'
 import { bars, type Effort, type Figure, type Panel, type Series, some } from './figure.ts'
 import { type SideName, withSides } from './sides.ts'
 import { inTurns, seriesOf } from './turns.ts'
@@ -47,9 +47,9 @@ function atRates(effort: Effort): Promise<Panel> {
 
 /** Of the run's time: before and after it the generator starts and ends, and the server has nothing to do. */
 async function busyPercent(side: Side, rate: number, { seconds }: Effort): Promise<number> {
-  const before = readCoreTime(SERVER_CORE)
+  const before = readCoreCount(SERVER_CORE)
   await loadAtRate(side, pathOf('22 KB'), FLAGS, rate, seconds)
-  const { busy } = since(before, readCoreTime(SERVER_CORE))
+  const { busy } = between(before, readCoreCount(SERVER_CORE))
   return (100 * busy) / (seconds * TICKS_PER_SECOND)
 }
 
