@@ -7,7 +7,8 @@ import { EXTENT_BYTES, type Piece } from '../src/content/pager.ts'
 import { NO_BYTES, type Slice } from '../src/content/slices.ts'
 import { attachContent } from '../src/content/table.ts'
 import { FeedDesk } from '../src/instance/feedDesk.ts'
-import type { FeedOrder, Mail } from '../src/instance/workerSetup.ts'
+import { type FeedOrder, feedPort } from '../src/instance/feedOrder.ts'
+import type { Mail } from '../src/instance/workerSetup.ts'
 import { FEED_COUNT, PIECES_MAX } from '../src/mount/feeds.ts'
 import { plainSite } from '../src/site/site.ts'
 import { makeTree } from './contentTree.ts'
@@ -48,16 +49,7 @@ async function feed(t: TestContext, options: Partial<WorldOptions> = {}): Promis
   const site = { content, bodies: new Map(), imageOf: () => 0, etagOf: () => '' }
   const world = new World(site, {
     ...options,
-    feedPort: {
-      open: (slot, serial, image, slices) => order({ kind: 'open', slot, serial, image, slices }),
-      forward: (slot, serial, request) => order({ kind: 'forward', slot, serial, request }),
-      body: (slot, serial, bytes) => order({ kind: 'body', slot, serial, bytes }),
-      bodyEnd: (slot, serial) => order({ kind: 'bodyEnd', slot, serial }),
-      cut: (slot, serial) => order({ kind: 'cut', slot, serial }),
-      close: (slot, serial) => order({ kind: 'close', slot, serial }),
-      more: (slot, serial) => order({ kind: 'more', slot, serial }),
-      drop: (slot, serial) => order({ kind: 'drop', slot, serial }),
-    },
+    feedPort: feedPort(order),
   })
   const deliver = (): void => {
     for (const mail of mails.splice(0)) {

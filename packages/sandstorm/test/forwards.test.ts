@@ -5,7 +5,7 @@ import { LiveContent } from '../src/content/live.ts'
 import { attachContent } from '../src/content/table.ts'
 import { IN_CHUNKS } from '../src/front/forwardRequest.ts'
 import { OriginPaths } from '../src/http/originPaths.ts'
-import type { FeedOrder } from '../src/instance/workerSetup.ts'
+import { type FeedOrder, feedPort } from '../src/instance/feedOrder.ts'
 import { PIECES_MAX } from '../src/mount/feeds.ts'
 import { pieceBytes } from '../src/mount/requestBody.ts'
 import { REQUEST_BUFFER_BYTES } from '../src/mount/requestBuffers.ts'
@@ -37,19 +37,12 @@ class Origin {
     this.#live = live
     const content = attachContent(live.attach(() => {}).shared)
     const site = { content, bodies: new Map(), imageOf: () => 0, etagOf: () => '' }
-    const say = (one: FeedOrder): void => void this.orders.push(one)
     this.world = new World(site, {
       ...options,
       originPaths: new OriginPaths([[]]),
       feedPort: {
+        ...feedPort(one => void this.orders.push(one)),
         open: () => assert.fail('no file is read'),
-        forward: (slot, serial, asked) => say({ kind: 'forward', slot, serial, request: asked }),
-        body: (slot, serial, bytes) => say({ kind: 'body', slot, serial, bytes }),
-        bodyEnd: (slot, serial) => say({ kind: 'bodyEnd', slot, serial }),
-        cut: (slot, serial) => say({ kind: 'cut', slot, serial }),
-        close: (slot, serial) => say({ kind: 'close', slot, serial }),
-        more: (slot, serial) => say({ kind: 'more', slot, serial }),
-        drop: (slot, serial) => say({ kind: 'drop', slot, serial }),
       },
     })
   }

@@ -7,8 +7,9 @@ import type { LiveContent } from '../content/live.ts'
 import type { Piece } from '../content/pager.ts'
 import { sliceBytes } from '../content/slices.ts'
 import type { Asked } from '../front/answerBytes.ts'
+import type { FeedOrder } from './feedOrder.ts'
 import { ForwardFeed } from './forwardFeed.ts'
-import type { FeedOrder, Mail } from './workerSetup.ts'
+import type { Mail } from './workerSetup.ts'
 
 interface Feed {
   readonly serial: number

@@ -6,13 +6,8 @@ import { Worker } from 'node:worker_threads'
 import { wakeDevice } from '@sandstorm/libnmio'
 import type { Inquiry, Reply } from '../control/inquiry.ts'
 import type { ServerStats } from '../stats.ts'
-import {
-  type FeedOrder,
-  MAIL,
-  type Mail,
-  type WorkerMessage,
-  type WorkerSetup,
-} from './workerSetup.ts'
+import type { FeedOrder } from './feedOrder.ts'
+import { MAIL, type Mail, type WorkerMessage, type WorkerSetup } from './workerSetup.ts'
 
 /** How a thread ended. */
 export type Ending =

@@ -32,14 +32,13 @@ import { reply } from '../control/inquiry.ts'
 import { OriginPaths } from '../http/originPaths.ts'
 import { inlineMore } from '../inlining.ts'
 import { AccessRing } from '../log/accessRing.ts'
-import type { FeedPort } from '../mount/feeds.ts'
 import { RequestRate } from '../mount/requestRate.ts'
 import { Server } from '../server.ts'
+import { feedPort } from './feedOrder.ts'
 import { Spinner } from './spinner.ts'
 import { traceLines } from './traceLines.ts'
 import {
   DRAIN,
-  type FeedOrder,
   MAIL,
   type Mail,
   RUN,
@@ -94,28 +93,13 @@ function build(setup: WorkerSetup): Server {
     limits: setup.limits,
     accessLog,
     durations: new Histogram(setup.durations),
-    feedPort,
+    // Feeds are the main thread's work: it alone reads files.
+    feedPort: feedPort(order => tell({ kind: 'feed', order })),
     rate: setup.rate && new RequestRate(setup.rate.shared, setup.rate.key, setup.rate.perSecond),
     originPaths: setup.originPaths && new OriginPaths(setup.originPaths),
     random: () => randomBytes(4).readInt32LE(),
     nowUs: nowUs(),
   })
-}
-
-/** Feeds are the main thread's work: it alone reads files. */
-const feedPort: FeedPort = {
-  open: (slot, serial, image, slices) => order({ kind: 'open', slot, serial, image, slices }),
-  forward: (slot, serial, request) => order({ kind: 'forward', slot, serial, request }),
-  body: (slot, serial, bytes) => order({ kind: 'body', slot, serial, bytes }),
-  bodyEnd: (slot, serial) => order({ kind: 'bodyEnd', slot, serial }),
-  cut: (slot, serial) => order({ kind: 'cut', slot, serial }),
-  close: (slot, serial) => order({ kind: 'close', slot, serial }),
-  more: (slot, serial) => order({ kind: 'more', slot, serial }),
-  drop: (slot, serial) => order({ kind: 'drop', slot, serial }),
-}
-
-function order(feedOrder: FeedOrder): void {
-  tell({ kind: 'feed', order: feedOrder })
 }
 
 /** Whoever speaks for our addresses has a link-local one too, and so have those who serve at it. */

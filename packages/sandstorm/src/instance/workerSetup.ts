@@ -1,15 +1,14 @@
 /** What main thread and packet thread say to each other: plain data and one shared word. */
 import type { DeviceHandle, Spread } from '@sandstorm/libnmio'
 import type { CongestionName } from '../config.ts'
-import type { Slice } from '../content/slices.ts'
 import type { ContentMail, ContentShared } from '../content/table.ts'
 import type { Inquiry, Reply } from '../control/inquiry.ts'
 import type { Answered } from '../front/answered.ts'
-import type { ForwardRequest } from '../front/forwardRequest.ts'
 import type { FeedPiece } from '../mount/feeds.ts'
 import type { MountLimits } from '../mount/limits.ts'
 import type { TransmitKind } from '../server.ts'
 import type { ServerStats } from '../stats.ts'
+import type { FeedOrder } from './feedOrder.ts'
 
 /** What a packet thread is started with. */
 export interface WorkerSetup {
@@ -103,33 +102,6 @@ export type Mail =
       readonly bytes: number
     }
   | { readonly kind: 'feedFailed'; readonly slot: number; readonly serial: number }
-
-/** What a packet thread wants of a feed (mount/feeds.ts: FeedPort). */
-export type FeedOrder =
-  | {
-      readonly kind: 'open'
-      readonly slot: number
-      readonly serial: number
-      readonly image: number
-      readonly slices: readonly Slice[]
-    }
-  | {
-      readonly kind: 'forward'
-      readonly slot: number
-      readonly serial: number
-      readonly request: ForwardRequest
-    }
-  | {
-      readonly kind: 'body'
-      readonly slot: number
-      readonly serial: number
-      readonly bytes: Uint8Array
-    }
-  | {
-      readonly kind: 'bodyEnd' | 'cut' | 'close' | 'more' | 'drop'
-      readonly slot: number
-      readonly serial: number
-    }
 
 /** What a packet thread says: first that it serves, at last how it ended. */
 export type WorkerMessage =
