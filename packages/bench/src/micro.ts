@@ -32,9 +32,11 @@ const CASES: Readonly<Record<string, () => Run | Promise<Run>>> = {
     const hash = new SipHash(Int32Array.of(1, 2, 3, 4))
     return ops => repeat(ops, i => hash.hash(i, 2, 3, 4))
   },
-  'copy/66': () => copyOf(66, new SharedArrayBuffer(COPY_BYTES)),
-  'copy/1500': () => copyOf(1500, new SharedArrayBuffer(COPY_BYTES)),
-  'copy/1500/unshared': () => copyOf(1500, new ArrayBuffer(COPY_BYTES)),
+  'copy/66': () => copyOf(66, regionCopy()),
+  'copy/66/copyWithin': () => copyOf(66, copyWithin(new SharedArrayBuffer(COPY_BYTES))),
+  'copy/1500': () => copyOf(1500, regionCopy()),
+  'copy/1500/copyWithin': () => copyOf(1500, copyWithin(new SharedArrayBuffer(COPY_BYTES))),
+  'copy/1500/unshared': () => copyOf(1500, copyWithin(new ArrayBuffer(COPY_BYTES))),
   'headers/begin': async () => beginHeaders(await openConnection()),
   'headers/patch': async () => headers(await openConnection(), 'patch'),
   'headers/write': async () => headers(await openConnection(), 'write'),
@@ -113,15 +115,21 @@ function repeat(ops: number, operation: (i: number) => number): number {
 const COPY_BYTES = 4 << 20
 
 /** From memory that is not in the first cache to some that is, as frames are taken from a peer. */
-function copyOf(len: number, buffer: SharedArrayBuffer | ArrayBuffer): Run {
-  const bytes = new Uint8Array(buffer)
+function copyOf(len: number, copy: Region['copy']): Run {
   const half = COPY_BYTES >> 1
   return ops =>
     repeat(ops, i => {
       const from = (i * 2048) & (half - 1)
-      bytes.copyWithin(half + (i & 63) * 1536, from, from + len)
+      copy(half + (i & 63) * 1536, from, len)
       return from
     })
+}
+
+const regionCopy = (): Region['copy'] => new Region(COPY_BYTES).copy
+
+function copyWithin(buffer: SharedArrayBuffer | ArrayBuffer): Region['copy'] {
+  const bytes = new Uint8Array(buffer)
+  return (to, from, len) => bytes.copyWithin(to, from, from + len)
 }
 
 function sumOf(len: number): Run {

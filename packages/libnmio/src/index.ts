@@ -17,6 +17,7 @@ export {
 } from './device.ts'
 export { FramePool, NO_FRAME, PAYLOAD_OFF } from './frames.ts'
 export { REGION_MAX_BYTES, Region } from './region.ts'
+export type { SharedMemory } from './sharedMemory.ts'
 
 // Devices in memory, and wrappers around any device.
 

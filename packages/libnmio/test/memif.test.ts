@@ -404,7 +404,7 @@ describe('memif on a packet thread', { skip }, () => {
       const region = new Region(memifRegionBytes(handle) + (4 << 20))
       const flag = new Int32Array(new SharedArrayBuffer(4))
       const start = (): Worker => {
-        const workerData: EchoThread = { handle, memory: region.buffer, flag }
+        const workerData: EchoThread = { handle, memory: region.memory, flag }
         return new Worker(file('memifworker.js'), { workerData })
       }
       const echo = async (): Promise<void> => {

@@ -1,11 +1,11 @@
 /** A packet thread: sends back what comes to a queue of memif's, until the flag is set. */
 import { workerData } from 'node:worker_threads'
-import { MemifDevice, type MemifHandle, Region } from '../src/index.ts'
+import { MemifDevice, type MemifHandle, Region, type SharedMemory } from '../src/index.ts'
 import { Echo } from './echo.ts'
 
 export interface EchoThread {
   readonly handle: MemifHandle
-  readonly memory: SharedArrayBuffer
+  readonly memory: SharedMemory
   /** 1: close the device, and end. */
   readonly flag: Int32Array
 }

@@ -86,9 +86,10 @@ function answerEcho(host: IpHost, frameOff: number, off: number, len: number): n
   if (host.device.txSpace() === 0) return host.drop(NO_TX_SPACE)
   const frame = host.frames.alloc()
   if (frame === NO_FRAME) return host.drop(NO_FRAME_LEFT)
-  const { view, bytes } = host.device.region
+  const { region } = host.device
+  const { view } = region
   const reply = host.frames.payloadOff(frame)
-  bytes.copyWithin(reply, off, off + len)
+  region.copy(reply, off, len)
   icmp.setType(view, reply, icmp.ECHO_REPLY)
   icmp.setChecksum(
     view,

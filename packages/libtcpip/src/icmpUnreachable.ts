@@ -22,7 +22,8 @@ export function answerUnreachable(host: IpHost, frameOff: number, code: number):
   if (host.device.txSpace() === 0 || !host.errorLimit.take(host.tcp.nowMs)) return
   const frame = host.frames.alloc()
   if (frame === NO_FRAME) return
-  const { view, bytes } = host.device.region
+  const { region } = host.device
+  const { view, bytes } = region
   const packet = frameOff + ethernet.HEADER_LEN
   const total = ipv4.totalLen(view, packet)
   const quoted = total < QUOTE_MAX ? total : QUOTE_MAX
@@ -31,7 +32,7 @@ export function answerUnreachable(host: IpHost, frameOff: number, code: number):
   bytes.fill(0, message, message + icmp.HEADER_LEN)
   icmp.setType(view, message, icmp.DESTINATION_UNREACHABLE)
   icmp.setCode(view, message, code)
-  bytes.copyWithin(message + icmp.HEADER_LEN, packet, packet + quoted)
+  region.copy(message + icmp.HEADER_LEN, packet, quoted)
   icmp.setChecksum(view, message, ~sum(view, message, len))
   pushReply(host, frameOff, frame, len, TOS)
 }

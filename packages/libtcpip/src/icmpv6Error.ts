@@ -36,7 +36,7 @@ export function sendError(
   const message = frames.payloadOff(frame)
   const header = message - ipv6.HEADER_LEN
   const quoteLen = Math.min(ipv6.HEADER_LEN + ipv6.payloadLen(view, ip), QUOTE_MAX)
-  device.region.bytes.copyWithin(message + icmpv6.HEADER_LEN, ip, ip + quoteLen)
+  device.region.copy(message + icmpv6.HEADER_LEN, ip, quoteLen)
   icmpv6.setType(view, message, type)
   icmpv6.setCode(view, message, code)
   icmpv6.setInfo(view, message, info)

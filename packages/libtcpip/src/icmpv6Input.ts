@@ -63,7 +63,7 @@ function answerEcho(host: Ipv6Host, ip: number, off: number, len: number): numbe
   const frame = frames.alloc()
   const reply = frames.payloadOff(frame)
   const header = reply - ipv6.HEADER_LEN
-  device.region.bytes.copyWithin(reply, off, off + len)
+  device.region.copy(reply, off, len)
   icmpv6.setType(view, reply, icmpv6.ECHO_REPLY)
   host.ndp.own.write(view, ipv6.srcOff(header), source)
   ipv6.copyAddress(view, ipv6.dstOff(header), ipv6.srcOff(ip))

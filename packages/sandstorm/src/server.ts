@@ -92,7 +92,7 @@ export class Server {
 
   constructor(options: ServerOptions) {
     const { device, content } = options
-    assert(device.region.buffer === content.region.buffer, 'content lies in the device region')
+    assert(device.region.memory === content.region.memory, 'content lies in the device region')
     const config = { ...TCP_DEFAULTS, receiveWindow: REQUEST_BUFFER_BYTES, ...options.tcp }
     this.device = device
     this.content = content

@@ -13,23 +13,39 @@ import { fileURLToPath } from 'node:url'
 const bin = fileURLToPath(new URL('../../bin/sandstorm.js', import.meta.url))
 const manifest = new URL('../../package.json', import.meta.url)
 
-function run(...args: string[]): { stdout: string; stderr: string; code: number | null } {
-  const { stdout, stderr, status } = spawnSync(process.execPath, [bin, ...args], {
-    encoding: 'utf8',
-    env: { ...process.env, SANDSTORM_DEBUG: '' },
-  })
+interface Outcome {
+  stdout: string
+  stderr: string
+  code: number | null
+}
+
+const run = (...args: string[]): Outcome => spawned(process.execPath, [bin, ...args])
+
+function spawned(command: string, args: string[]): Outcome {
+  const env = { ...process.env, SANDSTORM_DEBUG: '' }
+  const { stdout, stderr, status } = spawnSync(command, args, { encoding: 'utf8', env })
   return { stdout, stderr, code: status }
 }
 
 /** One line on stderr that begins with the program's name, nothing on stdout, exit code 2. */
 function refuses(args: string[], pattern: RegExp): void {
-  const { stdout, stderr, code } = run(...args)
+  isRefusal(run(...args), pattern)
+}
+
+function isRefusal({ stdout, stderr, code }: Outcome, pattern: RegExp): void {
   assert.equal(stdout, '')
   assert.match(stderr, /^sandstorm: [^\n]+\n$/)
   assert.match(stderr, pattern)
   assert.doesNotMatch(stderr, /\bat .*:\d+:\d+/)
   assert.equal(code, 2)
 }
+
+test('memory that cannot be had is a refusal', () => {
+  const serve = `'${process.execPath}' '${bin}' serve '${tmpdir()}' --device kernel`
+  const pattern =
+    /no 1024MiB of memory to be had; ask for less \(--memory\), or .*: ulimit -v unlimited/
+  isRefusal(spawned('sh', ['-c', `ulimit -v 8000000; exec ${serve}`]), pattern)
+})
 
 test('--version prints the version of package.json', () => {
   const { version } = JSON.parse(readFileSync(manifest, 'utf8')) as { version: string }

@@ -70,14 +70,14 @@ export class Inbox {
   count = 0
   /** Frames that did not fit a cell, or are no frames. */
   dropped = 0
-  readonly #bytes: Uint8Array
+  readonly #region: Region
   readonly #lenMin: number
   readonly #lenMax: number
   /** Of the frame that is being put together; more than lenMax: too long. */
   #filled = 0
 
   constructor(region: Region, lenMin: number, lenMax: number) {
-    this.#bytes = region.bytes
+    this.#region = region
     this.#lenMin = lenMin
     this.#lenMax = lenMax
     const cell = cellBytes(lenMax)
@@ -95,8 +95,7 @@ export class Inbox {
   /** Copies a piece behind what is there of the frame; needs count < BATCH_MAX. */
   append(off: number, len: number): void {
     if (len <= this.#lenMax - this.#filled) {
-      const to = this.off[this.count] + this.#filled
-      this.#bytes.copyWithin(to, off, off + len)
+      this.#region.copy(this.off[this.count] + this.#filled, off, len)
       this.#filled += len
     } else this.#filled = this.#lenMax + 1
   }

@@ -21,7 +21,6 @@ import {
 import type { Region } from '../region.ts'
 import { BELL_BYTES, Bell } from '../sys/bell.ts'
 import { POLLIN } from '../sys/libc.ts'
-import { locate } from '../sys/mapping.ts'
 import { WAITER_BYTES, Waiter } from '../sys/waiter.ts'
 import { ClientSide, clientBytes } from './client.ts'
 import { Inbox, inboxBytes, Outbox, TX_SLOTS } from './frames.ts'
@@ -82,7 +81,6 @@ export class MemifDevice implements Device {
     this.caps = { txChecksum: false, gsoMaxBytes: 0, gather: false, zeroCopy: isClient }
     this.#lenMax = ETHERNET_LEN + handle.mtu
     // What others must not see comes first.
-    locate(region)
     this.#waiter = new Waiter(region, -1, handle.wakeFd, this.stats)
     this.#bell = new Bell(region, this.stats)
     this.#inbox = new Inbox(region, ETHERNET_LEN, this.#lenMax)

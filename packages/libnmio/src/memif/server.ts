@@ -205,7 +205,7 @@ export class ServerSide implements Side {
       const to = this.#locate(region, Atomics.load(words, desc + layout.DESC_OFFSET), size)
       if (to < 0) return FAULT
       const count = left < size ? left : size
-      this.#region.bytes.copyWithin(to, from, from + count)
+      this.#region.copy(to, from, count)
       from += count
       left -= count
       words[desc] = (region << 16) | (left > 0 ? layout.DESC_NEXT : 0)

@@ -25,7 +25,7 @@ export const MAILBOX_BYTES: number = RECORDS + CAPACITY
 
 export class Mailbox {
   readonly #words: Int32Array
-  readonly #bytes: Uint8Array
+  readonly #region: Region
   readonly #base: number
   /** Our index: what we have written, or looked at. */
   #at = 0
@@ -38,7 +38,7 @@ export class Mailbox {
   constructor(region: Region, base: number) {
     assert(base % 64 === 0, 'a mailbox begins a cache line')
     this.#words = new Int32Array(region.buffer, 0, region.byteLength >> 2)
-    this.#bytes = region.bytes
+    this.#region = region
     this.#base = base
   }
 
@@ -67,7 +67,7 @@ export class Mailbox {
     const word = this.#wordAt(place)
     this.#words[word] = len
     this.#words[word + 1] = flags
-    this.#bytes.copyWithin((word << 2) + HEAD_LEN, off, off + len)
+    this.#region.copy((word << 2) + HEAD_LEN, off, len)
     this.#at = (this.#at + gap + size) | 0
     Atomics.store(this.#words, (this.#base + PRODUCED) >> 2, this.#at)
     return true

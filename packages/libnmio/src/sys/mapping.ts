@@ -3,8 +3,7 @@
  * others write are then at plain offsets of the one region that everybody reads, and rings are words
  * of it. Set-up only.
  *
- * What lies below is libc's memory, which it will hand out again once the region is gone: whoever
- * maps over it also calls `unmapOver`, before the region can go.
+ * Whoever maps over pages also calls `unmapOver`, before the region can go.
  */
 import type { Region } from '../region.ts'
 import { SysError } from './errno.ts'
@@ -24,28 +23,26 @@ export function pagesOf(len: number): number {
   return Math.ceil(len / page) * page
 }
 
-/** Address of a region's first byte; from now on the region aligns what it hands out to pages. */
-export function locate(region: Region): number {
-  const address = libc().addressOf(region.bytes)
-  region.locate(address)
-  return address
-}
-
 /** Reserves whole pages for `len` bytes of a region, and returns their offset. */
 export function reservePages(region: Region, len: number): number {
-  locate(region)
   return region.reserve(pagesOf(len), libc().pageSize())
 }
 
 /** Puts `len` bytes of `fd`, from `fdOff` on, over the pages at `off`. Throws SysError. */
 export function mapOver(region: Region, off: number, len: number, fd: number, fdOff: number): void {
   const flags = MAP_SHARED | MAP_FIXED | MAP_POPULATE
-  map(locate(region) + off, pagesOf(len), flags, fd, fdOff)
+  map(libc().addressOf(region.bytes) + off, pagesOf(len), flags, fd, fdOff)
 }
 
 /** Puts memory of our own, zeroed, over the pages at `off` again. */
 export function unmapOver(region: Region, off: number, len: number): void {
-  map(locate(region) + off, pagesOf(len), MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED, -1, 0)
+  map(
+    libc().addressOf(region.bytes) + off,
+    pagesOf(len),
+    MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED,
+    -1,
+    0,
+  )
 }
 
 function map(address: number, len: number, flags: number, fd: number, fdOff: number): void {

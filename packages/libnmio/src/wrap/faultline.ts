@@ -135,12 +135,13 @@ export class FaultLine {
       this.stats.overflowed++
       return NO_FRAME
     }
-    const { bytes, view } = this.frames.region
+    const { region } = this.frames
+    const { view } = region
     const to = this.frames.payloadOff(frame)
-    bytes.copyWithin(to, off, off + len)
+    region.copy(to, off, len)
     if (bodyLen > 0) {
       assert(this.#content !== undefined, 'gather needs the content region')
-      bytes.set(this.#content.bytes.subarray(bodyOff, bodyOff + bodyLen), to + len)
+      region.bytes.set(this.#content.bytes.subarray(bodyOff, bodyOff + bodyLen), to + len)
     }
     if (partial) completeChecksum(view, to, len + bodyLen)
     return frame

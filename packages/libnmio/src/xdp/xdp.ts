@@ -25,7 +25,7 @@ import type { Region } from '../region.ts'
 import { updateMap } from '../sys/bpf.ts'
 import { ENODEV, ENXIO, errnoName } from '../sys/errno.ts'
 import { type Libc, libc, POLLERR, POLLIN } from '../sys/libc.ts'
-import { locate, pagesOf, reservePages } from '../sys/mapping.ts'
+import { pagesOf, reservePages } from '../sys/mapping.ts'
 import {
   INTERFACE_DOWN,
   INTERFACE_GONE,
@@ -158,7 +158,7 @@ export class XdpDevice implements Device {
     if (isNew) {
       for (let i = 0; i < RX_CHUNKS; i++) this.#offerChunk(i * chunk)
       this.#fill.publishProduced()
-      xsk.registerUmem(fd, locate(region) + this.#umem, umemLen, chunk)
+      xsk.registerUmem(fd, this.#libc.addressOf(region.bytes) + this.#umem, umemLen, chunk)
       xsk.bindXsk(fd, handle.ifindex, handle.queue)
       Atomics.store(handle.isBound, 0, 1)
     } else this.#takeOver(handle.isBound)

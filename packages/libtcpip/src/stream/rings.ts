@@ -10,7 +10,7 @@ import { assert, type Region } from '@sandstorm/libnmio'
 export class Rings {
   /** Bytes of one ring. */
   readonly size: number
-  readonly #bytes: Uint8Array
+  readonly #region: Region
   readonly #base: number
   readonly #mask: number
 
@@ -19,23 +19,23 @@ export class Rings {
     assert(size > 0 && (size & (size - 1)) === 0, 'a ring is a power of two')
     this.size = size
     this.#mask = size - 1
-    this.#bytes = region.bytes
+    this.#region = region
     this.#base = region.reserve(count * size)
   }
 
   /** Copies `len` bytes at `off` in the region into ring `i`, to position `pos`. */
   put(i: number, pos: number, off: number, len: number): void {
     const first = this.#untilWrap(pos, len)
-    this.#bytes.copyWithin(this.#at(i, pos), off, off + first)
-    this.#bytes.copyWithin(this.#at(i, 0), off + first, off + len)
+    this.#region.copy(this.#at(i, pos), off, first)
+    this.#region.copy(this.#at(i, 0), off + first, len - first)
   }
 
   /** Copies `len` bytes of ring `i` from position `pos` on to `off` in the region. */
   get(i: number, pos: number, off: number, len: number): void {
     const first = this.#untilWrap(pos, len)
     const at = this.#at(i, pos)
-    this.#bytes.copyWithin(off, at, at + first)
-    this.#bytes.copyWithin(off + first, this.#at(i, 0), this.#at(i, 0) + len - first)
+    this.#region.copy(off, at, first)
+    this.#region.copy(off + first, this.#at(i, 0), len - first)
   }
 
   // Between the region and the application's own memory bytes go one by one: anything else would
@@ -43,7 +43,7 @@ export class Rings {
 
   /** Copies from[at … at + len) into ring `i`, to position `pos`. */
   putFrom(i: number, pos: number, from: Uint8Array, at: number, len: number): void {
-    const bytes = this.#bytes
+    const { bytes } = this.#region
     const ring = this.#at(i, 0)
     const mask = this.#mask
     for (let k = 0; k < len; k++) bytes[ring + ((pos + k) & mask)] = from[at + k]
@@ -51,7 +51,7 @@ export class Rings {
 
   /** Copies `len` bytes of ring `i` from position `pos` on to into[at … at + len). */
   getInto(i: number, pos: number, into: Uint8Array, at: number, len: number): void {
-    const bytes = this.#bytes
+    const { bytes } = this.#region
     const ring = this.#at(i, 0)
     const mask = this.#mask
     for (let k = 0; k < len; k++) into[at + k] = bytes[ring + ((pos + k) & mask)]

@@ -236,6 +236,6 @@ export class Reassembly {
   }
 
   #copy(to: number, from: number, len: number): void {
-    this.#frames.region.bytes.copyWithin(to, from, from + len)
+    this.#frames.region.copy(to, from, len)
   }
 }

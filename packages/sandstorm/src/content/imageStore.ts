@@ -130,7 +130,7 @@ export class ImageStore {
     const handle = this.add(head, bodyLen)
     if (handle === NO_IMAGE) return NO_IMAGE
     const from = this.bodyOff(other)
-    this.region.bytes.copyWithin(this.bodyOff(handle), from, from + bodyLen)
+    this.region.copy(this.bodyOff(handle), from, bodyLen)
     return handle
   }
 

@@ -5,17 +5,17 @@
  *
  * On the main thread. A reader is a packet thread, or the kernel mount.
  */
-import { assert, REGION_MAX_BYTES } from '@sandstorm/libnmio'
+import { assert, REGION_MAX_BYTES, type SharedMemory } from '@sandstorm/libnmio'
 import type { Site } from '../site/site.ts'
 import { Catalog } from './catalog.ts'
 import { plainReader, type ReaderChoice } from './fileReader.ts'
 import { type ContentFs, REAL_FS } from './fileSystem.ts'
 import { Hits } from './hits.ts'
 import { IMAGE_STRIDE } from './image.ts'
-import { ImageStore } from './imageStore.ts'
+import type { ImageStore } from './imageStore.ts'
 import { Lender } from './lender.ts'
 import { type Loaded, load, type ProgressListener } from './load.ts'
-import { checkMemory } from './memory.ts'
+import { checkMemory, newStore } from './memory.ts'
 import { Pager, type PagingStats, type Piece } from './pager.ts'
 import { readerFor } from './readTeam.ts'
 import type { Slice } from './slices.ts'
@@ -133,7 +133,7 @@ export class LiveContent {
     const regionBytes = Math.min(memoryBytes, REGION_MAX_BYTES)
     const roomBytes = Math.max(0, regionBytes - stackBytes)
     const fs = options.fs ?? REAL_FS
-    const store = new ImageStore(regionBytes, roomBytes)
+    const store = newStore(regionBytes, roomBytes)
     const pagedBytes = Math.min(PAGED_MAX_BYTES, roomBytes * PAGED_SHARE)
     const { fileBytesMax = Number.POSITIVE_INFINITY } = options
     const pager = new Pager(store, fs, pagedBytes, fileBytesMax)
@@ -199,8 +199,8 @@ export class LiveContent {
     this.#imageCount = new Set(loaded.catalog.images()).size
   }
 
-  get region(): SharedArrayBuffer {
-    return this.#store.region.buffer
+  get region(): SharedMemory {
+    return this.#store.region.memory
   }
 
   /** Folders whose changes matter: real paths. */
@@ -260,7 +260,7 @@ export class LiveContent {
     this.#readers.set(holds, onMail)
     const { region, images } = this.#store
     const shared = {
-      region: region.buffer,
+      region: region.memory,
       contentBytes: this.contentBytes,
       images: images.buffer,
       holds,

@@ -71,6 +71,19 @@ export function checkMemory(
   }
 }
 
+/** A store of `regionBytes`. Throws one clear line if the system has no room for it. */
+export function newStore(regionBytes: number, roomBytes: number): ImageStore {
+  try {
+    return new ImageStore(regionBytes, roomBytes)
+  } catch (error) {
+    if (!(error instanceof RangeError)) throw error
+    throw new StartError(
+      `there are no ${mebibytes(regionBytes)} of memory to be had; ask for less (--memory), or allow more ` +
+        'address space, of which it takes 10 GB, used or not: ulimit -v unlimited',
+    )
+  }
+}
+
 function rootsOf([first, ...more]: readonly Site[]): string {
   return more.length === 0 ? first.root : `${first.root} and ${more.length} more`
 }

@@ -89,7 +89,7 @@ export class ReadTeam implements FileReader {
 
   #start(): Thread {
     const worker = new Worker(new URL('./readThread.js', import.meta.url), {
-      workerData: this.#region.buffer,
+      workerData: this.#region.memory,
     })
     const thread: Thread = { worker, lists: [] }
     worker.on('message', (results: readonly ReadResult[]) => {

@@ -3,6 +3,7 @@
  * with a list of how that went. It ends when it is told to.
  */
 import { parentPort, workerData } from 'node:worker_threads'
+import type { SharedMemory } from '@sandstorm/libnmio'
 import { type ContentFs, REAL_FS } from './fileSystem.ts'
 import { type ReadResult, readInto } from './read.ts'
 import { orderAt, type ReadList } from './readList.ts'
@@ -13,7 +14,7 @@ const WAITING_FS: ContentFs = {
   read: async (...args) => REAL_FS.readSync(...args),
 }
 
-const bytes = new Uint8Array(workerData as SharedArrayBuffer)
+const bytes = new Uint8Array((workerData as SharedMemory).buffer)
 
 parentPort?.on('message', async (list: ReadList) => {
   const results: ReadResult[] = []

@@ -5,7 +5,7 @@
  *
  * Invariant: what a reader calls allocates nothing, but for `take`.
  */
-import { Region } from '@sandstorm/libnmio'
+import { Region, type SharedMemory } from '@sandstorm/libnmio'
 import { CODING_COUNT, type Content } from './content.ts'
 import { STATUSES } from './head.ts'
 import type { HitMail, HitRecord } from './hits.ts'
@@ -55,7 +55,7 @@ export type ContentMail =
 /** What one reader starts with; likewise. */
 export interface ContentShared {
   /** Heads and bodies; frames may follow. */
-  readonly region: SharedArrayBuffer
+  readonly region: SharedMemory
   /** How much of the region, from its start, is the content's. */
   readonly contentBytes: number
   readonly images: SharedArrayBuffer

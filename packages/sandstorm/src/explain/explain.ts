@@ -171,7 +171,7 @@ function example(region: Region, image: number, content: Images, layout: Layout)
   const len = layout.endOf(0)
   const payloadOff = region.reserve(HEADERS_LEN + len + 64) + 64
   const from = images[image + IMAGE_OFF]
-  region.bytes.copyWithin(payloadOff, from, from + len)
+  region.copy(payloadOff, from, len)
   writeDate(region.bytes, payloadOff + images[image + DATE_OFF], 784111777)
   const connection = Buffer.from('keep-alive'.padEnd(CONNECTION_LEN))
   region.bytes.set(connection, payloadOff + images[image + CONNECTION_OFF])

@@ -14,7 +14,7 @@ export class RequestBuffers {
   // By buffer: bytes in it, and how many of those the HTTP machine has seen
   readonly #used: Int32Array = new Int32Array(REQUEST_BUFFER_COUNT)
   readonly #scanned: Int32Array = new Int32Array(REQUEST_BUFFER_COUNT)
-  readonly #bytes: Uint8Array
+  readonly #region: Region
   readonly #base: number
   readonly #free: Int32Array = new Int32Array(REQUEST_BUFFER_COUNT)
   #freeCount: number = REQUEST_BUFFER_COUNT
@@ -22,7 +22,7 @@ export class RequestBuffers {
   readonly #buffer: Int16Array
 
   constructor(region: Region, maxConnections: number) {
-    this.#bytes = region.bytes
+    this.#region = region
     this.#base = region.reserve(REQUEST_BUFFER_COUNT * REQUEST_BUFFER_BYTES)
     for (let n = 0; n < REQUEST_BUFFER_COUNT; n++) this.#free[n] = REQUEST_BUFFER_COUNT - 1 - n
     this.#buffer = new Int16Array(maxConnections).fill(NO_BUFFER)
@@ -79,7 +79,7 @@ export class RequestBuffers {
   append(i: number, off: number, len: number): number {
     const room = this.roomOf(i)
     const taken = len < room ? len : room
-    this.#bytes.copyWithin(this.endOf(i), off, off + taken)
+    this.#region.copy(this.endOf(i), off, taken)
     this.#used[this.#buffer[i]] += taken
     return taken
   }
@@ -88,7 +88,7 @@ export class RequestBuffers {
   consume(i: number, count: number): void {
     if (count === 0) return
     const start = this.startOf(i)
-    this.#bytes.copyWithin(start, start + count, this.endOf(i))
+    this.#region.copy(start, start + count, this.endOf(i) - start - count)
     this.#used[this.#buffer[i]] -= count
     this.#scanned[this.#buffer[i]] = 0
   }

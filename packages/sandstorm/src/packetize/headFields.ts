@@ -49,12 +49,11 @@ export class HeadFields {
   write(a: number, headOff: number): void {
     const image = this.#answers.imageOf(a)
     if (this.#images[image + HEAD_LEN] === 0) return
-    const bytes = this.#region.bytes
     this.#prepareTime(image, this.#answers.records[a + DATE_SEC])
     const date = headOff + this.#images[image + DATE_OFF]
-    bytes.copyWithin(date, this.#timeOff, this.#timeOff + DATE_LEN)
+    this.#region.copy(date, this.#timeOff, DATE_LEN)
     const from = this.#connectionOff + this.#answers.closes(a) * CONNECTION_LEN
-    bytes.copyWithin(headOff + this.#images[image + CONNECTION_OFF], from, from + CONNECTION_LEN)
+    this.#region.copy(headOff + this.#images[image + CONNECTION_OFF], from, CONNECTION_LEN)
   }
 
   /** What both fields of answer `a` add to the sum of a payload that begins with its head. */
@@ -81,20 +80,19 @@ export class HeadFields {
 
   #copyMade(head: number, at: number, len: number, to: number): void {
     const { heads } = this.#answers
-    const bytes = this.#region.bytes
     const headLeft = heads.len[head] - at
     const headLen = headLeft <= 0 ? 0 : headLeft < len ? headLeft : len
     const from = heads.offOf(head) + at
-    if (headLen > 0) bytes.copyWithin(to, from, from + headLen)
+    if (headLen > 0) this.#region.copy(to, from, headLen)
+    if (headLen === len) return
     const body = heads.bodyOff(head) + at + headLen - heads.len[head]
-    bytes.copyWithin(to + headLen, body, body + len - headLen)
+    this.#region.copy(to + headLen, body, len - headLen)
   }
 
   #copyReady(a: number, at: number, len: number, to: number): void {
     const image = this.#answers.imageOf(a)
-    const bytes = this.#region.bytes
     const from = this.#images[image + IMAGE_OFF] + at
-    bytes.copyWithin(to, from, from + len)
+    this.#region.copy(to, from, len)
     if (this.#images[image + HEAD_LEN] === 0) return
     this.#prepareTime(image, this.#answers.records[a + DATE_SEC])
     this.#overlay(this.#timeOff, DATE_LEN, this.#images[image + DATE_OFF] - at, len, to)
@@ -107,7 +105,7 @@ export class HeadFields {
     const first = start < 0 ? -start : 0
     const end = start + fieldLen > len ? len - start : fieldLen
     if (first >= end) return
-    this.#region.bytes.copyWithin(to + start + first, fieldOff + first, fieldOff + end)
+    this.#region.copy(to + start + first, fieldOff + first, end - first)
   }
 
   /** Puts the time field of an image at hand, as it is in this second. */

@@ -131,7 +131,7 @@ export class TemplateTransmitter extends SegmentTransmitter {
     frames.retain(frame)
     const from = content.images[layout.image + IMAGE_OFF] + layout.startOf(k)
     const len = layout.endOf(k) - layout.startOf(k)
-    region.bytes.copyWithin(frames.payloadOff(frame), from, from + len)
+    region.copy(frames.payloadOff(frame), from, len)
     this.#headerKey[frame] = CARRIES_NOTHING
     this.#close[frame] = CARRIES_NOTHING
     layout.frameCount++

@@ -67,7 +67,7 @@ export function makeSite(
     return { path, bytes, image, etag }
   })
   const content = attachContent({
-    region: store.region.buffer,
+    region: store.region.memory,
     contentBytes: store.cut(0),
     images: store.images.buffer,
     holds: store.addReader(),
