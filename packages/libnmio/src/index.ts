@@ -39,6 +39,7 @@ export { hubBytes, leaveHub } from './spread/hub.ts'
 export { SpreadDevice, type SpreadOptions } from './spread/spread.ts'
 export { pinThread } from './sys/cpu.ts'
 export { SysError } from './sys/errno.ts'
+export { preferHugePages } from './sys/mapping.ts'
 export {
   hasNetAdmin,
   ipv6Problem,

@@ -56,6 +56,7 @@ export interface Libc {
   /** The address, or -1. Lengths and offsets stay below 2^53. */
   mmap(address: number, len: number, prot: number, flags: number, fd: number, off: number): number
   munmap(address: number, len: number): number
+  madvise(address: number, len: number, advice: number): number
   pageSize(): number
   /** Of thread `tid`, 0: the calling one; a bit of `mask` for each CPU. */
   setAffinity(tid: number, len: number, mask: Bytes): number
@@ -99,6 +100,7 @@ const PROTOTYPES: Record<Exclude<keyof Libc, 'errno'>, string> = {
   fcntl: 'int fcntl(int fd, int cmd, int arg)',
   mmap: 'intptr_t mmap(uintptr_t addr, size_t len, int prot, int flags, int fd, int64_t off)',
   munmap: 'int munmap(uintptr_t addr, size_t len)',
+  madvise: 'int madvise(uintptr_t addr, size_t len, int advice)',
   pageSize: 'int getpagesize()',
   setAffinity: 'int sched_setaffinity(int pid, size_t len, const void *mask)',
   syscall: 'int syscall(long number, int command, void *arg, unsigned int len)',

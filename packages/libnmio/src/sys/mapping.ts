@@ -8,6 +8,7 @@
 import type { Region } from '../region.ts'
 import { SysError } from './errno.ts'
 import { libc } from './libc.ts'
+import { koffiProblem } from './probe.ts'
 
 /** sys/mman.h. */
 const PROT_READ_WRITE = 1 | 2
@@ -16,11 +17,22 @@ const MAP_PRIVATE = 0x02
 const MAP_FIXED = 0x10
 const MAP_ANONYMOUS = 0x20
 const MAP_POPULATE = 0x8000
+/** asm-generic/mman-common.h */
+const MADV_HUGEPAGE = 14
 
 /** `len` in whole pages. */
 export function pagesOf(len: number): number {
   const page = libc().pageSize()
   return Math.ceil(len / page) * page
+}
+
+/**
+ * Asks for huge pages wherever the region is still its own memory, so that filling it faults 512 times
+ * less often. Only a wish: without koffi, or where the kernel has none, all stays as it was.
+ */
+export function preferHugePages(region: Region): void {
+  if (koffiProblem() !== '') return
+  libc().madvise(libc().addressOf(region.bytes), region.byteLength, MADV_HUGEPAGE)
 }
 
 /** Reserves whole pages for `len` bytes of a region, and returns their offset. */

@@ -1,5 +1,5 @@
 /** What content needs of memory: known once it was scanned, before anything is read. */
-import { REGION_MAX_BYTES } from '@sandstorm/libnmio'
+import { preferHugePages, REGION_MAX_BYTES } from '@sandstorm/libnmio'
 import type { Site } from '../site/site.ts'
 import { StartError } from '../startError.ts'
 import { HOST_STRIDE } from './hosts.ts'
@@ -74,7 +74,9 @@ export function checkMemory(
 /** A store of `regionBytes`. Throws one clear line if the system has no room for it. */
 export function newStore(regionBytes: number, roomBytes: number): ImageStore {
   try {
-    return new ImageStore(regionBytes, roomBytes)
+    const store = new ImageStore(regionBytes, roomBytes)
+    preferHugePages(store.region)
+    return store
   } catch (error) {
     if (!(error instanceof RangeError)) throw error
     throw new StartError(
