@@ -176,12 +176,13 @@ export class StackRun {
     return this.#app.handles
   }
 
-  /** A batch of what the peer has pushed; what the stack sends is taken off the wire. */
+  /** A batch of what the peer has pushed, and as many as it takes to send all that may be; that is taken off the wire. */
   poll(passedUs: number = TURN_US): void {
     this.#nowUs += passedUs
     this.#peer.flush()
     const start = performance.now()
-    this.stack.poll(this.#nowUs)
+    do this.stack.poll(this.#nowUs)
+    while (this.stack.tcp.isCutShort)
     this.ms += performance.now() - start
     while (this.#peer.rx() > 0) {}
   }

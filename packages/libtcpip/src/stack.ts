@@ -129,6 +129,7 @@ export class Stack implements IpHost, Ipv6Host {
       cutShort = runWork(this.tcp)
       device.flush()
     }
+    this.tcp.endBatch()
     return count
   }
 
@@ -181,6 +182,7 @@ export class Stack implements IpHost, Ipv6Host {
 
   /** Microseconds from the last `poll` until there is work without a frame; -1: none is planned. */
   idleUs(): number {
+    if (this.tcp.isCutShort) return 0
     const ms = earlier(idleMs(this.tcp), earlier(this.#arpDueMs, this.#ndpDueMs))
     return ms < 0 ? -1 : ms * 1000
   }

@@ -5,6 +5,9 @@
  * the work list until there is space again.
  *
  * Lost bytes (flight.ts) go first.
+ *
+ * Whoever has much to send takes turns: so much at once and then back to the work list, and once a batch
+ * has sent what it may, only there. A short answer is thus never behind the windows of many downloads.
  */
 import { ACK, FIN } from '../wire/tcp.ts'
 import { BUSY } from './application.ts'
@@ -27,6 +30,8 @@ import {
   MSS,
   MSS_BEFORE,
   NEED_OUTPUT,
+  NO_CONN,
+  ON_LIST,
   PERSIST,
   REDUCING,
   RTO_US,
@@ -40,27 +45,64 @@ import {
   STATE,
   TLP,
 } from './tcb.ts'
-import type { Tcp } from './tcp.ts'
+import { type Tcp, TURN_BYTES } from './tcp.ts'
 import { noteResent } from './undo.ts'
 import { waitForNeighbour } from './unresolved.ts'
 
 /** Bursts that follow each other by less than SRTT/32 are one record (flight.ts). */
 const CLOSE_SHIFT = 5
+/** What the application is asked for in one go: a device's largest frame, or a row of them. */
+const RUN_BYTES = 64 << 10
 
-/** Sends what may be sent now, and sees to it that a timer runs while something is outstanding. */
+/**
+ * Sends what may be sent now, or puts the connection where its turn will come; sees to it that a timer
+ * runs while something is outstanding.
+ */
 export function output(tcp: Tcp, c: number): void {
-  const tcb = tcp.tcb
-  if (!state.isSynchronized(tcb[c + STATE])) return
-  if (!hasUnsent(tcp, c)) return
-  if (!isReachable(tcp, c)) {
-    waitForNeighbour(tcp, c, NEED_OUTPUT)
-  } else {
-    restartAfterIdle(tcp, c)
-    // Once anything is out, it is not the peer's window that is waited for.
-    while (sendNext(tcp, c)) if (tcb[c + FLAGS] & PERSIST) stopTimer(tcp, c)
+  const isFree = tcp.batchLeft > 0 && tcp.workHead === NO_CONN
+  if (isFree || !isLong(tcp.tcb, c)) takeTurn(tcp, c)
+  else if (state.isSynchronized(tcp.tcb[c + STATE])) {
+    tcp.addWork(c, NEED_OUTPUT)
+    keepTimer(tcp, c)
   }
-  // The tail loss probe counts from the last transmission (RFC 8985 §7.2).
-  if ((tcb[c + FLAGS] & RTX_ARMED) === 0 || tcb[c + FLAGS] & TLP) armTimer(tcp, c)
+}
+
+const isLong = (tcb: Int32Array, c: number): boolean =>
+  ((tcb[c + SND_END] - tcb[c + SND_NXT]) | 0) > TURN_BYTES
+
+/** As output, for one whose turn has come. */
+export function takeTurn(tcp: Tcp, c: number): void {
+  if (!state.isSynchronized(tcp.tcb[c + STATE])) return
+  if (!hasUnsent(tcp, c)) return
+  if (isReachable(tcp, c)) {
+    restartAfterIdle(tcp, c)
+    sendTurn(tcp, c)
+  } else waitForNeighbour(tcp, c, NEED_OUTPUT)
+  keepTimer(tcp, c)
+}
+
+function sendTurn(tcp: Tcp, c: number): void {
+  let left = TURN_BYTES
+  while (left > 0) {
+    const sent = sendNext(tcp, c)
+    if (sent === 0) return
+    left -= sent
+    tcp.batchLeft -= sent
+    // Once anything is out, it is not the peer's window that is waited for.
+    if (tcp.tcb[c + FLAGS] & PERSIST) stopTimer(tcp, c)
+  }
+  if (hasUnsent(tcp, c)) tcp.addWork(c, NEED_OUTPUT)
+}
+
+/**
+ * The tail loss probe counts from the last transmission (RFC 8985 §7.2). With nothing outstanding a timer
+ * would be for the peer's window, and whoever has a turn to come does not wait for that.
+ */
+function keepTimer(tcp: Tcp, c: number): void {
+  const flags = tcp.tcb[c + FLAGS]
+  const hasTurn = (flags & ON_LIST) !== 0 && (flags & NEED_OUTPUT) !== 0
+  if (hasTurn && tcp.tcb[c + FLIGHT] === NO_FLIGHT) return
+  if ((flags & RTX_ARMED) === 0 || flags & TLP) armTimer(tcp, c)
 }
 
 /** RFC 5681 §4.1: after an idle RTO the ACK clock is gone, and so is the large window. */
@@ -73,13 +115,13 @@ function restartAfterIdle(tcp: Tcp, c: number): void {
   }
 }
 
-/** Sends what the application frames in one go, if there is room for it; false: it is time to stop. */
-function sendNext(tcp: Tcp, c: number): boolean {
+/** Sends what the application frames in one go, if there is room for it; 0: it is time to stop. */
+function sendNext(tcp: Tcp, c: number): number {
   const tcb = tcp.tcb
-  if (!hasUnsent(tcp, c)) return false
+  if (!hasUnsent(tcp, c)) return 0
   if (tcp.device.txSpace() === 0) {
     tcp.addWork(c, NEED_OUTPUT)
-    return false
+    return 0
   }
   const f = tcb[c + FLIGHT]
   let sent = 0
@@ -87,15 +129,16 @@ function sendNext(tcp: Tcp, c: number): boolean {
   else if (tcp.flights.flights[f + FRTO] === 2) sent = sendInDoubt(tcp, c, f)
   else sent = sendLost(tcp, c, f)
   if (sent === BUSY) tcp.addWork(c, NEED_OUTPUT)
-  if (sent <= 0) return false
+  if (sent <= 0) return 0
   if (tcp.isPaced) notePaced(tcp, c, sent, f === NO_FLIGHT)
-  return true
+  return sent
 }
 
-/** Bytes that the congestion window lets out now. */
+/** Bytes that the congestion window lets out now, and that go out in one go. */
 function congestionRoom(tcp: Tcp, c: number): number {
-  const room = tcp.tcb[c + CWND] - pipe(tcp, c)
-  return tcp.isPaced ? paced(tcp, c, room) : room
+  const open = tcp.tcb[c + CWND] - pipe(tcp, c)
+  const room = tcp.isPaced ? paced(tcp, c, open) : open
+  return room < RUN_BYTES ? room : RUN_BYTES
 }
 
 /** New data, or the FIN; the bytes sent, 0 if there is no room, BUSY if there is no frame. */

@@ -68,6 +68,12 @@ import { receiveScale, WINDOW_MAX } from './window.ts'
 /** Destinations whose path MTU is remembered. */
 const PATH_MTUS = 1024
 
+/**
+ * With so many bytes a connection's turn is over, and a batch's: one super-frame, or a row of frames that
+ * stays in the processor's cache. Who has no more to send need not wait for a turn (output.ts).
+ */
+export const TURN_BYTES: number = 32 << 10
+
 /** What the stack gives TCP to stand on. */
 export interface TcpPorts {
   readonly device: Device
@@ -134,6 +140,10 @@ export class Tcp {
   /** The work list (work.ts), first and last. */
   workHead: number = NO_CONN
   workTail: number = NO_CONN
+  /** Bytes that this batch may still send (output.ts). */
+  batchLeft: number = TURN_BYTES
+  /** The last batch ended with work left, and not because the ring or the frames ran out. */
+  isCutShort = false
   readonly isPaced: boolean
   readonly #sourceSecret: number
   readonly #listening = new Uint8Array(65536)
@@ -194,6 +204,12 @@ export class Tcp {
     this.nowMs = this.clockMs | 0
     this.isnTicks = Math.floor(nowUs / 4) | 0
     this.cookies.setTime(this.clockMs)
+  }
+
+  /** The batch is over; what is done from now on belongs to the next. */
+  endBatch(): void {
+    this.isCutShort = this.batchLeft <= 0 && this.workHead !== NO_CONN
+    this.batchLeft = TURN_BYTES
   }
 
   /** Accepts connections to a local port. */

@@ -1,15 +1,15 @@
 /**
  * The work list: connections that still have something to send when a batch is over, because an ACK
  * was carried by no data (so one ACK answers a whole batch, RFC 9293 MUST-58), because the ring was
- * full, or because the first hop's address has just become known, or a flight has been given back.
- * First come, first served.
+ * full, the batch had sent enough, the first hop's address has just become known, or a flight has been
+ * given back. First come, first served.
  */
 import { ACK } from '../wire/tcp.ts'
 import { sendSyn } from './connect.ts'
 import { wakeForFlights } from './flightQueue.ts'
 import { sendSynAck } from './listen.ts'
 import { isReachable } from './neighbour.ts'
-import { output } from './output.ts'
+import { takeTurn } from './output.ts'
 import { sendControl } from './segment.ts'
 import * as state from './state.ts'
 import {
@@ -28,22 +28,30 @@ import type { Tcp } from './tcp.ts'
 import { waitForNeighbour, wakeResolved } from './unresolved.ts'
 
 /**
- * Serves everybody who was on the list when the call began, for as long as the ring has space. True
- * if somebody is left because the ring or the frames ran out: worth another call when some are back.
+ * Serves everybody on the list in turn, for as long as the ring has space, the batch may send, and anybody
+ * can. True if somebody is left because the ring or the frames ran out: worth another call when some are
+ * back.
  */
 export function runWork(tcp: Tcp): boolean {
   wakeResolved(tcp)
   wakeForFlights(tcp)
+  while (tcp.workHead !== NO_CONN && serveRound(tcp) && tcp.batchLeft > 0);
+  const exhausted = tcp.device.txSpace() === 0 || tcp.frames.freeCount === 0
+  return tcp.workHead !== NO_CONN && exhausted
+}
+
+/** Serves those who are on the list when the call begins; true: data was sent. */
+function serveRound(tcp: Tcp): boolean {
+  const { batchLeft } = tcp
   const last = tcp.workTail
   let c = NO_CONN
-  while (c !== last && tcp.device.txSpace() > 0) {
+  while (c !== last && tcp.device.txSpace() > 0 && tcp.batchLeft > 0) {
     c = tcp.workHead
     tcp.workHead = tcp.tcb[c + LIST_NEXT]
     if (tcp.workHead === NO_CONN) tcp.workTail = NO_CONN
     serve(tcp, c)
   }
-  const exhausted = tcp.device.txSpace() === 0 || tcp.frames.freeCount === 0
-  return tcp.workHead !== NO_CONN && exhausted
+  return tcp.batchLeft < batchLeft
 }
 
 function serve(tcp: Tcp, c: number): void {
@@ -57,7 +65,7 @@ function serve(tcp: Tcp, c: number): void {
   if (needsOutput) {
     if (tcb[c + STATE] === state.SYN_SENT) sendSyn(tcp, c)
     else if (tcb[c + STATE] === state.SYN_RCVD) sendSynAck(tcp, c)
-    else output(tcp, c)
+    else takeTurn(tcp, c)
   }
   if (tcb[c + FLAGS] & NEED_ACK) {
     if (!isReachable(tcp, c)) waitForNeighbour(tcp, c, NEED_ACK)
