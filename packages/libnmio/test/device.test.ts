@@ -9,7 +9,9 @@ import {
   NO_FAULTS,
   PcapDevice,
   Region,
+  RxBatchDevice,
   TraceDevice,
+  TxDelayDevice,
   VirtualClock,
 } from '../src/index.ts'
 import { devicePeer, deviceSuite, type Pair } from './device.suite.ts'
@@ -33,6 +35,12 @@ function memoryPair(wrap: (port: Device) => Device, body?: Region): Pair {
 
 const clock = new VirtualClock().read
 
+/** On a clock that goes on by a microsecond whenever somebody looks. */
+function delayed(inner: Device): Device {
+  let us = 0
+  return new TxDelayDevice(inner, { delayUs: 20, clock: () => us++ })
+}
+
 deviceSuite('memory', () => memoryPair(a => a))
 
 deviceSuite('memory, traced', () =>
@@ -55,6 +63,15 @@ deviceSuite('memory with no faults, gathering', () => {
   const wrap = (a: Device): Device =>
     new FaultDevice(new GatherPort(a, body), NO_FAULTS, { clock, content: body })
   return memoryPair(wrap, body)
+})
+
+deviceSuite('memory, one frame at a time', () => memoryPair(a => new RxBatchDevice(a, 1)))
+
+deviceSuite('memory, sent with a delay', () => memoryPair(delayed))
+
+deviceSuite('memory, sent with a delay, gathering', () => {
+  const body = content()
+  return memoryPair(a => delayed(new GatherPort(a, body)), body)
 })
 
 deviceSuite('memory, recorded', () => {
