@@ -4,7 +4,7 @@
  * command line; every refusal names the flag, the value and what was expected. A configuration file
  * (config/load.ts) becomes flags first, and its sites come ready.
  */
-import { type MemifRole, parseFault, REGION_MAX_BYTES } from '@sandstorm/libnmio'
+import { BATCH_MAX, type MemifRole, parseFault, REGION_MAX_BYTES } from '@sandstorm/libnmio'
 import { ConfigError, UserError } from './cli/errors.ts'
 import { formatIpv4, parseIpv4Prefix } from './cli/ipv4.ts'
 import { formatSize, parseSize } from './cli/size.ts'
@@ -45,6 +45,8 @@ export const MTU_MAX = 9000
 export const MEMORY_MIN_BYTES: number = 16 * 2 ** 20
 /** Longer than a round trip on any link where looking is worth it. */
 export const SPIN_MAX_US = 1000
+/** Far below all time-outs of TCP, which a longer one would disturb. */
+export const TX_DELAY_MAX_US = 1000
 /** More than one card has slots to hold copies of one packet. */
 export const REPLICAS_MAX = 1024
 export const TAP_PORT = 80
@@ -77,6 +79,9 @@ export interface ServeConfig extends Link4 {
   readonly trace: boolean
   /** A packet thread looks for the next frame for so long before it sleeps; undefined: as suits the machine. */
   readonly spinUs: number | undefined
+  /** For measurements: frames of a batch at most; and so long frames to be sent wait for others. */
+  readonly rxBatch: number
+  readonly txDelayUs: number
   /** Who listens at memif's socket, and which of its interfaces we are. */
   readonly memif: { readonly role: MemifRole; readonly id: number }
   /** The bridge that the TAP joins; '': none. */
@@ -119,6 +124,8 @@ export interface ServeFlags extends Link4Flags, Link6Flags, OperationFlags, Site
   readonly memifRole?: string
   readonly memifId?: string
   readonly spin?: string
+  readonly rxBatch?: string
+  readonly txDelay?: string
   readonly bridge?: string
 }
 
@@ -195,6 +202,8 @@ type PacketKeys =
   | 'trace'
   | 'fault'
   | 'spinUs'
+  | 'rxBatch'
+  | 'txDelayUs'
 
 /** What becomes of packets between the stack and the device. */
 function checkPackets(raw: ServeFlags, attempt: Attempt): Pick<ServeConfig, PacketKeys> {
@@ -209,6 +218,8 @@ function checkPackets(raw: ServeFlags, attempt: Attempt): Pick<ServeConfig, Pack
     trace: raw.trace ?? false,
     fault: attempt(() => checkFault(raw.fault)),
     spinUs: attempt(() => numberOf('--spin', raw.spin, 0, SPIN_MAX_US)),
+    rxBatch: attempt(() => numberOf('--rx-batch', raw.rxBatch, 1, BATCH_MAX)) ?? BATCH_MAX,
+    txDelayUs: attempt(() => numberOf('--tx-delay', raw.txDelay, 0, TX_DELAY_MAX_US)) ?? 0,
   }
 }
 
@@ -243,6 +254,8 @@ function stackFlagsOf(raw: ServeFlags): string[] {
     ['--workers', raw.workers],
     ['--cpus', raw.cpus],
     ['--spin', raw.spin],
+    ['--rx-batch', raw.rxBatch],
+    ['--tx-delay', raw.txDelay],
     ['--memif-role', raw.memifRole],
     ['--memif-id', raw.memifId],
     ['--bridge', raw.bridge],

@@ -45,6 +45,8 @@ const CHANGES: Readonly<Record<string, { to: unknown; with?: object; also?: stri
   workers: { to: 2 },
   cpus: { to: [0, 1] },
   spin: { to: 10 },
+  rxBatch: { to: 1 },
+  txDelay: { to: 50 },
   admin: { to: '127.0.0.1:9077' },
   'accessLog.path': { to: 'access.log' },
   'accessLog.format': { to: 'json', with: { accessLog: { path: '-' } } },

@@ -275,6 +275,11 @@ function addPacketFlags(command: Command): void {
       '--spin <us>',
       'look for the next frame so long before sleeping, where that helps; 0: never (default: 50, or 0 without a CPU to spare)',
     )
+    .option('--rx-batch <n>', 'for measurements: take so many frames at once (default: 64)')
+    .option(
+      '--tx-delay <us>',
+      'for measurements: let frames to be sent wait so long for others (default: 0)',
+    )
 }
 
 function readVersion(): string {

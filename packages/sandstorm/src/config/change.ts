@@ -43,6 +43,8 @@ const KEYS: { readonly [K in keyof ServeConfig]: (value: ServeConfig[K]) => Valu
   pcap: at('pcap'),
   trace: at('trace'),
   spinUs: at('spin'),
+  rxBatch: at('rxBatch'),
+  txDelayUs: at('txDelay'),
   memif: ({ role, id }) => ({ memifRole: role, memifId: id }),
   bridge: at('bridge'),
   fault: at('fault'),

@@ -5,6 +5,7 @@
  *
  * zod takes a tenth of a second to load, so only who reads a file loads it, and hands it over.
  */
+import { BATCH_MAX } from '@sandstorm/libnmio'
 import type * as Zod from 'zod'
 import {
   CONGESTIONS,
@@ -14,6 +15,7 @@ import {
   ROLES,
   SPIN_MAX_US,
   TRANSMITS,
+  TX_DELAY_MAX_US,
 } from '../config.ts'
 import { WORKERS_MAX } from '../devices.ts'
 import { type KeyMaker, keyMaker } from './keys.ts'
@@ -87,6 +89,13 @@ const threadKeys = (key: KeyMaker): Zod.ZodRawShape => ({
     'any',
   ),
   spin: key.count('microseconds to look for a frame before sleeping', 0, SPIN_MAX_US, '50 or 0'),
+  rxBatch: key.count('for measurements: frames taken at once', 1, BATCH_MAX, `${BATCH_MAX}`),
+  txDelay: key.count(
+    'for measurements: microseconds that a frame to be sent waits for others',
+    0,
+    TX_DELAY_MAX_US,
+    '0',
+  ),
 })
 
 const watchKeys = (z: ZodModule, key: KeyMaker): Zod.ZodRawShape => ({

@@ -164,6 +164,8 @@ function commonSetup(
   const spinDefault = threads < availableParallelism() ? SPIN_US : 0
   return {
     spinUs: config.spinUs ?? spinDefault,
+    rxBatch: config.rxBatch,
+    txDelayUs: config.txDelayUs,
     isAlone: threads === 1,
     addresses,
     dadTransmits,

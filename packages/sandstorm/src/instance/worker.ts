@@ -8,6 +8,7 @@ import { randomBytes } from 'node:crypto'
 import { writeSync } from 'node:fs'
 import { parentPort, receiveMessageOnPort, workerData } from 'node:worker_threads'
 import {
+  BATCH_MAX,
   type Device,
   FaultDevice,
   makeDevice,
@@ -15,8 +16,10 @@ import {
   parseFault,
   pinThread,
   type Region,
+  RxBatchDevice,
   SpreadDevice,
   TraceDevice,
+  TxDelayDevice,
 } from '@sandstorm/libnmio'
 import {
   formatFrame,
@@ -53,7 +56,10 @@ const DRAIN_STEP_US = 50_000
 const nowUs = (): number => performance.now() * 1000
 const epochUs = (): number => (performance.timeOrigin + performance.now()) * 1000
 
-/** Captures and traces see what is on the wire; faults happen between it and the stack. */
+/**
+ * Captures and traces see what is on the wire; faults happen between it and the stack. What changes
+ * batches stands before the stack: a frame is on the wire when it is sent, not when it begins to wait.
+ */
 function wrap(inner: Device, region: Region, setup: WorkerSetup): Device {
   let device = inner
   const content = region
@@ -66,6 +72,10 @@ function wrap(inner: Device, region: Region, setup: WorkerSetup): Device {
   }
   if (setup.fault !== '') {
     device = new FaultDevice(device, parseFault(setup.fault), { clock: nowUs, content })
+  }
+  if (setup.rxBatch < BATCH_MAX) device = new RxBatchDevice(device, setup.rxBatch)
+  if (setup.txDelayUs > 0) {
+    device = new TxDelayDevice(device, { delayUs: setup.txDelayUs, clock: nowUs })
   }
   return device
 }

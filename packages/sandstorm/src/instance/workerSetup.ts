@@ -26,6 +26,9 @@ export interface WorkerSetup {
   readonly wakeFds: readonly number[]
   /** For so long after the last frame it looks for the next before it sleeps, if that is any use. */
   readonly spinUs: number
+  /** For measurements: frames of a batch at most; and so long frames to be sent wait for others. */
+  readonly rxBatch: number
+  readonly txDelayUs: number
   /** The CPU to stay on; -1: any. */
   readonly cpu: number
   /** Of both versions, with their prefix lengths. */
