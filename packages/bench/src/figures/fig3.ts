@@ -6,7 +6,16 @@ import { type SideName, withSides, wrkRun } from './sides.ts'
 import { inTurns, seriesOf } from './turns.ts'
 
 const BYTES = 22 * 1024
-const SIDES: readonly SideName[] = ['sandstorm', 'memcpy', 'AF_PACKET', 'kernel TCP', 'nginx']
+const SIDES: readonly SideName[] = [
+  'sandstorm',
+  'memcpy',
+  'AF_PACKET',
+  // There a batch is a system call; a TAP takes one for each frame.
+  'AF_PACKET, batches of 1',
+  'AF_PACKET, 50 µs delay',
+  'kernel TCP',
+  'nginx',
+]
 const CONNECTIONS = [1, 2, 4, 8, 16, 32, 64, 128, 256]
 const CONNECTIONS_ON_LINK = [1, 4, 16, 64, 256]
 const X = { label: 'concurrent requests', scale: 'log' } as const
@@ -16,10 +25,11 @@ export const fig3: Figure = {
   title: 'Throughput by concurrency (Fig. 3)',
   caption: `Objects of 22 KB, a connection for each request. Above: wrk on one core, the server on the
 other; sandstorm over a TAP, its memcpy variant (\`--transmit copy\`) likewise, sandstorm on AF_PACKET over a
-veth pair, its HTTP on the kernel's TCP (\`--device kernel\`), and nginx on the kernel's TCP, both over a
-veth pair with all offloads. Below: what a core of the server could do, by the time spent in it, on a memory
-link with an MTU of 1500 whose frames are marked as sound; without a part of what the paper is about in each
-line.`,
+veth pair, there also without batches (\`--rx-batch 1\`) and with a transmit delay as the paper had one, of a
+length that it does not tell (§3.1; here \`--tx-delay 50\`), its HTTP on the kernel's TCP (\`--device kernel\`),
+and nginx on the kernel's TCP, both over a veth pair with all offloads. Below: what a core of the server could
+do, by the time spent in it, on a memory link with an MTU of 1500 whose frames are marked as sound; without a
+part of what the paper is about in each line.`,
   tools: ['ip', 'wrk', 'nginx'],
   measure: async effort => [await onWires(effort), await onLink(effort)],
 }

@@ -16,6 +16,8 @@ export type SideName =
   | 'sandstorm'
   | 'memcpy'
   | 'AF_PACKET'
+  | 'AF_PACKET, batches of 1'
+  | 'AF_PACKET, 50 µs delay'
   | 'kernel TCP'
   | 'nginx'
   | 'no stack'
@@ -25,6 +27,8 @@ const START: Readonly<Record<SideName, (dir: string, workDir: string) => Promise
   sandstorm: dir => startSandstorm(dir),
   memcpy: dir => startSandstorm(dir, ['--transmit', 'copy']),
   AF_PACKET: dir => startOnInterface('packet', dir),
+  'AF_PACKET, batches of 1': dir => startOnInterface('packet', dir, ['--rx-batch', '1']),
+  'AF_PACKET, 50 µs delay': dir => startOnInterface('packet', dir, ['--tx-delay', '50']),
   'kernel TCP': dir => startOnKernel(dir),
   nginx: startNginx,
   'no stack': startNull,
