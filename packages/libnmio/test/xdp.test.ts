@@ -2,7 +2,6 @@
 import assert from 'node:assert/strict'
 import { afterEach, before, test } from 'node:test'
 import { closeHandle, OFFLOAD_NONE, Region, XdpDevice, xdpRegionBytes } from '../src/index.ts'
-import { XDP_FLAGS_DRV_MODE } from '../src/sys/bpf.ts'
 import { libc } from '../src/sys/libc.ts'
 import { testFrame } from './device.suite.ts'
 import { assertNoGarbage } from './garbage.ts'
@@ -26,7 +25,7 @@ interface Port {
 }
 
 function port(name: string): Port {
-  const handle = openTestXdp(name, 1500, XDP_FLAGS_DRV_MODE)
+  const handle = openTestXdp(name)
   const region = new Region(xdpRegionBytes(handle) + FRAMES_LEN + 8192)
   const device = new XdpDevice(handle, region)
   closers.push(() => {
@@ -91,7 +90,7 @@ test('a frame outside packet memory is never given to the kernel', needsNic, () 
 test('the device reserves what it says, and gives the pages of its rings back', needsNic, () => {
   makeVeth('near', 'far')
   closers.push(() => removeVeth('near'))
-  const handle = openTestXdp('near', 1500, XDP_FLAGS_DRV_MODE)
+  const handle = openTestXdp('near')
   closers.push(() => closeHandle(handle))
   const region = new Region(xdpRegionBytes(handle))
   const device = new XdpDevice(handle, region)

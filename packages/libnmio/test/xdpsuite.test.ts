@@ -1,18 +1,18 @@
 /** The device contract, run for AF_XDP over a veth pair, whose far end is a plain packet socket. */
 import { before } from 'node:test'
 import { closeHandle, Region, XdpDevice, xdpRegionBytes } from '../src/index.ts'
-import { XDP_FLAGS_DRV_MODE, XDP_FLAGS_SKB_MODE } from '../src/sys/bpf.ts'
+import { XDP_FLAGS_SKB_MODE } from '../src/sys/bpf.ts'
 import { deviceSuite, type Pair, SUITE_REGION_BYTES } from './device.suite.ts'
 import { nicProblem, ownNamespace, unless } from './privileges.ts'
 import { linkOf, makeVeth, removeVeth, socketPeer } from './veth.ts'
-import { openTestXdp } from './xdptest.ts'
+import { openTestXdp, type TestXdp } from './xdptest.ts'
 
 const { skip } = unless(nicProblem())
 
-function vethPair(mtu: number, mode: number): Pair {
-  makeVeth('near', 'far', mtu)
+function vethPair(options: TestXdp): Pair {
+  makeVeth('near', 'far', options.mtu)
   const peer = socketPeer('far')
-  const handle = openTestXdp('near', mtu, mode)
+  const handle = openTestXdp('near', options)
   const region = new Region(xdpRegionBytes(handle) + 16 * SUITE_REGION_BYTES)
   const device = new XdpDevice(handle, region)
   return {
@@ -30,6 +30,7 @@ function vethPair(mtu: number, mode: number): Pair {
 
 if (skip === false) before(ownNamespace)
 
-deviceSuite('xdp, native', () => vethPair(1500, XDP_FLAGS_DRV_MODE), skip || '')
-deviceSuite('xdp, generic', () => vethPair(1500, XDP_FLAGS_SKB_MODE), skip || '')
-deviceSuite('xdp, frames of 3.5 KB', () => vethPair(3498, XDP_FLAGS_DRV_MODE), skip || '')
+deviceSuite('xdp, native', () => vethPair({}), skip || '')
+deviceSuite('xdp, generic', () => vethPair({ mode: XDP_FLAGS_SKB_MODE }), skip || '')
+deviceSuite('xdp, frames of 3.5 KB', () => vethPair({ mtu: 3498 }), skip || '')
+deviceSuite('xdp, busy polled', () => vethPair({ isBusyPolled: true }), skip || '')

@@ -1,11 +1,11 @@
 /** AF_XDP for the tests' own frames, which are for no address: on interfaces that the tests made. */
 import { Assembler } from '../src/bpf/assembler.ts'
-import type { XdpHandle } from '../src/index.ts'
+import { BATCH_MAX, type XdpHandle } from '../src/index.ts'
 import * as bpf from '../src/sys/bpf.ts'
 import { libc } from '../src/sys/libc.ts'
 import { bindPacketSocket, openPacketSocket } from '../src/sys/packet.ts'
 import { openWakeFd } from '../src/sys/waiter.ts'
-import { openXskSocket } from '../src/sys/xsk.ts'
+import { openXskSocket, preferBusyPolling } from '../src/sys/xsk.ts'
 import { ETHERTYPE_TEST } from './device.suite.ts'
 import { findLink } from './taps.ts'
 
@@ -38,12 +38,22 @@ function steer(ifindex: number, map: number, mode: number): number {
   return link
 }
 
-/** `mode`: XDP_FLAGS_DRV_MODE or XDP_FLAGS_SKB_MODE. */
-export function openTestXdp(name: string, mtu: number, mode: number): XdpHandle {
+export interface TestXdp {
+  readonly mtu?: number
+  /** XDP_FLAGS_DRV_MODE or XDP_FLAGS_SKB_MODE. */
+  readonly mode?: number
+  readonly isBusyPolled?: boolean
+}
+
+export function openTestXdp(
+  name: string,
+  { mtu = 1500, mode = bpf.XDP_FLAGS_DRV_MODE, isBusyPolled = false }: TestXdp = {},
+): XdpHandle {
   const link = findLink(name)
   if (link === undefined) throw new Error(`no ${name}`)
   const [fd, watchFd, wakeFd] = [openXskSocket(), openPacketSocket(), openWakeFd()]
   bindPacketSocket(watchFd, link.index, ETHERTYPE_NONE)
+  if (isBusyPolled) preferBusyPolling(fd, 20, BATCH_MAX)
   const xskMap = bpf.createXskMap(1)
   const owned = [fd, watchFd, wakeFd, xskMap, steer(link.index, xskMap, mode)]
   return {
@@ -57,6 +67,7 @@ export function openTestXdp(name: string, mtu: number, mode: number): XdpHandle 
     xskMap,
     ifindex: link.index,
     queue: 0,
+    isBusyPolled,
     isBound: new Int32Array(new SharedArrayBuffer(4)),
     isNative: mode === bpf.XDP_FLAGS_DRV_MODE,
     addresses: [],

@@ -47,6 +47,8 @@ export const MEMORY_MIN_BYTES: number = 16 * 2 ** 20
 export const SPIN_MAX_US = 1000
 /** Far below all time-outs of TCP, which a longer one would disturb. */
 export const TX_DELAY_MAX_US = 1000
+/** Calls of ours do not block, so that this says little more than yes. */
+export const BUSY_POLL_MAX_US = 1000
 /** More than one card has slots to hold copies of one packet. */
 export const REPLICAS_MAX = 1024
 export const TAP_PORT = 80
@@ -84,6 +86,8 @@ export interface ServeConfig extends Link4 {
   readonly txDelayUs: number
   /** Who listens at memif's socket, and which of its interfaces we are. */
   readonly memif: { readonly role: MemifRole; readonly id: number }
+  /** AF_XDP's socket is busy polled, SO_BUSY_POLL for so long; 0: interrupts bring frames. */
+  readonly busyPollUs: number
   /** The bridge that the TAP joins; '': none. */
   readonly bridge: string
   /** As given, for libnmio's parseFault; '': none. */
@@ -126,6 +130,7 @@ export interface ServeFlags extends Link4Flags, Link6Flags, OperationFlags, Site
   readonly spin?: string
   readonly rxBatch?: string
   readonly txDelay?: string
+  readonly busyPoll?: string
   readonly bridge?: string
 }
 
@@ -183,6 +188,7 @@ function checkAll(raw: ServeFlags, attempt: Attempt): ServeConfig {
     workers: attempt(() => numberOf('--workers', raw.workers, 1, WORKERS_MAX)) ?? 1,
     cpus: raw.cpus === undefined ? [] : attempt(() => checkCpus(raw.cpus ?? '')),
     memif: attempt(() => checkMemif(raw, devices)),
+    busyPollUs: attempt(() => checkBusyPoll(raw, devices)),
     bridge,
     stackFlags,
     accessLog: attempt(() => checkAccessLog(raw)),
@@ -256,6 +262,7 @@ function stackFlagsOf(raw: ServeFlags): string[] {
     ['--spin', raw.spin],
     ['--rx-batch', raw.rxBatch],
     ['--tx-delay', raw.txDelay],
+    ['--busy-poll', raw.busyPoll],
     ['--memif-role', raw.memifRole],
     ['--memif-id', raw.memifId],
     ['--bridge', raw.bridge],
@@ -282,13 +289,29 @@ function checkMemif(raw: ServeFlags, devices: readonly DeviceName[]): ServeConfi
     ['--memif-role', raw.memifRole],
     ['--memif-id', raw.memifId],
   ] as const) {
-    if (value === undefined || devices.some(({ kind }) => kind === 'memif')) continue
-    throw new UserError(flag, 'is for memif', 'Leave it out, or use --device memif:SOCKET')
+    if (value !== undefined) demandDevice(flag, devices, 'memif', 'SOCKET')
   }
   return {
     role: checkChoice('--memif-role', raw.memifRole ?? 'client', ROLES),
     id: checkNumber('--memif-id', raw.memifId ?? '0', 0, 0xffffffff),
   }
+}
+
+function checkBusyPoll({ busyPoll }: ServeFlags, devices: readonly DeviceName[]): number {
+  if (busyPoll === undefined) return 0
+  demandDevice('--busy-poll', devices, 'xdp', 'IF')
+  return checkNumber('--busy-poll', busyPoll, 0, BUSY_POLL_MAX_US)
+}
+
+/** A flag that says something to one kind of device alone. */
+function demandDevice(
+  flag: string,
+  devices: readonly DeviceName[],
+  kind: DeviceKind,
+  name: string,
+): void {
+  if (devices.some(one => one.kind === kind)) return
+  throw new UserError(flag, `is for ${kind}`, `Leave it out, or use --device ${kind}:${name}`)
 }
 
 /** A TAP on a bridge is a host among others: its address is to be told. */

@@ -74,6 +74,7 @@ test('the defaults are those of the contract', () => {
     spinUs: undefined,
     rxBatch: 64,
     txDelayUs: 0,
+    busyPollUs: 0,
     bridge: '',
     stackFlags: [],
     ...WATCHED,
@@ -140,6 +141,7 @@ test('every flag arrives where it belongs', () => {
     spinUs: 20,
     rxBatch: 1,
     txDelayUs: 50,
+    busyPollUs: 0,
     bridge: '',
     stackFlags: [
       '--host-address',
@@ -194,6 +196,7 @@ describe('kernel', () => {
     { spin: '0' },
     { rxBatch: '64' },
     { txDelay: '0' },
+    { busyPoll: '20' },
     { memifRole: 'server' },
     { memifId: '1' },
     { bridge: 'br0' },
@@ -257,6 +260,22 @@ describe('memif', () => {
     assert.throws(() => check({ device: ['tap', 'memif:/x'], address }), ConfigError)
     for (const name of ['', '@', 'x'.repeat(108)])
       assert.throws(() => check({ device: [`memif:${name}`], address }), ConfigError)
+  })
+})
+
+describe('busy polling', () => {
+  test('is for xdp, also beside others', () => {
+    assert.equal(check({ device: ['xdp:web0'] }).busyPollUs, 0)
+    assert.equal(check({ device: ['xdp:web0'], busyPoll: '20' }).busyPollUs, 20)
+    assert.equal(check({ device: ['packet:web0', 'xdp:web1'], busyPoll: '1000' }).busyPollUs, 1000)
+    assert.throws(() => check({ device: ['xdp:web0'], busyPoll: '1001' }), ConfigError)
+    for (const device of [[], ['packet:web0'], ['tap']])
+      assert.throws(
+        () => check(device.length > 0 ? { device, busyPoll: '0' } : { busyPoll: '0' }),
+        {
+          message: /--busy-poll.*is for xdp.*--device xdp:IF/,
+        },
+      )
   })
 })
 
@@ -672,6 +691,7 @@ test('any text in any flag gives a configuration that can be cloned, or one line
       spin: text,
       rxBatch: text,
       txDelay: text,
+      busyPoll: text,
       memifRole: text,
       memifId: text,
       bridge: text,

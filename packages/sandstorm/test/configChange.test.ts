@@ -47,6 +47,7 @@ const CHANGES: Readonly<Record<string, { to: unknown; with?: object; also?: stri
   spin: { to: 10 },
   rxBatch: { to: 1 },
   txDelay: { to: 50 },
+  busyPoll: { to: 20, with: { device: 'xdp:web0' } },
   admin: { to: '127.0.0.1:9077' },
   'accessLog.path': { to: 'access.log' },
   'accessLog.format': { to: 'json', with: { accessLog: { path: '-' } } },

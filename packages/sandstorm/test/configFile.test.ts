@@ -451,7 +451,18 @@ describe('text that cannot be read', () => {
 })
 
 const KEYS = ['port', 'mtu', 'device', 'address', 'address6', 'gateway', 'hostAddress', 'bridge']
-const MORE = ['sites', 'root', 'limits', 'accessLog', 'admin', 'memory', 'cpus', 'pcap', 'spin']
+const MORE = [
+  'sites',
+  'root',
+  'limits',
+  'accessLog',
+  'admin',
+  'memory',
+  'cpus',
+  'pcap',
+  'spin',
+  'busyPoll',
+]
 const INNER = ['root', 'hosts', 'rules', 'match', 'headers', 'errorPages', 'path', 'fields', 'cors']
 const name = fc.oneof(fc.constantFrom(...KEYS, ...MORE, ...INNER), fc.string({ maxLength: 8 }))
 const leaf = fc.oneof(

@@ -24,6 +24,12 @@ const XDP_MAX_TX_BUDGET = 9 // Linux 6.17
 const XDP_OPTIONS_ZEROCOPY = 1
 const XDP_USE_NEED_WAKEUP = 8
 
+/** asm-generic/socket.h */
+const SOL_SOCKET = 1
+const SO_BUSY_POLL = 46
+const SO_PREFER_BUSY_POLL = 69 // Linux 5.11
+const SO_BUSY_POLL_BUDGET = 70
+
 /** What the kernel keeps free in front of a received frame in its chunk (XDP_PACKET_HEADROOM). */
 export const XDP_HEADROOM = 256
 /** linux/if_xdp.h: a flag of a ring: the kernel waits for a system call. */
@@ -39,6 +45,20 @@ export function openXskSocket(): number {
   const errno = c.errno()
   const hint = errno === EPERM ? NIC_RIGHTS_HINT : 'this kernel has no AF_XDP; use --device packet'
   throw new SysError('socket(AF_XDP)', errno, hint)
+}
+
+/**
+ * From now on calls on the socket run the driver's receive routine, and while they do so often enough
+ * interrupts do not (networking/napi.rst: preferred busy polling). `us`: for so long where a call may
+ * block; `budget`: frames that one run takes.
+ */
+export function preferBusyPolling(fd: number, us: number, budget: number): void {
+  const set = (name: number, value: number, what: string): void => {
+    check(libc().setsockopt(fd, SOL_SOCKET, name, int(value), 4), what, NIC_RIGHTS_HINT)
+  }
+  set(SO_PREFER_BUSY_POLL, 1, 'SO_PREFER_BUSY_POLL')
+  set(SO_BUSY_POLL, us, 'SO_BUSY_POLL')
+  set(SO_BUSY_POLL_BUDGET, budget, 'SO_BUSY_POLL_BUDGET')
 }
 
 /** `len` bytes at `address`, whole pages, are the socket's packet memory, in chunks of a power of two. */

@@ -13,6 +13,8 @@ export interface XdpHandle extends OpenHandle {
   readonly queue: number
   /** One word, shared: 1: the socket has its memory, rings and queue, from a thread that died. */
   readonly isBound: Int32Array
+  /** The driver's receive routine is run by our calls. */
+  readonly isBusyPolled: boolean
   /** The program runs in the driver; else in the kernel's common code, later and slower. */
   readonly isNative: boolean
   /** Ours, with subnets; the kernel's too if `isShared`. */

@@ -7,6 +7,7 @@
  * there yet: clients ask again, and the kernel does not answer for us.
  */
 import { xdpProgram } from '../bpf/steer.ts'
+import { BATCH_MAX } from '../device.ts'
 import { opening } from '../handle.ts'
 import { claim } from '../nic/claim.ts'
 import { groupMacs } from '../nic/groups.ts'
@@ -19,7 +20,7 @@ import { libc } from '../sys/libc.ts'
 import { bindPacketSocket, joinGroup, openPacketSocket } from '../sys/packet.ts'
 import { prefixText } from '../sys/prefix.ts'
 import { openWakeFd } from '../sys/waiter.ts'
-import { openXskSocket } from '../sys/xsk.ts'
+import { openXskSocket, preferBusyPolling } from '../sys/xsk.ts'
 import type { XdpHandle } from './handle.ts'
 
 /** A frame lies in one chunk, a page at most, with what the kernel keeps in front and behind it. */
@@ -28,13 +29,19 @@ const MTU_MAX = 3498
 /** linux/if_ether.h: for experiments; a socket bound to a protocol that nobody speaks costs nothing. */
 const ETH_P_802_EX1 = 0x88b5
 
+export interface XdpOptions extends NicOptions {
+  /** SO_BUSY_POLL, microseconds: calls on the socket run the driver's receive routine; 0, the default: interrupts do. */
+  readonly busyPollUs?: number
+}
+
 /** Opens what `options` describes, with one queue. Throws SysError, whose hint says what to do. */
-export const openXdp = (options: NicOptions): XdpHandle => openXdpQueues(options, ONE_WORKER)[0]
+export const openXdp = (options: XdpOptions): XdpHandle => openXdpQueues(options, ONE_WORKER)[0]
 
 /** Opens a socket for each worker, on a queue of the interface's own; which flows come there is the NIC's choice. */
-export function openXdpQueues(options: NicOptions, spread: Spread): XdpHandle[] {
+export function openXdpQueues(options: XdpOptions, spread: Spread): XdpHandle[] {
   const plan = planNic('xdp', options)
   const { link, isShared, steering } = plan
+  const { busyPollUs = 0 } = options
   if (options.mtu !== undefined && options.mtu > MTU_MAX) {
     throw new SysError(`xdp:${link.name}: MTU ${options.mtu}`, EINVAL, `give ${MTU_MAX} at most`)
   }
@@ -42,6 +49,7 @@ export function openXdpQueues(options: NicOptions, spread: Spread): XdpHandle[] 
   return opening<XdpHandle>(own => {
     claim(plan, own)
     const fds = Array.from({ length: spread.count }, () => own(openXskSocket()))
+    if (busyPollUs > 0) for (const fd of fds) preferBusyPolling(fd, busyPollUs, BATCH_MAX)
     // One for each: an error is told to who asks first, and no other.
     const watchFds = fds.map(() => own(watchInterface(link.index)))
     for (const group of groupMacs(steering.own)) joinGroup(watchFds[0], link.index, group)
@@ -50,6 +58,7 @@ export function openXdpQueues(options: NicOptions, spread: Spread): XdpHandle[] 
       name: link.name,
       xskMap,
       ifindex: link.index,
+      isBusyPolled: busyPollUs > 0,
       isNative: attach(plan, xskMap, own),
       mtu: Math.min(plan.mtu, MTU_MAX),
       mac: link.mac,

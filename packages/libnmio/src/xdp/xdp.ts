@@ -118,6 +118,7 @@ export class XdpDevice implements Device {
   #head = 0
   #tail = 0
   readonly #isVirtual: boolean
+  readonly #isBusyPolled: boolean
   #isClosed = false
 
   /**
@@ -155,6 +156,7 @@ export class XdpDevice implements Device {
     this.#umemEnd = this.#umem + umemLen
     this.#slotOf = new Int32Array(umemLen >> FRAME_SHIFT)
     this.#isVirtual = handle.isVirtual
+    this.#isBusyPolled = handle.isBusyPolled
     if (isNew) {
       for (let i = 0; i < RX_CHUNKS; i++) this.#offerChunk(i * chunk)
       this.#fill.publishProduced()
@@ -188,14 +190,18 @@ export class XdpDevice implements Device {
     fill.at = (fill.at + 1) | 0
   }
 
-  /** No system call, but for drivers that want to be told of new chunks. */
+  /** No system call, but for drivers that want to be told of new chunks, and to run one that is busy polled. */
   rx(): number {
     this.#giveBack()
     if (this.down !== '') return 0
     const rx = this.#rx
     const { stats } = this
     const words = this.#words
-    const ready = (rx.produced - rx.at) | 0
+    let ready = (rx.produced - rx.at) | 0
+    if (ready === 0 && this.#isBusyPolled) {
+      this.#callReceive()
+      ready = (rx.produced - rx.at) | 0
+    }
     const count = ready < BATCH_MAX ? ready : BATCH_MAX
     for (let i = 0; i < count; i++) {
       const entry = rx.entry(rx.at + i)
@@ -223,7 +229,11 @@ export class XdpDevice implements Device {
     this.#batch = 0
     if (this.#isClosed) return
     this.#fill.publishProduced()
-    if ((this.#fill.flags & xsk.XDP_RING_NEED_WAKEUP) === 0) return
+    if ((this.#fill.flags & xsk.XDP_RING_NEED_WAKEUP) !== 0) this.#callReceive()
+  }
+
+  /** Wakes the driver, or runs it here and now (af_xdp.rst). */
+  #callReceive(): void {
     this.stats.syscalls++
     this.#libc.recvfrom(this.#fd, 0, 0, MSG_DONTWAIT, 0, 0)
   }
@@ -263,7 +273,7 @@ export class XdpDevice implements Device {
     const tx = this.#tx
     tx.publishProduced()
     let left = (tx.at - tx.consumed) | 0
-    while (left > 0 && (tx.flags & xsk.XDP_RING_NEED_WAKEUP) !== 0) {
+    while (left > 0 && (this.#isBusyPolled || (tx.flags & xsk.XDP_RING_NEED_WAKEUP) !== 0)) {
       this.stats.syscalls++
       const result = this.#libc.sendto(this.#fd, 0, 0, MSG_DONTWAIT, 0, 0)
       if (result < 0 && this.#libc.errno() === ENXIO) this.#onError()

@@ -280,6 +280,10 @@ function addPacketFlags(command: Command): void {
       '--tx-delay <us>',
       'for measurements: let frames to be sent wait so long for others (default: 0)',
     )
+    .option(
+      '--busy-poll <us>',
+      "xdp: packet threads run the NIC's driver themselves (SO_BUSY_POLL); 0: interrupts do (default: 0)",
+    )
 }
 
 function readVersion(): string {

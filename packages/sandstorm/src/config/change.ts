@@ -45,6 +45,7 @@ const KEYS: { readonly [K in keyof ServeConfig]: (value: ServeConfig[K]) => Valu
   spinUs: at('spin'),
   rxBatch: at('rxBatch'),
   txDelayUs: at('txDelay'),
+  busyPollUs: at('busyPoll'),
   memif: ({ role, id }) => ({ memifRole: role, memifId: id }),
   bridge: at('bridge'),
   fault: at('fault'),

@@ -8,6 +8,7 @@
 import { BATCH_MAX } from '@sandstorm/libnmio'
 import type * as Zod from 'zod'
 import {
+  BUSY_POLL_MAX_US,
   CONGESTIONS,
   MTU_MAX,
   MTU_MIN,
@@ -96,6 +97,7 @@ const threadKeys = (key: KeyMaker): Zod.ZodRawShape => ({
     TX_DELAY_MAX_US,
     '0',
   ),
+  busyPoll: key.count('xdp: SO_BUSY_POLL in microseconds, 0: off', 0, BUSY_POLL_MAX_US, '0'),
 })
 
 const watchKeys = (z: ZodModule, key: KeyMaker): Zod.ZodRawShape => ({

@@ -45,6 +45,7 @@ export type LinkConfig = Pick<
   | 'port'
   | 'mtu'
   | 'bridge'
+  | 'busyPollUs'
   | 'memif'
   | 'fault'
 >
@@ -101,7 +102,6 @@ function stableMac(socket: string, { role, id }: LinkConfig['memif']): Uint8Arra
 function openNic(config: LinkConfig, { kind, name }: DeviceName, spread: Spread): Opened {
   // The addresses of several devices are their interfaces'; what is given is the TAP's, or memif's.
   const isAlone = config.devices.length === 1
-  const open = kind === 'xdp' ? openXdpQueues : openPacketQueues
   const options = {
     interfaceName: name,
     addresses: isAlone ? [...ownAddresses(config), ...config.link6.addresses] : [],
@@ -109,7 +109,10 @@ function openNic(config: LinkConfig, { kind, name }: DeviceName, spread: Spread)
     mtu: config.mtu === 0 ? undefined : config.mtu,
     offloads: config.fault === '',
   }
-  const handles = open(options, spread)
+  const handles =
+    kind === 'xdp'
+      ? openXdpQueues({ ...options, busyPollUs: config.busyPollUs }, spread)
+      : openPacketQueues(options, spread)
   const { addresses, isShared } = handles[0]
   return { handles, addresses, sharesAddresses: isShared, dadTransmits: 1, close: NOTHING }
 }

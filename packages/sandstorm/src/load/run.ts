@@ -121,6 +121,7 @@ function open(plan: LoadPlan, warn: (line: string) => void): Opened {
     link6: NO_LINK6,
     port: plan.target.port,
     mtu: plan.mtu,
+    busyPollUs: 0,
     bridge: '',
     memif: { role: 'client', id: 0 },
     fault: '',
