@@ -94,6 +94,15 @@ for (const kind of ['packet', 'xdp'] as const) {
       })
     }
 
+    if (kind === 'xdp') {
+      it('loses no frame when the driver is to be run by our calls', async () => {
+        server = await serve('--busy-poll', '20')
+        await assertArrives(server.url, tree.files, far)
+        const { device: stats } = await server.stopDrained()
+        assert.deepEqual([stats['rxDropped'], stats['txDropped']], [0, 0])
+      })
+    }
+
     it('lets a service of the kernel on the same address be, and the client see no difference', async () => {
       const service = start([process.execPath, '-e', HELLO, '2222'], { namespace: near })
       try {
