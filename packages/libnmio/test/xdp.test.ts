@@ -87,18 +87,21 @@ test('a frame outside packet memory is never given to the kernel', needsNic, () 
   assert.throws(() => device.push(frames, byteLength, OFFLOAD_NONE), /packet memory/)
 })
 
-test('the device reserves what it says, and gives the pages of its rings back', needsNic, () => {
-  makeVeth('near', 'far')
-  closers.push(() => removeVeth('near'))
-  const handle = openTestXdp('near')
-  closers.push(() => closeHandle(handle))
-  const region = new Region(xdpRegionBytes(handle))
-  const device = new XdpDevice(handle, region)
-  assert.ok(region.unreservedBytes < 3 * libc().pageSize(), `${region.unreservedBytes} left`)
-  assert.equal(device.isZeroCopy, false)
-  device.close()
-  region.bytes.fill(0xee)
-})
+for (const mtu of [1500, 9000]) {
+  const title = `the device reserves what it says, and gives its rings' pages back, MTU ${mtu}`
+  test(title, needsNic, () => {
+    makeVeth('near', 'far', mtu)
+    closers.push(() => removeVeth('near'))
+    const handle = openTestXdp('near', { mtu })
+    closers.push(() => closeHandle(handle))
+    const region = new Region(xdpRegionBytes(handle))
+    const device = new XdpDevice(handle, region)
+    assert.ok(region.unreservedBytes < 3 * libc().pageSize(), `${region.unreservedBytes} left`)
+    assert.equal(device.isZeroCopy, false)
+    device.close()
+    region.bytes.fill(0xee)
+  })
+}
 
 test('a packet costs no garbage, sent or received', needsNic, async () => {
   const [a, b] = pair()

@@ -33,4 +33,7 @@ if (skip === false) before(ownNamespace)
 deviceSuite('xdp, native', () => vethPair({}), skip || '')
 deviceSuite('xdp, generic', () => vethPair({ mode: XDP_FLAGS_SKB_MODE }), skip || '')
 deviceSuite('xdp, frames of 3.5 KB', () => vethPair({ mtu: 3498 }), skip || '')
+deviceSuite('xdp, frames of 9 KB', () => vethPair({ mtu: 9000 }), skip || '')
+const GENERIC_JUMBO = { mtu: 9000, mode: XDP_FLAGS_SKB_MODE }
+deviceSuite('xdp, frames of 9 KB, generic', () => vethPair(GENERIC_JUMBO), skip || '')
 deviceSuite('xdp, busy polled', () => vethPair({ isBusyPolled: true }), skip || '')

@@ -6,6 +6,7 @@ import { libc } from '../src/sys/libc.ts'
 import { bindPacketSocket, openPacketSocket } from '../src/sys/packet.ts'
 import { openWakeFd } from '../src/sys/waiter.ts'
 import { openXskSocket, preferBusyPolling } from '../src/sys/xsk.ts'
+import { isMultiBuffer } from '../src/xdp/layout.ts'
 import { ETHERTYPE_TEST } from './device.suite.ts'
 import { findLink } from './taps.ts'
 
@@ -15,7 +16,7 @@ const REDIRECT_MAP = 51
 const ETHERTYPE_NONE = 0x88b6
 
 /** Steers them into the socket of the queue; the rest is the kernel's. */
-function steer(ifindex: number, map: number, mode: number): number {
+function steer(ifindex: number, map: number, mode: number, flags: number): number {
   const asm = new Assembler()
   asm.load(4, 2, 1, 0) // linux/bpf.h: xdp_md.data
   asm.load(4, 3, 1, 4) // data_end
@@ -32,7 +33,7 @@ function steer(ifindex: number, map: number, mode: number): number {
   asm.label('pass')
   asm.set(0, XDP_PASS)
   asm.exit()
-  const program = bpf.loadProgram(bpf.PROG_TYPE_XDP, 0, asm.bytes())
+  const program = bpf.loadProgram(bpf.PROG_TYPE_XDP, 0, asm.bytes(), flags)
   const link = bpf.linkProgram(program, ifindex, bpf.ATTACH_XDP, mode)
   libc().close(program)
   return link
@@ -55,7 +56,8 @@ export function openTestXdp(
   bindPacketSocket(watchFd, link.index, ETHERTYPE_NONE)
   if (isBusyPolled) preferBusyPolling(fd, 20, BATCH_MAX)
   const xskMap = bpf.createXskMap(1)
-  const owned = [fd, watchFd, wakeFd, xskMap, steer(link.index, xskMap, mode)]
+  const flags = isMultiBuffer(mtu) ? bpf.XDP_HAS_FRAGS : 0
+  const owned = [fd, watchFd, wakeFd, xskMap, steer(link.index, xskMap, mode, flags)]
   return {
     kind: 'xdp',
     name,

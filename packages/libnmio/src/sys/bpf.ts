@@ -26,6 +26,8 @@ export const PROG_TYPE_XDP = 6
 /** linux/bpf.h: enum bpf_attach_type. */
 export const ATTACH_XDP = 37
 export const ATTACH_TCX_INGRESS = 46
+/** linux/bpf.h: an XDP program that does not mind packets in several buffers. */
+export const XDP_HAS_FRAGS = 32
 /** linux/if_link.h: in the interface's driver, or in the kernel's common code. */
 export const XDP_FLAGS_SKB_MODE = 2
 export const XDP_FLAGS_DRV_MODE = 4
@@ -84,7 +86,7 @@ export function updateMap(map: number, key: number, value: number): void {
 }
 
 /** Loads a program and returns its descriptor. The verifier's objections are in the error's hint. */
-export function loadProgram(type: number, attach: number, program: Uint8Array): number {
+export function loadProgram(type: number, attach: number, program: Uint8Array, flags = 0): number {
   const license = new TextEncoder().encode('GPL\0')
   const log = new Uint8Array(LOG_LEN)
   const attributes = new Attributes()
@@ -92,6 +94,7 @@ export function loadProgram(type: number, attach: number, program: Uint8Array): 
     .u32(4, program.length / 8) // insn_cnt
     .pointer(8, program) // insns
     .pointer(16, license)
+    .u32(44, flags) // prog_flags
     .u32(68, attach) // expected_attach_type
   try {
     return bpf('load a BPF program', PROG_LOAD, attributes)

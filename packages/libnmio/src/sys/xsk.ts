@@ -1,10 +1,10 @@
 /**
  * AF_XDP sockets (linux/if_xdp.h, Documentation/networking/af_xdp.rst): memory that is shared with a
- * NIC's driver (UMEM), in chunks of one frame, and four rings that say whose a chunk is. Set-up only;
- * the rings' use is xdp/ring.ts's.
+ * NIC's driver (UMEM), in chunks, and four rings that say whose a chunk is. Set-up only; the rings'
+ * use is xdp/ring.ts's.
  */
 
-import { EPERM, SysError } from './errno.ts'
+import { ENODEV, EPERM, SysError } from './errno.ts'
 import { check, libc, O_CLOEXEC } from './libc.ts'
 import { NIC_RIGHTS_HINT } from './rights.ts'
 
@@ -23,6 +23,7 @@ const XDP_OPTIONS = 8
 const XDP_MAX_TX_BUDGET = 9 // Linux 6.17
 const XDP_OPTIONS_ZEROCOPY = 1
 const XDP_USE_NEED_WAKEUP = 8
+const XDP_USE_SG = 16 // Linux 6.6
 
 /** asm-generic/socket.h */
 const SOL_SOCKET = 1
@@ -34,6 +35,8 @@ const SO_BUSY_POLL_BUDGET = 70
 export const XDP_HEADROOM = 256
 /** linux/if_xdp.h: a flag of a ring: the kernel waits for a system call. */
 export const XDP_RING_NEED_WAKEUP = 1
+/** linux/if_xdp.h: an option of a descriptor: the packet goes on in the next. */
+export const XDP_PKT_CONTD = 1
 
 const int = (value: number): Uint8Array => new Uint8Array(Int32Array.of(value).buffer)
 
@@ -134,17 +137,32 @@ export function ringPlaces(fd: number): RingPlaces {
   }
 }
 
-/** From now on the socket has the queue, without copies if the driver can, else with one. */
-export function bindXsk(fd: number, ifindex: number, queue: number): void {
+/**
+ * From now on the socket has the queue, without copies if the driver can, else with one. With
+ * `isMultiBuffer` packets may lie in several chunks; a driver that cannot do that itself has the kernel
+ * copy.
+ */
+export function bindXsk(fd: number, ifindex: number, queue: number, isMultiBuffer: boolean): void {
+  const hint = 'another program may have this queue'
+  const flags = XDP_USE_NEED_WAKEUP | (isMultiBuffer ? XDP_USE_SG : 0)
+  check(bind(fd, ifindex, queue, flags), 'bind(AF_XDP)', hint)
+}
+
+/** Can packets lie in several chunks? An unbound socket is asked, and stays as it is. */
+export function hasMultiBuffer(fd: number): boolean {
+  // net/xdp/xsk.c: xsk_bind looks at the flags first (EINVAL), then for the interface: there is none.
+  return bind(fd, 0, 0, XDP_USE_SG) < 0 && libc().errno() === ENODEV
+}
+
+function bind(fd: number, ifindex: number, queue: number, flags: number): number {
   // struct sockaddr_xdp { u16 family, flags; u32 ifindex, queue_id, shared_umem_fd }
   const address = new Uint8Array(16)
   const view = new DataView(address.buffer)
   view.setUint16(0, AF_XDP, true)
-  view.setUint16(2, XDP_USE_NEED_WAKEUP, true)
+  view.setUint16(2, flags, true)
   view.setUint32(4, ifindex, true)
   view.setUint32(8, queue, true)
-  const hint = 'another program may have this queue'
-  check(libc().bind(fd, address, address.length), 'bind(AF_XDP)', hint)
+  return libc().bind(fd, address, address.length)
 }
 
 /** Does the driver send and receive in our memory itself? */

@@ -20,11 +20,9 @@ import { libc } from '../sys/libc.ts'
 import { bindPacketSocket, joinGroup, openPacketSocket } from '../sys/packet.ts'
 import { prefixText } from '../sys/prefix.ts'
 import { openWakeFd } from '../sys/waiter.ts'
-import { openXskSocket, preferBusyPolling } from '../sys/xsk.ts'
+import { hasMultiBuffer, openXskSocket, preferBusyPolling } from '../sys/xsk.ts'
 import type { XdpHandle } from './handle.ts'
-
-/** A frame lies in one chunk, a page at most, with what the kernel keeps in front and behind it. */
-const MTU_MAX = 3498
+import { isMultiBuffer, MTU_MAX, MTU_ONE_CHUNK } from './layout.ts'
 
 /** linux/if_ether.h: for experiments; a socket bound to a protocol that nobody speaks costs nothing. */
 const ETH_P_802_EX1 = 0x88b5
@@ -42,9 +40,6 @@ export function openXdpQueues(options: XdpOptions, spread: Spread): XdpHandle[] 
   const plan = planNic('xdp', options)
   const { link, isShared, steering } = plan
   const { busyPollUs = 0 } = options
-  if (options.mtu !== undefined && options.mtu > MTU_MAX) {
-    throw new SysError(`xdp:${link.name}: MTU ${options.mtu}`, EINVAL, `give ${MTU_MAX} at most`)
-  }
   checkQueues(plan, spread.count)
   return opening<XdpHandle>(own => {
     claim(plan, own)
@@ -54,13 +49,16 @@ export function openXdpQueues(options: XdpOptions, spread: Spread): XdpHandle[] 
     const watchFds = fds.map(() => own(watchInterface(link.index)))
     for (const group of groupMacs(steering.own)) joinGroup(watchFds[0], link.index, group)
     const xskMap = own(bpf.createXskMap(spread.count))
+    const isJumbo = isMultiBuffer(link.mtu) && hasMultiBuffer(fds[0])
+    const { isNative, mtuMax } = attach(plan, xskMap, isJumbo, own)
+    if (options.mtu !== undefined && options.mtu > mtuMax) throw tooLarge(plan, mtuMax)
     const rest = {
       name: link.name,
       xskMap,
       ifindex: link.index,
       isBusyPolled: busyPollUs > 0,
-      isNative: attach(plan, xskMap, own),
-      mtu: Math.min(plan.mtu, MTU_MAX),
+      isNative,
+      mtu: Math.min(plan.mtu, mtuMax),
       mac: link.mac,
       addresses: plan.addresses.map(prefixText),
       isShared,
@@ -96,25 +94,44 @@ function checkQueues({ link }: NicPlan, workers: number): void {
   throw new SysError(what, EINVAL, hint)
 }
 
-/** Attaches our program; true: in the driver. */
-function attach({ link, steering }: NicPlan, map: number, own: (fd: number) => number): boolean {
-  const program = bpf.loadProgram(bpf.PROG_TYPE_XDP, 0, xdpProgram(steering, map))
-  try {
-    for (const mode of [bpf.XDP_FLAGS_DRV_MODE, bpf.XDP_FLAGS_SKB_MODE]) {
-      try {
-        own(bpf.linkProgram(program, link.index, bpf.ATTACH_XDP, mode))
-        return mode === bpf.XDP_FLAGS_DRV_MODE
-      } catch (error) {
-        const errno = error instanceof SysError ? error.errno : 0
-        // In both modes at once there can be no two programs either.
-        if (errno === EBUSY || errno === EEXIST) throw taken(link.name)
-        if (mode === bpf.XDP_FLAGS_SKB_MODE) throw error
-      }
+interface Attached {
+  readonly isNative: boolean
+  readonly mtuMax: number
+}
+
+/** In the driver rather than behind it; if `isJumbo`, for packets in several chunks rather than in one. */
+function attach(
+  { link, steering }: NicPlan,
+  map: number,
+  isJumbo: boolean,
+  own: (fd: number) => number,
+): Attached {
+  const instructions = xdpProgram(steering, map)
+  const ways = [bpf.XDP_FLAGS_DRV_MODE, bpf.XDP_FLAGS_SKB_MODE].flatMap(mode =>
+    (isJumbo ? [bpf.XDP_HAS_FRAGS, 0] : [0]).map(flags => ({ mode, flags })),
+  )
+  let refusal: unknown
+  for (const { mode, flags } of ways) {
+    const program = bpf.loadProgram(bpf.PROG_TYPE_XDP, 0, instructions, flags)
+    try {
+      own(bpf.linkProgram(program, link.index, bpf.ATTACH_XDP, mode))
+      const isNative = mode === bpf.XDP_FLAGS_DRV_MODE
+      return { isNative, mtuMax: flags === 0 ? MTU_ONE_CHUNK : MTU_MAX }
+    } catch (error) {
+      const errno = error instanceof SysError ? error.errno : 0
+      // In both modes at once there can be no two programs either.
+      if (errno === EBUSY || errno === EEXIST) throw taken(link.name)
+      refusal = error
+    } finally {
+      libc().close(program)
     }
-    return false
-  } finally {
-    libc().close(program)
   }
+  throw refusal
+}
+
+function tooLarge({ link, mtu }: NicPlan, mtuMax: number): SysError {
+  const why = mtuMax === MTU_MAX ? '' : '; more needs Linux 6.6 and multi-buffer in the driver'
+  return new SysError(`xdp:${link.name}: MTU ${mtu}`, EINVAL, `give ${mtuMax} at most${why}`)
 }
 
 const taken = (name: string): SysError =>

@@ -7,6 +7,9 @@
  *   fill: chunks for frames to come →  rx: frames that came
  *   tx: frames to send              →  completion: frames that were sent
  *
+ * A frame longer than a chunk has several descriptors: it is cut where chunks end, and put together in
+ * a cell of ours when it comes (layout.ts, joiner.ts).
+ *
  * Invariants: as tap.ts. A chunk is in one ring, or in the batch, or its owner's. Frames are reported
  * sent in the order of push, whatever the driver's.
  */
@@ -36,21 +39,21 @@ import {
 import { DOWN_LOOK_US, sooner, WAITER_BYTES, Waiter } from '../sys/waiter.ts'
 import * as xsk from '../sys/xsk.ts'
 import type { XdpHandle } from './handle.ts'
-import { Ring, ringBytes } from './ring.ts'
+import { Joiner, joinerBytes, piecesAt } from './joiner.ts'
+import {
+  ADDRESS_LEN,
+  chunkBytes,
+  DESC_LEN,
+  isMultiBuffer,
+  layoutBytes,
+  piecesOf,
+  RX_CHUNKS,
+  ringsFor,
+} from './layout.ts'
+import { Ring } from './ring.ts'
+import { Underway } from './underway.ts'
 
-const ETHERNET_LEN = 14
-/** A burst of so many frames finds room. */
-const RX_CHUNKS = 4096
-/** Frames on their way out; a power of two. */
-const TX_SLOTS = 1024
-const TX_MASK = TX_SLOTS - 1
-const RINGS: xsk.XskRings = { fill: RX_CHUNKS, rx: RX_CHUNKS, tx: TX_SLOTS, completion: TX_SLOTS }
-/** linux/if_xdp.h: struct xdp_desc { u64 addr; u32 len, options }; fill and completion hold u64 addresses. */
-const DESC_LEN = 16
-const ADDRESS_LEN = 8
-/** Frames begin at least so far apart: which slot one is in is noted by this. */
-const FRAME_SHIFT = 11
-/** What a copying kernel may have of ours under way. */
+/** What a copying kernel may have of ours under way, with frames in one piece. */
 const SEND_BUFFER_BYTES = 8 << 20
 /** With frames that the kernel does not take (the interface is down, its queue full) we ask again after this. */
 const RETRY_US = 1000
@@ -59,16 +62,9 @@ const TAKE_OVER_MS = 100
 /** socket.h */
 const MSG_DONTWAIT = 0x40
 
-/** A chunk holds a frame of the MTU, and what the kernel keeps in front. */
-const chunkBytes = ({ mtu }: XdpHandle): number =>
-  mtu + ETHERNET_LEN + xsk.XDP_HEADROOM <= 2048 ? 2048 : 4096
-
 /** Bytes of its region that an XdpDevice reserves; add what the frame pools take. */
-export function xdpRegionBytes(handle: XdpHandle): number {
-  const received = ringBytes(RX_CHUNKS, ADDRESS_LEN) + ringBytes(RX_CHUNKS, DESC_LEN)
-  const sent = ringBytes(TX_SLOTS, DESC_LEN) + ringBytes(TX_SLOTS, ADDRESS_LEN)
-  return received + sent + WAITER_BYTES + RX_CHUNKS * chunkBytes(handle) + 2 * pagesOf(1)
-}
+export const xdpRegionBytes = ({ mtu }: XdpHandle): number =>
+  layoutBytes(mtu) + WAITER_BYTES + joinerBytes(mtu)
 
 const CAPABILITIES: Capabilities = {
   txChecksum: false,
@@ -90,7 +86,7 @@ export class XdpDevice implements Device {
   readonly rxOff: Int32Array = new Int32Array(BATCH_MAX)
   readonly rxLen: Int32Array = new Int32Array(BATCH_MAX)
   readonly rxFlags: Int32Array = new Int32Array(BATCH_MAX)
-  readonly doneOff: Int32Array = new Int32Array(TX_SLOTS)
+  readonly doneOff: Int32Array
 
   readonly #libc: Libc
   readonly #fd: number
@@ -105,18 +101,16 @@ export class XdpDevice implements Device {
   /** Byte offset of UMEM in the region, and its end. */
   readonly #umem: number
   readonly #umemEnd: number
-  readonly #chunkMask: number
-  /** Frames of the last batch, whose chunks go back with the next. */
+  readonly #chunk: number
+  readonly #joiner: Joiner
+  /** Frames of the last batch, whose chunks go back with the next, … */
   #batch = 0
+  /** … and the fill ring up to where the kernel has seen it. */
+  #offered = 0
   /** The interface is down, or was when last looked at. */
   #isDown = false
 
-  /** Frames under way, in the order of push: [head, tail), and of each whether it was sent. */
-  readonly #frameOff: Int32Array = new Int32Array(TX_SLOTS)
-  readonly #isDone: Uint8Array = new Uint8Array(TX_SLOTS)
-  readonly #slotOf: Int32Array
-  #head = 0
-  #tail = 0
+  readonly #underway: Underway
   readonly #isVirtual: boolean
   readonly #isBusyPolled: boolean
   #isClosed = false
@@ -136,32 +130,36 @@ export class XdpDevice implements Device {
     this.#fd = fd
     this.#watchFd = handle.watchFd
     this.#ifindex = handle.ifindex
+    const rings = ringsFor(this.mtu)
     const isNew = Atomics.load(handle.isBound, 0) === 0
     if (isNew) {
-      xsk.createRings(fd, RINGS)
-      setBuffers(fd, SEND_BUFFER_BYTES, SEND_BUFFER_BYTES)
+      xsk.createRings(fd, rings)
+      const bytes = SEND_BUFFER_BYTES * piecesOf(this.mtu)
+      setBuffers(fd, bytes, bytes)
     }
     const places = xsk.ringPlaces(fd)
-    this.#fill = new Ring(region, fd, places.fill, RINGS.fill, ADDRESS_LEN)
-    this.#rx = new Ring(region, fd, places.rx, RINGS.rx, DESC_LEN)
-    this.#tx = new Ring(region, fd, places.tx, RINGS.tx, DESC_LEN)
-    this.#completion = new Ring(region, fd, places.completion, RINGS.completion, ADDRESS_LEN)
+    this.#fill = new Ring(region, fd, places.fill, rings.fill, ADDRESS_LEN)
+    this.#rx = new Ring(region, fd, places.rx, rings.rx, DESC_LEN)
+    this.#tx = new Ring(region, fd, places.tx, rings.tx, DESC_LEN)
+    this.#completion = new Ring(region, fd, places.completion, rings.completion, ADDRESS_LEN)
     this.#words = this.#rx.words
     this.#waiter = new Waiter(region, fd, handle.wakeFd, this.stats, handle.watchFd)
-    const chunk = chunkBytes(handle)
-    this.#chunkMask = -chunk
+    this.#joiner = new Joiner(region, this.mtu)
+    const chunk = chunkBytes(this.mtu)
+    this.#chunk = chunk
     this.#umem = reservePages(region, RX_CHUNKS * chunk)
     const page = pagesOf(1)
     const umemLen = Math.floor((region.end - this.#umem) / page) * page
     this.#umemEnd = this.#umem + umemLen
-    this.#slotOf = new Int32Array(umemLen >> FRAME_SHIFT)
+    this.#underway = new Underway(umemLen, this.mtu)
+    this.doneOff = this.#underway.doneOff
     this.#isVirtual = handle.isVirtual
     this.#isBusyPolled = handle.isBusyPolled
     if (isNew) {
       for (let i = 0; i < RX_CHUNKS; i++) this.#offerChunk(i * chunk)
-      this.#fill.publishProduced()
+      this.#publishOffers()
       xsk.registerUmem(fd, this.#libc.addressOf(region.bytes) + this.#umem, umemLen, chunk)
-      xsk.bindXsk(fd, handle.ifindex, handle.queue)
+      xsk.bindXsk(fd, handle.ifindex, handle.queue, isMultiBuffer(this.mtu))
       Atomics.store(handle.isBound, 0, 1)
     } else this.#takeOver(handle.isBound)
     this.isZeroCopy = xsk.isZeroCopy(fd)
@@ -175,6 +173,7 @@ export class XdpDevice implements Device {
   #takeOver(isBound: Int32Array): void {
     this.#rx.at = this.#rx.consumed
     this.#fill.at = this.#fill.produced
+    this.#offered = this.#fill.at
     this.#tx.at = this.#tx.produced
     for (let ms = 0; ms < TAKE_OVER_MS && this.#completion.produced !== this.#tx.at; ms++) {
       this.#libc.sendto(this.#fd, 0, 0, MSG_DONTWAIT, 0, 0)
@@ -184,10 +183,16 @@ export class XdpDevice implements Device {
     this.#completion.publishConsumed()
   }
 
+  /** The chunk that holds an address. */
   #offerChunk(address: number): void {
     const fill = this.#fill
-    this.#words[fill.entry(fill.at)] = address // the upper half is always 0
+    this.#words[fill.entry(fill.at)] = address & -this.#chunk // the upper half is always 0
     fill.at = (fill.at + 1) | 0
+  }
+
+  #publishOffers(): void {
+    this.#fill.publishProduced()
+    this.#offered = this.#fill.at
   }
 
   /** No system call, but for drivers that want to be told of new chunks, and to run one that is busy polled. */
@@ -202,33 +207,51 @@ export class XdpDevice implements Device {
       this.#callReceive()
       ready = (rx.produced - rx.at) | 0
     }
-    const count = ready < BATCH_MAX ? ready : BATCH_MAX
-    for (let i = 0; i < count; i++) {
-      const entry = rx.entry(rx.at + i)
-      const off = this.#umem + words[entry]
-      const len = words[entry + 2]
-      this.rxOff[i] = off
-      this.rxLen[i] = len
+    let count = 0
+    let taken = 0
+    while (taken < ready && count < BATCH_MAX) {
+      const entry = rx.entry(rx.at + taken)
+      let off = this.#umem + words[entry]
+      let len = words[entry + 2]
+      if ((words[entry + 3] & xsk.XDP_PKT_CONTD) === 0) taken++
+      else {
+        const pieces = piecesAt(rx, rx.at + taken, ready - taken)
+        if (pieces === 0) break
+        off = this.#joiner.off(count)
+        len = this.#join(count, rx.at + taken, pieces)
+        taken += pieces
+        if (len === 0) continue
+      }
+      this.rxOff[count] = off
+      this.rxLen[count] = len
       const isPartial = this.#isVirtual && isChecksumPartial(this.region.view, off, len)
-      this.rxFlags[i] = isPartial ? RX_CSUM_PARTIAL : 0
+      this.rxFlags[count++] = isPartial ? RX_CSUM_PARTIAL : 0
       stats.rxBytes += len
     }
-    rx.at = (rx.at + count) | 0
-    if (count > 0) rx.publishConsumed()
+    rx.at = (rx.at + taken) | 0
+    if (taken > 0) rx.publishConsumed()
     stats.rxFrames += count
     this.#batch = count
     return count
   }
 
-  /** The chunks of the last batch can be filled again. */
+  /** Puts frame `i` of the batch together; its length, or 0: it is dropped. The chunks are free again. */
+  #join(i: number, at: number, pieces: number): number {
+    const len = this.#joiner.join(i, this.#rx, at, pieces, this.#umem)
+    if (len === 0) this.stats.rxDropped++
+    for (let k = 0; k < pieces; k++) this.#offerChunk(this.#words[this.#rx.entry(at + k)])
+    return len
+  }
+
+  /** The chunks of the last batch can be filled again; frames that were put together have theirs back. */
   #giveBack(): void {
-    if (this.#batch === 0) return
     for (let i = 0; i < this.#batch; i++) {
-      this.#offerChunk((this.rxOff[i] - this.#umem) & this.#chunkMask)
+      const off = this.rxOff[i]
+      if (off >= this.#umem) this.#offerChunk(off - this.#umem)
     }
     this.#batch = 0
-    if (this.#isClosed) return
-    this.#fill.publishProduced()
+    if (this.#fill.at === this.#offered || this.#isClosed) return
+    this.#publishOffers()
     if ((this.#fill.flags & xsk.XDP_RING_NEED_WAKEUP) !== 0) this.#callReceive()
   }
 
@@ -240,27 +263,35 @@ export class XdpDevice implements Device {
 
   /** 0 once the device is down. */
   txSpace(): number {
-    return this.down === '' ? TX_SLOTS - ((this.#tail - this.#head) | 0) : 0
+    return this.down === '' ? this.#underway.space : 0
   }
 
   push(off: number, len: number, request: number): void {
     assert(request === OFFLOAD_NONE, 'the NIC is sent finished frames')
-    assert(((this.#tail - this.#head) | 0) < TX_SLOTS, 'the ring has space')
     assert(off >= this.#umem && off + len <= this.#umemEnd, 'the frame is in packet memory')
-    const tx = this.#tx
-    const slot = this.#tail & TX_MASK
-    const address = off - this.#umem
-    this.#frameOff[slot] = off
-    this.#isDone[slot] = 0
-    this.#slotOf[address >> FRAME_SHIFT] = slot
-    this.#tail = (this.#tail + 1) | 0
+    this.#underway.begin(off)
+    let address = off - this.#umem
+    let left = len
+    // A descriptor ends with its chunk at the latest.
+    let room = this.#chunk - (address & (this.#chunk - 1))
+    for (; left > room; room = this.#chunk) {
+      this.#pushPiece(address, room, xsk.XDP_PKT_CONTD)
+      address += room
+      left -= room
+    }
+    this.#pushPiece(address, left, 0)
+    if (this.down === '') this.stats.txBytes += len
+  }
+
+  #pushPiece(address: number, len: number, options: number): void {
+    this.#underway.addPiece(address)
     if (this.down !== '') return
+    const tx = this.#tx
     const entry = tx.entry(tx.at)
     this.#words[entry] = address
     this.#words[entry + 2] = len
-    this.#words[entry + 3] = 0
+    this.#words[entry + 3] = options
     tx.at = (tx.at + 1) | 0
-    this.stats.txBytes += len
   }
 
   gather(): void {
@@ -285,36 +316,20 @@ export class XdpDevice implements Device {
 
   reclaim(): number {
     if (this.down === '') this.#takeCompletions()
-    else this.#giveUp()
-    let count = 0
-    while (this.#head !== this.#tail && this.#isDone[this.#head & TX_MASK] !== 0) {
-      this.doneOff[count++] = this.#frameOff[this.#head & TX_MASK]
-      this.#head = (this.#head + 1) | 0
-    }
-    return count
+    else this.stats.txDropped += this.#underway.giveUp()
+    return this.#underway.reclaim()
   }
 
   #takeCompletions(): void {
-    const { stats } = this
     const completion = this.#completion
     const count = (completion.produced - completion.at) | 0
     if (count === 0) return
     for (let i = 0; i < count; i++) {
       const address = this.#words[completion.entry(completion.at + i)]
-      this.#isDone[this.#slotOf[address >> FRAME_SHIFT]] = 1
+      if (this.#underway.complete(address)) this.stats.txFrames++
     }
     completion.at = (completion.at + count) | 0
     completion.publishConsumed()
-    stats.txFrames += count
-  }
-
-  /** Nobody will send them any more. */
-  #giveUp(): void {
-    for (let i = this.#head; i !== this.#tail; i = (i + 1) | 0) {
-      const slot = i & TX_MASK
-      if (this.#isDone[slot] === 0) this.stats.txDropped++
-      this.#isDone[slot] = 1
-    }
   }
 
   wait(timeoutUs: number): void {
