@@ -10,8 +10,9 @@ import type { Check, CheckFunction, Machine } from './checks.ts'
 const PACKET_KERNEL = [6, 6]
 /** XDP is attached by a BPF link. */
 const XDP_KERNEL = [5, 9]
-/** One chunk of packet memory holds a frame of this MTU. */
-const XDP_MTU_MAX = 3498
+/** One chunk of packet memory holds a frame of this MTU; a larger one wants multi-buffer. */
+const ONE_CHUNK_MTU = 3498
+const MULTI_BUFFER_KERNEL = [6, 6]
 
 const CAN: Record<NicFacts['xdp'], string> = {
   unknown: 'XDP unknown (this kernel does not say)',
@@ -29,9 +30,7 @@ export const nicChecks = (machine: Machine, nics: readonly NicFacts[]): CheckFun
 
 function checkKind(machine: Machine, kind: 'packet' | 'xdp', kernel: readonly number[]): Check {
   const name = `--device ${kind}`
-  const [major = 0, minor = 0] = machine.release.split('.').map(Number)
-  const isOld = major < kernel[0] || (major === kernel[0] && minor < kernel[1])
-  if (isOld) {
+  if (isOlder(machine, kernel)) {
     const detail = `needs Linux ${kernel.join('.')}`
     return { name, state: 'note', detail, fix: 'sandstorm serve DIR --device tap' }
   }
@@ -39,6 +38,11 @@ function checkKind(machine: Machine, kind: 'packet' | 'xdp', kernel: readonly nu
   if (missing.length === 0) return { name, state: 'ok', detail: 'all rights are held', fix: '' }
   const detail = `needs ${missing.join(', ').toUpperCase()}`
   return { name, state: 'note', detail, fix: setcap(RIGHTS[kind].join(',')) }
+}
+
+function isOlder({ release }: Machine, kernel: readonly number[]): boolean {
+  const [major = 0, minor = 0] = release.split('.').map(Number)
+  return major < kernel[0] || (major === kernel[0] && minor < kernel[1])
 }
 
 async function checkNic(machine: Machine, nic: NicFacts): Promise<Check> {
@@ -61,8 +65,9 @@ async function checkNic(machine: Machine, nic: NicFacts): Promise<Check> {
     return note(`port ${TAP_PORT} is in use`, fix)
   }
   if (nic.hasLro) return note('LRO, which XDP cannot have', `sudo ethtool -K ${name} lro off`)
-  if (mtu > XDP_MTU_MAX) {
-    return note(`too large for xdp`, `sandstorm serve DIR --device packet:${name}`)
+  if (mtu > ONE_CHUNK_MTU && isOlder(machine, MULTI_BUFFER_KERNEL)) {
+    const detail = `xdp takes ${ONE_CHUNK_MTU} bytes of it before Linux 6.6`
+    return note(detail, `sandstorm serve DIR --device packet:${name}`)
   }
   if (receiveQueues > 1) {
     const fix = `sandstorm serve DIR --device xdp:${name} --workers ${receiveQueues}`
