@@ -34,7 +34,14 @@ export type { NicOptions } from './nic/plan.ts'
 export type { PacketHandle } from './packet/handle.ts'
 export { openPacket, openPacketQueues } from './packet/open.ts'
 export { PacketDevice, packetRegionBytes } from './packet/packet.ts'
-export { FIRST_WORKER, type Spread, workerOf, workerOfFrame } from './spread/flow.ts'
+export {
+  ALL_FLOWS,
+  FIRST_WORKER,
+  type FlowShare,
+  type Spread,
+  workerOf,
+  workerOfFrame,
+} from './spread/flow.ts'
 export { hubBytes, leaveHub } from './spread/hub.ts'
 export { SpreadDevice, type SpreadOptions } from './spread/spread.ts'
 export { pinThread } from './sys/cpu.ts'

@@ -26,6 +26,7 @@ export { type CongestionControl, initialWindow, SSTHRESH_NONE } from './tcp/cong
 export { connect } from './tcp/connect.ts'
 export { Cubic } from './tcp/cubic.ts'
 export * as ending from './tcp/ending.ts'
+export { findFirstHop, STATION_WORDS, setFirstHop } from './tcp/firstHop.ts'
 export * as flight from './tcp/flight.ts'
 export { HEADERS_LEN, Headers, headersLen, SUM_BY_DEVICE } from './tcp/headers.ts'
 export { tcpOff } from './tcp/ipHeader.ts'

@@ -5,7 +5,7 @@
  * caller may, and the same frames, clock and random numbers give the same frames out.
  */
 import { Arp, ETH_NOT_OURS, ETH_TYPE, ethernet, OK } from '@sandstorm/libeth'
-import { assert, type Device, type FramePool } from '@sandstorm/libnmio'
+import { ALL_FLOWS, assert, type Device, type FlowShare, type FramePool } from '@sandstorm/libnmio'
 import { Addresses, type IpAddress } from './addresses.ts'
 import { IcmpError } from './icmpError.ts'
 import { ERRORS_BURST, ERRORS_PER_SECOND } from './icmpv6Error.ts'
@@ -47,6 +47,8 @@ export interface StackOptions {
    * them: we ask nobody, and answer each frame to the station that it came from. Default: no.
    */
   sharesAddresses?: boolean | undefined
+  /** Of several stacks on one device, the flows that come to this one. Default: all. */
+  flows?: FlowShare | undefined
   app: Application
   congestion: CongestionControl
   tcp?: Partial<TcpConfig>
@@ -73,6 +75,7 @@ export class Stack implements IpHost, Ipv6Host {
   readonly errorLimit: TokenBucket = new TokenBucket(ERRORS_PER_SECOND, ERRORS_BURST)
   readonly hopLimit: number
   readonly takesReturnPath: boolean
+  readonly flows: FlowShare
   #arpDueMs = 0
   #ndpDueMs = 0
 
@@ -86,6 +89,7 @@ export class Stack implements IpHost, Ipv6Host {
     this.device = device
     this.frames = frames
     this.takesReturnPath = isShared
+    this.flows = options.flows ?? ALL_FLOWS
     this.addresses = new Addresses(addresses, options)
     this.arp = new Arp(this, isShared ? [] : this.addresses.ipv4)
     this.output = new Icmpv6Output(device, frames)

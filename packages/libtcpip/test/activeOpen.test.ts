@@ -3,6 +3,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { arpPacket } from '@sandstorm/libeth'
+import { workerOfFrame } from '@sandstorm/libnmio'
 import {
   abort,
   connect,
@@ -20,7 +21,11 @@ import {
   expectSent,
   Host,
   type HostOptions,
+  OUR_ADDR,
+  OUR_ADDR6,
   OUR_PORT,
+  PEER_ADDR,
+  PEER_ADDR6,
   PEER_PORT,
   type Script,
   send,
@@ -39,6 +44,7 @@ import {
   RST,
   SYN,
   timestampsOption,
+  writeSegment,
   wscaleOption,
 } from './kit/segment.ts'
 
@@ -487,6 +493,28 @@ test('a chosen port is not one in use, in TIME-WAIT or listened on, and never be
   }
   assert.equal(seen.size, 64_511)
 })
+
+for (const ipVersion of [4, 6] as const) {
+  test(`of several stacks on a device each chooses ports of its own flows, IPv${ipVersion}`, () => {
+    const spread = { count: 3, key: 0x2badcafe }
+    const [src, dst] = ipVersion === 4 ? [PEER_ADDR, OUR_ADDR] : [PEER_ADDR6, OUR_ADDR6]
+    const remote = ipVersion === 4 ? PEER : ipv6Address(PEER_ADDR6)
+    for (const worker of [0, 1, 2]) {
+      const t = new Host({ ipVersion, flows: { spread, worker } })
+      for (let i = 0; i < 20; i++) {
+        const c = connect(t.tcp, 0, remote, 80)
+        const dstPort = t.tcp.tcb[c + tcb.PORTS] & 0xffff
+        t.inject((view, off) => {
+          const ports = { srcPort: 80, dstPort, seq: 0, ack: 0, flags: SYN | ACK, win: 0 }
+          const empty = { data: new Uint8Array(0), options: new Uint8Array(0) }
+          const len = writeSegment(view, off, t.link, { src, dst, ...ports, ...empty })
+          assert.equal(workerOfFrame(spread, view, off, len), worker)
+          return len
+        }, false)
+      }
+    }
+  })
+}
 
 test('no TCB, no connection', () => {
   const t = new Host({ tcp: { maxConnections: 2 } })

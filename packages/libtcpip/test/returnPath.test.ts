@@ -3,11 +3,23 @@ import assert from 'node:assert/strict'
 import { describe, test } from 'node:test'
 import { arpPacket } from '@sandstorm/libeth'
 import {
+  connect,
+  findFirstHop,
+  ipv4Address,
+  ipv6Address,
+  STATION_WORDS,
+  setFirstHop,
+  tcb,
+} from '../src/index.ts'
+import {
   advance,
   established,
   expectEmpty,
   expectSent,
   Host,
+  OUR_PORT,
+  PEER_ADDR6,
+  PEER_PORT,
   type Script,
   send,
   sendArp,
@@ -72,6 +84,26 @@ for (const ipVersion of [4, 6] as const) {
       send(t, { flags: SYN, src, dstPort: 81, port: 40001 })
       const [answer] = t.take()
       assert.equal(answer.segment?.flags, RST | ACK)
+    })
+
+    test('a connection is opened by the first hop that another stack has found, and not before', () => {
+      const remote = ipVersion === 4 ? ipv4Address('10.0.0.1') : ipv6Address(PEER_ADDR6)
+      const station = new Int32Array(STATION_WORDS)
+      const finder = new Host({ ipVersion, resolved: false })
+      assert.ok(!findFirstHop(finder.tcp, remote, station))
+      finder.poll()
+      assert.match(finder.take()[0].line, /who-has|neighbor solicitation/, 'it has asked')
+      moveTo(finder, 0xfe77, -2)
+      sendArp(finder, arpPacket.REPLY)
+      assert.ok(findFirstHop(finder.tcp, remote, station))
+
+      const t = makeHost()
+      moveTo(t, 0xfe77, -2) // where the kit expects what is sent
+      assert.equal(connect(t.tcp, 0, remote, PEER_PORT, OUR_PORT), tcb.NO_CONN)
+      setFirstHop(t.tcp, station)
+      assert.ok(connect(t.tcp, 0, remote, PEER_PORT, OUR_PORT) >= 0)
+      t.poll()
+      expectSent(t, ['S 0'])
     })
 
     test('answers follow the peer to another router once something new was acknowledged through it', () => {

@@ -17,6 +17,15 @@ export interface Spread {
 export const ONE_WORKER: Spread = { count: 1, key: 0 }
 /** Who looks after everything that is of no connection. */
 export const FIRST_WORKER = 0
+
+/** The flows of one worker. */
+export interface FlowShare {
+  readonly spread: Spread
+  /** Which worker this is. */
+  readonly worker: number
+}
+
+export const ALL_FLOWS: FlowShare = { spread: ONE_WORKER, worker: FIRST_WORKER }
 /** 2^32 divided by the golden ratio (Knuth, vol. 3, §6.4): spreads what differs in a few bits. */
 export const HASH_MULTIPLIER = 0x9e3779b1
 

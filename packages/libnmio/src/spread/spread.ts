@@ -11,17 +11,14 @@
 import { BATCH_MAX, type Device } from '../device.ts'
 import { wakeUp } from '../sys/waiter.ts'
 import { DelegateDevice } from '../wrap/delegate.ts'
-import { type Spread, workerOfFrame } from './flow.ts'
+import { type FlowShare, workerOfFrame } from './flow.ts'
 import { ABSENT, ASLEEP, AWAKE, mailboxOff, stateWord } from './hub.ts'
 import { Mailbox } from './mailbox.ts'
 
 /** While a mailbox is full we look again after this long; its reader may be busy. */
 const FULL_US = 100
 
-export interface SpreadOptions {
-  readonly spread: Spread
-  /** Which worker this is. */
-  readonly worker: number
+export interface SpreadOptions extends FlowShare {
   /** Byte offset of the hub in the region (hub.ts). */
   readonly hub: number
   /** Of each worker the eventfd that ends its wait. */

@@ -6,7 +6,7 @@
  * What FLAGS and SCALES say in SYN-SENT is what we offer; the peer's SYN makes it what is agreed.
  */
 import { OK } from '@sandstorm/libeth'
-import { assert } from '@sandstorm/libnmio'
+import { assert, workerOf } from '@sandstorm/libnmio'
 import { type IpAddress, NOT_LOCAL } from '../addresses.ts'
 import { TCP_BAD_ACK, TCP_BAD_FLAGS, TCP_RST_IGNORED } from '../drops.ts'
 import * as ipv4 from '../wire/ipv4.ts'
@@ -60,8 +60,8 @@ import { scaleFor } from './window.ts'
 
 /**
  * Opens a connection from our address `local` (its place among the stack's, addresses.ts) to a port
- * of `remote`; `localPort` 0: one is chosen. Returns its handle, or NO_CONN if there is no such peer
- * (ourselves, a group, no route), no free port or no TCB left. May be called from any callback; the
+ * of `remote`; `localPort` 0: one is chosen, of a flow that comes to us. Returns its handle, or NO_CONN
+ * if there is no such peer (ourselves, a group, no route), no free port or no TCB left. May be called from any callback; the
  * SYN leaves with the batch, or with the next `poll`. The application hears `onOpen`, or `onClosed`
  * alone if it comes to nothing.
  */
@@ -91,7 +91,8 @@ export function connect(
   return c
 }
 
-function setPeer(to: Segment, local: number, remote: IpAddress): void {
+/** Enters between whom a connection is to be. */
+export function setPeer(to: Segment, local: number, remote: IpAddress): void {
   to.remote0 = remote.w0
   to.remote1 = remote.w1
   to.remote2 = remote.w2
@@ -123,9 +124,15 @@ function choosePort(tcp: Tcp, to: Segment): boolean {
   for (let left = ephemeralPorts.count; left > 0; left--) {
     const port = ephemeralPorts.next(offset)
     to.ports = (to.ports & ~0xffff) | port
-    if (!tcp.isListening(port) && !isInUse(tcp, to)) return true
+    if (isOurFlow(tcp, to) && !tcp.isListening(port) && !isInUse(tcp, to)) return true
   }
   return false
+}
+
+/** Will what the peer sends come to us, and not to another worker (libnmio spread/flow.ts)? */
+function isOurFlow({ flows }: Tcp, to: Segment): boolean {
+  const address = to.remote0 ^ to.remote1 ^ to.remote2 ^ to.remote3
+  return workerOf(flows.spread, address, to.ports) === flows.worker
 }
 
 /** Is there such a connection already, or was there one less than 2 MSL ago? */

@@ -98,8 +98,12 @@ export function confirmNeighbour(tcp: Tcp, c: number): void {
 
 /** The entry to answer `tcp.segment` through, negative if it must be asked for first. */
 export function neighbourOfSegment(tcp: Tcp): number {
-  const { addresses, segment: seg } = tcp
-  if (tcp.takesReturnPath) return 0
+  return tcp.takesReturnPath ? 0 : neighbourTo(tcp, tcp.segment)
+}
+
+/** The entry of the first hop to whom `seg` comes from, negative if it must be asked for first. */
+export function neighbourTo(tcp: Tcp, seg: Segment): number {
+  const { addresses } = tcp
   if ((seg.kind & KIND_IPV6) === 0) {
     return tcp.arp.lookup(addresses.nextHop4(seg.remote0), tcp.clockMs)
   }

@@ -4,7 +4,7 @@
  * `timers.ts`), frames go out through the device's ring; no call waits for anything.
  */
 import { type Arp, ethernet } from '@sandstorm/libeth'
-import { assert, type Device, type FramePool } from '@sandstorm/libnmio'
+import { assert, type Device, type FlowShare, type FramePool } from '@sandstorm/libnmio'
 import type { Addresses } from '../addresses.ts'
 import { DROP_COUNT } from '../drops.ts'
 import type { Ndp } from '../ndp/ndp.ts'
@@ -83,6 +83,8 @@ export interface TcpPorts {
   readonly addresses: Addresses
   /** Answers go to the station that a frame came from (neighbour.ts). */
   readonly takesReturnPath: boolean
+  /** Whose segments come to us; connections that we open are of these. */
+  readonly flows: FlowShare
 }
 
 export class Tcp {
@@ -93,6 +95,7 @@ export class Tcp {
   readonly ndp: Ndp
   readonly addresses: Addresses
   readonly takesReturnPath: boolean
+  readonly flows: FlowShare
   readonly app: Application
   readonly cc: CongestionControl
   readonly pool: TcbPool
@@ -163,6 +166,7 @@ export class Tcp {
     this.ndp = ports.ndp
     this.addresses = ports.addresses
     this.takesReturnPath = ports.takesReturnPath
+    this.flows = ports.flows
     this.app = app
     this.cc = cc
     this.config = config

@@ -7,7 +7,7 @@
  */
 import assert from 'node:assert/strict'
 import { arpPacket, ethernet } from '@sandstorm/libeth'
-import { FramePool, type MemoryPort, memoryLink, Region } from '@sandstorm/libnmio'
+import { type FlowShare, FramePool, type MemoryPort, memoryLink, Region } from '@sandstorm/libnmio'
 import {
   type CongestionControl,
   type IpAddress,
@@ -74,6 +74,7 @@ export interface HostOptions {
   gateway?: IpAddress
   gateway6?: IpAddress
   sharesAddresses?: boolean
+  flows?: FlowShare
   ndp?: Partial<NdpOptions>
   onConflict?: (address: IpAddress) => void
   mtu?: number
@@ -172,6 +173,7 @@ export class Host {
       gateway: options.gateway,
       gateway6: options.gateway6,
       sharesAddresses: options.sharesAddresses,
+      flows: options.flows,
       ndp: { dadTransmits: 0, ...options.ndp },
       onConflict: options.onConflict,
       app: this.app,
