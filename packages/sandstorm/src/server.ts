@@ -110,7 +110,8 @@ export class Server {
     })
     const kind = options.transmit ?? defaultTransmit(device)
     const shift = frameShift(device.mtu)
-    this.frames = new FramePool(device.region, framesFor(device, kind, shift), shift)
+    const most = kind === 'template' ? TEMPLATE_FRAMES_MAX : TRANSIENT_FRAMES
+    this.frames = new FramePool(device.region, framesFor(device, shift, most), shift)
     this.stack = new Stack({
       device,
       frames: this.frames,
@@ -202,8 +203,9 @@ export function frameShift(mtu: number): number {
 /** A device's packet memory may end a page before the region does. */
 const SPARE_BYTES = 2 * 4096
 
-function framesFor(device: Device, kind: TransmitKind, shift: number): number {
+/** How many frames of 2^`shift` bytes fit in what is left of the device's region, `most` at most. */
+export function framesFor(device: Device, shift: number, most: number): number {
   const room = Math.floor((device.region.unreservedBytes - SPARE_BYTES) / (1 << shift))
   assert(room >= FRAMES_MIN, 'the region has room for frames')
-  return Math.min(room, kind === 'template' ? TEMPLATE_FRAMES_MAX : TRANSIENT_FRAMES)
+  return Math.min(room, most)
 }

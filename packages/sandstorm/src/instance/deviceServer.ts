@@ -16,6 +16,7 @@ import { FeedDesk } from './feedDesk.ts'
 import type { Log } from './instance.ts'
 import type { Opened } from './openDevice.ts'
 import { type Ending, PacketThread } from './packetThread.ts'
+import { type Part, queueSetup } from './queue.ts'
 import { DRAIN, STOP, type WorkerSetup } from './workerSetup.ts'
 
 /** A packet thread that is still draining so long after its time is told to end at once. */
@@ -45,9 +46,7 @@ type OwnFields =
  * Of each worker its part of the region, the CPU that it is pinned to (-1: none), and what it writes
  * for others to read: a worker that replaces another goes on in the same memory.
  */
-export interface Place {
-  readonly from: number
-  readonly end: number
+export interface Place extends Part {
   readonly cpu: number
   readonly accessRing: SharedArrayBuffer | undefined
   readonly durations: SharedArrayBuffer
@@ -120,8 +119,9 @@ export class DeviceServer {
   }
 
   #start(worker: number): PacketThread {
-    const { handles, sharesAddresses } = this.#opened
-    const { from, end, cpu, accessRing, durations } = this.places[worker]
+    const { spread, hub } = this.#common
+    const place = this.places[worker]
+    const { cpu, accessRing, durations } = place
     // The thread of a worker, whichever that is then.
     const attachment = this.#content.attach(mail =>
       this.threads[worker].send({ kind: 'content', mail }),
@@ -129,13 +129,8 @@ export class DeviceServer {
     this.#attachments[worker] = attachment
     const setup = {
       ...this.#common,
+      ...queueSetup(this.#opened, spread, hub, worker, place),
       content: attachment.shared,
-      handle: handles[worker],
-      part: { from, end },
-      worker,
-      // Worker 0 speaks for our addresses, as the kernel does for those that it shares with us.
-      sharesAddresses: sharesAddresses || worker > 0,
-      wakeFds: handles.map(({ wakeFd }) => wakeFd),
       cpu,
       accessRing,
       durations,

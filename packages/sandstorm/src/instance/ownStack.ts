@@ -28,13 +28,12 @@ import { type ServerStats, sumOfStats } from '../stats.ts'
 import { type CommonSetup, DeviceServer, type Place, type Sources } from './deviceServer.ts'
 import type { Endpoint, Instance, Log } from './instance.ts'
 import { type Opened, openDevice } from './openDevice.ts'
+import { equalParts, PART_ALIGN } from './queue.ts'
 
 /** Without --spin: a few times what a client on the same machine takes for its next request. */
 const SPIN_US = 50
 /** What a stack wants of the region at least: rings, request buffers, frames. */
 const STACK_BYTES = 48 << 20
-/** Workers' parts begin at whole pages, whatever their size. */
-const PART_ALIGN = 65536
 
 /** An instance that a test can look into. */
 export interface OwnStack extends Instance {
@@ -134,18 +133,14 @@ function rateOf({ limits }: ServeConfig): CommonSetup['rate'] {
   return { shared: RequestRate.allocate(), key: randomInt(2 ** 31), perSecond }
 }
 
-/** Equal parts of what is left of the region. */
 function placeWorkers(
   region: Region,
   count: number,
   cpus: readonly number[],
   rings: readonly SharedArrayBuffer[],
 ): Place[] {
-  const from = region.reserve(0, PART_ALIGN)
-  const size = Math.floor((region.end - from) / count / PART_ALIGN) * PART_ALIGN
-  return Array.from({ length: count }, (_, i) => ({
-    from: from + i * size,
-    end: from + (i + 1) * size,
+  return equalParts(region, count).map((part, i) => ({
+    ...part,
     cpu: cpus.length === 0 ? -1 : cpus[i % cpus.length],
     accessRing: rings[i],
     durations: Histogram.allocate(),

@@ -11,24 +11,15 @@ import {
   BATCH_MAX,
   type Device,
   FaultDevice,
-  makeDevice,
   PcapDevice,
   parseFault,
   pinThread,
   type Region,
   RxBatchDevice,
-  SpreadDevice,
   TraceDevice,
   TxDelayDevice,
 } from '@sandstorm/libnmio'
-import {
-  formatFrame,
-  type IpAddress,
-  ipv4Address,
-  ipv6,
-  ipv6Address,
-  withLinkLocal,
-} from '@sandstorm/libtcpip'
+import { formatFrame, type IpAddress, ipv6 } from '@sandstorm/libtcpip'
 import { Histogram } from '../admin/histogram.ts'
 import { attachContent } from '../content/table.ts'
 import { reply } from '../control/inquiry.ts'
@@ -38,6 +29,8 @@ import { AccessRing } from '../log/accessRing.ts'
 import { RequestRate } from '../mount/requestRate.ts'
 import { Server } from '../server.ts'
 import { feedPort } from './feedOrder.ts'
+import { parseAddress, stackAddresses } from './ownAddresses.ts'
+import { makeQueue } from './queue.ts'
 import { Spinner } from './spinner.ts'
 import { traceLines } from './traceLines.ts'
 import {
@@ -83,16 +76,14 @@ function wrap(inner: Device, region: Region, setup: WorkerSetup): Device {
 function build(setup: WorkerSetup): Server {
   if (setup.cpu >= 0) pinThread(setup.cpu)
   const content = attachContent(setup.content)
-  const region = content.region.part(setup.part.from, setup.part.end)
-  const queue = makeDevice(setup.handle, region, content.region)
-  const inner = setup.spread.count === 1 ? queue : new SpreadDevice(queue, setup)
+  const queue = makeQueue(setup, content.region)
   return new Server({
-    device: wrap(inner, content.region, setup),
+    device: wrap(queue, content.region, setup),
     content,
-    addresses: addressesOf(setup, queue.mac),
+    addresses: stackAddresses(setup.addresses, setup.spread.count, queue.mac),
     sharesAddresses: setup.sharesAddresses,
-    gateway: setup.gateway === '' ? undefined : ipv4Address(setup.gateway),
-    gateway6: setup.gateway6 === '' ? undefined : ipv6Address(setup.gateway6),
+    gateway: setup.gateway === '' ? undefined : parseAddress(setup.gateway),
+    gateway6: setup.gateway6 === '' ? undefined : parseAddress(setup.gateway6),
     ndp: { dadTransmits: setup.dadTransmits },
     onConflict: warnOnce(),
     port: setup.port,
@@ -110,19 +101,6 @@ function build(setup: WorkerSetup): Server {
     random: () => randomBytes(4).readInt32LE(),
     nowUs: nowUs(),
   })
-}
-
-/** Whoever speaks for our addresses has a link-local one too, and so have those who serve at it. */
-function addressesOf({ addresses, spread }: WorkerSetup, mac: Uint8Array): readonly IpAddress[] {
-  const all = addresses.map(parseAddress)
-  return spread.count > 1 ? withLinkLocal(all, mac) : all
-}
-
-/** `10.77.0.2/24` or `fd77::2/64` as the stack wants it. */
-function parseAddress(text: string): IpAddress {
-  const [address, prefixLen] = text.split('/')
-  const parse = address.includes(':') ? ipv6Address : ipv4Address
-  return parse(address, Number(prefixLen))
 }
 
 /** Says of each address at most once that somebody else has it: whoever forges that may do so often. */

@@ -1,5 +1,4 @@
 /** What main thread and packet thread say to each other: plain data and one shared word. */
-import type { DeviceHandle, Spread } from '@sandstorm/libnmio'
 import type { CongestionName } from '../config.ts'
 import type { ContentMail, ContentShared } from '../content/table.ts'
 import type { Inquiry, Reply } from '../control/inquiry.ts'
@@ -9,21 +8,12 @@ import type { MountLimits } from '../mount/limits.ts'
 import type { TransmitKind } from '../server.ts'
 import type { ServerStats } from '../stats.ts'
 import type { FeedOrder } from './feedOrder.ts'
+import type { QueueSetup } from './queue.ts'
 
 /** What a packet thread is started with. */
-export interface WorkerSetup {
-  /** The worker's own queue of the device. */
-  readonly handle: DeviceHandle
+export interface WorkerSetup extends QueueSetup {
   /** As it is now, for this thread to read. */
   readonly content: ContentShared
-  /** The worker's part of the region. */
-  readonly part: { readonly from: number; readonly end: number }
-  /** How flows are spread over the device's workers, and which of them this is. */
-  readonly spread: Spread
-  readonly worker: number
-  /** Where in the region they hand over frames, and of each the eventfd that ends its wait. */
-  readonly hub: number
-  readonly wakeFds: readonly number[]
   /** For so long after the last frame it looks for the next before it sleeps, if that is any use. */
   readonly spinUs: number
   /** For measurements: frames of a batch at most; and so long frames to be sent wait for others. */
@@ -33,8 +23,6 @@ export interface WorkerSetup {
   readonly cpu: number
   /** Of both versions, with their prefix lengths. */
   readonly addresses: readonly string[]
-  /** Somebody else speaks for our addresses: the kernel, or worker 0. */
-  readonly sharesAddresses: boolean
   readonly dadTransmits: number
   /** '': none. */
   readonly gateway: string

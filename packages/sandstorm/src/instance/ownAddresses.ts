@@ -1,0 +1,22 @@
+/** Our addresses, as a packet thread is told them, for its stack. */
+import { type IpAddress, ipv4Address, ipv6Address, withLinkLocal } from '@sandstorm/libtcpip'
+
+/** `10.77.0.2/24` or `fd77::2/64`; a gateway has no prefix. */
+export function parseAddress(text: string): IpAddress {
+  const [address, prefixLen] = text.split('/')
+  const parse = address.includes(':') ? ipv6Address : ipv4Address
+  return prefixLen === undefined ? parse(address) : parse(address, Number(prefixLen))
+}
+
+/**
+ * Those of a stack, of which there are `count` on the device: whoever speaks for our addresses has a
+ * link-local one too, and so have the others.
+ */
+export function stackAddresses(
+  texts: readonly string[],
+  count: number,
+  mac: Uint8Array,
+): readonly IpAddress[] {
+  const all = texts.map(parseAddress)
+  return count > 1 ? withLinkLocal(all, mac) : all
+}
