@@ -3,14 +3,21 @@
  * and on ours, and against servers that do everything wrong.
  */
 import assert from 'node:assert/strict'
-import { writeFileSync } from 'node:fs'
 import { createServer } from 'node:http'
 import type { AddressInfo, Socket } from 'node:net'
 import { join } from 'node:path'
 import { after, afterEach, before, describe, it } from 'node:test'
-import { start } from './kit/command.ts'
 import { freePort } from './kit/freePort.ts'
-import { load, loadJson, type Report, Responder, startLoad } from './kit/loadRuns.ts'
+import {
+  assertGood,
+  errorsOf,
+  load,
+  loadJson,
+  type Report,
+  Responder,
+  startLoad,
+  startNginx,
+} from './kit/loadRuns.ts'
 import { Namespace } from './kit/namespace.ts'
 import { needs } from './kit/privileges.ts'
 import { assertRefused, HOST_ADDRESS, Server, SITE, TAP_ADDRESS } from './kit/server.ts'
@@ -19,17 +26,6 @@ import { temporaryFolder } from './kit/temporary.ts'
 const timeout = 120_000
 const OK = 'HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nhello'
 const CLOSING = 'HTTP/1.1 200 OK\r\nConnection: close\r\nContent-Length: 5\r\n\r\nhello'
-
-/** The errors of a report that there were any of. */
-const errorsOf = ({ errorsByKind }: Report): Record<string, number> =>
-  Object.fromEntries(Object.entries(errorsByKind).filter(([, count]) => count > 0))
-
-function assertGood({ report, code, stderr }: Awaited<ReturnType<typeof loadJson>>): Report {
-  assert.deepEqual(errorsOf(report), {}, JSON.stringify(report))
-  assert.equal(stderr, '')
-  assert.equal(code, 0)
-  return report
-}
 
 describe('load on the kernel’s stack', { timeout }, () => {
   let server: Server
@@ -299,19 +295,3 @@ describe('load on our own stack', { ...needs('root', 'tun', 'ip', 'nginx'), time
     far.remove()
   })
 })
-
-/** nginx with one object on port 8080 of a namespace, with which it ends. */
-async function startNginx(namespace: Namespace, bytes: number): Promise<void> {
-  const { path } = temporaryFolder('load-nginx')
-  writeFileSync(join(path, 'object'), Buffer.alloc(bytes, 'nginx '))
-  const config = `
-    daemon off; master_process off; pid ${path}/pid; error_log ${path}/error.log;
-    events { worker_connections 2048; }
-    http { access_log off; server { listen 8080; root ${path}; } }`
-  writeFileSync(join(path, 'nginx.conf'), config)
-  start(['nginx', '-e', `${path}/error.log`, '-c', `${path}/nginx.conf`], { namespace })
-  for (;;) {
-    const { code } = await load([`http://127.0.0.1:8080/object`, '-n', '1', '-c', '1'], namespace)
-    if (code === 0) return
-  }
-}

@@ -42,6 +42,7 @@ export class GeneratorPair {
       request: requestFor('object', keepAlive ? 'keep-alive' : 'close'),
       firstSource: 0,
       sources: 1,
+      firstNumber: 0,
     })
     this.client = new Stack({
       device: far,

@@ -1,8 +1,9 @@
 /**
  * The loop of a packet thread that generates load: what is due, a batch of frames, and if there was none
- * a wait. Nothing else of the thread's runs meanwhile.
+ * a wait. Nothing else of the thread's runs meanwhile. Of several threads on one device the first finds
+ * the way for all (`findWay`), and each is there for the others before and behind its own work (`attend`).
  */
-import type { Stack } from '@sandstorm/libtcpip'
+import { findFirstHop, type IpAddress, type Stack } from '@sandstorm/libtcpip'
 import type { Generator } from './generator.ts'
 
 /** So long may connections take to end after the run, microseconds. */
@@ -32,6 +33,30 @@ export function drive(
   generator.finish(nowUs())
   end(stack, nowUs)
   return device.down
+}
+
+/** Polls until `station` is that of the first hop to `remote`; false if nobody has answered by `untilUs`. */
+export function findWay(
+  stack: Stack,
+  remote: IpAddress,
+  station: Int32Array,
+  nowUs: () => number,
+  untilUs: number,
+): boolean {
+  while (!findFirstHop(stack.tcp, remote, station)) {
+    const now = nowUs()
+    if (now >= untilUs || stack.device.down !== '') return false
+    if (stack.poll(now) === 0) wait(stack, untilUs - now)
+  }
+  return true
+}
+
+/** Answers the link, and hands over what came to the wrong queue, until `isStopped` says so. */
+export function attend(stack: Stack, nowUs: () => number, isStopped: () => boolean): void {
+  const { device } = stack
+  while (!isStopped() && device.down === '') {
+    if (stack.poll(nowUs()) === 0) device.wait(stack.idleUs())
+  }
 }
 
 function wait(stack: Stack, mostUs: number): void {

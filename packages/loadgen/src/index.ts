@@ -1,6 +1,6 @@
 // The parts, in the order of dependence.
 
-export { drive } from './drive.ts'
+export { attend, drive, findWay } from './drive.ts'
 // The generator, and our own TCP below it.
 export { Generator, type GeneratorOptions, SAMPLE } from './generator.ts'
 export { Histogram, type HistogramData, type Summary } from './histogram.ts'

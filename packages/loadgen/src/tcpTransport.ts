@@ -30,6 +30,8 @@ export interface TcpTransportOptions {
   /** Of our addresses those that connections come from, by place: the first, and how many. */
   readonly firstSource: number
   readonly sources: number
+  /** Of the first connection among those of all threads: they take the addresses in turn. */
+  readonly firstNumber: number
 }
 
 /** No connection. */
@@ -71,8 +73,9 @@ export class TcpTransport implements Application, Transport {
   }
 
   open(i: number): boolean {
-    const { remote, port, firstSource, sources } = this.#options
-    const c = connect(this.#tcp, firstSource + (i % sources), remote, port)
+    const { remote, port, firstSource, sources, firstNumber } = this.#options
+    const source = firstSource + ((firstNumber + i) % sources)
+    const c = connect(this.#tcp, source, remote, port)
     if (c === tcb.NO_CONN) return false
     this.#connOf[i] = c
     this.#numberOf[tcb.indexOf(c)] = i

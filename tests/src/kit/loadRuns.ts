@@ -1,9 +1,13 @@
 /** Runs of `sandstorm load`, and servers of all manners for it, in this process. */
+import assert from 'node:assert/strict'
 import type { ChildProcess } from 'node:child_process'
+import { writeFileSync } from 'node:fs'
 import { type AddressInfo, createServer, type Server as NetServer, type Socket } from 'node:net'
+import { join } from 'node:path'
 import { collect, type Outcome, run, start } from './command.ts'
 import type { Namespace } from './namespace.ts'
 import { commandLine } from './server.ts'
+import { temporaryFolder } from './temporary.ts'
 
 /** What of a report the tests look at; all of it is JSON. */
 export interface Report {
@@ -20,6 +24,7 @@ export interface Report {
   readonly checked: number
   readonly bodyBytes: number
   readonly device: string
+  readonly threads: number
   readonly problem: string
   readonly cpu: { readonly user: number; readonly system: number; readonly share: number }
 }
@@ -43,12 +48,27 @@ export async function loadJson(
   }
 }
 
+/** The errors of a report that there were any of. */
+export const errorsOf = ({ errorsByKind }: Report): Record<string, number> =>
+  Object.fromEntries(Object.entries(errorsByKind).filter(([, count]) => count > 0))
+
+/** Nothing is wrong with the run; returns its report. */
+export function assertGood({ report, code, stderr }: Awaited<ReturnType<typeof loadJson>>): Report {
+  assert.deepEqual(errorsOf(report), {}, JSON.stringify(report))
+  assert.equal(stderr, '')
+  assert.equal(code, 0)
+  return report
+}
+
 /** One that runs until it is told to stop. */
-export function startLoad(args: readonly string[]): {
+export function startLoad(
+  args: readonly string[],
+  namespace?: Namespace,
+): {
   readonly child: ChildProcess
   readonly ended: Promise<Outcome>
 } {
-  const child = start(commandLine('load', ...args))
+  const child = start(commandLine('load', ...args), { namespace })
   const stdout = collect(child.stdout)
   const stderr = collect(child.stderr)
   const ended = new Promise<Outcome>(resolve => {
@@ -101,5 +121,21 @@ export class Responder {
   async close(): Promise<void> {
     for (const socket of this.#sockets) socket.destroy()
     await new Promise(resolve => this.#server.close(resolve))
+  }
+}
+
+/** nginx with one object on port 8080 of a namespace, with which it ends. */
+export async function startNginx(namespace: Namespace, bytes: number): Promise<void> {
+  const { path } = temporaryFolder('load-nginx')
+  writeFileSync(join(path, 'object'), Buffer.alloc(bytes, 'nginx '))
+  const config = `
+    daemon off; master_process off; pid ${path}/pid; error_log ${path}/error.log;
+    events { worker_connections 2048; }
+    http { access_log off; server { listen 8080; root ${path}; } }`
+  writeFileSync(join(path, 'nginx.conf'), config)
+  start(['nginx', '-e', `${path}/error.log`, '-c', `${path}/nginx.conf`], { namespace })
+  for (;;) {
+    const { code } = await load([`http://127.0.0.1:8080/object`, '-n', '1', '-c', '1'], namespace)
+    if (code === 0) return
   }
 }

@@ -89,6 +89,7 @@ export class Bench {
       request: new TextEncoder().encode(text),
       firstSource: 0,
       sources,
+      firstNumber: 0,
     })
     this.client = this.#stack(near, region, transport, sources, tcpConfig(connections))
     const schedule = new Schedule({ count, durationUs, rate })

@@ -134,7 +134,7 @@ function addLoad(program: Command, finish: (exitCode: number) => void): void {
     .option('-n, --requests <n>', 'so many requests in all')
     .option('-d, --duration <s>', 'for so many seconds (default, without -n: 10)')
     .option('-k, --keep-alive', 'many requests on each connection (default: one)')
-    .option('-t, --threads <n>', 'threads, with --device kernel (default: 1)')
+    .option('-t, --threads <n>', 'threads, each with its part of the connections (default: 1)')
     .option(
       '--rate <n>',
       'requests a second, begun at fixed times: a latency counts from there (default: as soon as a connection is free)',

@@ -10,6 +10,7 @@ import {
   STOP,
   type ThreadMessage,
   type ThreadSetup,
+  WAIT,
 } from './threadSetup.ts'
 
 export type ThreadEnding = Extract<ThreadMessage, { readonly kind: 'ended' }>
@@ -17,8 +18,10 @@ export type ThreadEnding = Extract<ThreadMessage, { readonly kind: 'ended' }>
 export class LoadThread {
   /** Settles when it could begin; rejects as `done` does. */
   readonly ready: Promise<unknown>
-  /** How it ended; rejects if it could not begin, or died. */
+  /** What it has counted; rejects if it could not begin, or died. */
   readonly done: Promise<ThreadEnding>
+  /** Settles when it is gone; on our own stack it waits for `stop`. */
+  readonly gone: Promise<void>
   readonly #worker: Worker
   readonly #setup: ThreadSetup
   readonly #control: Int32Array
@@ -40,6 +43,7 @@ export class LoadThread {
       })
     })
     this.done = this.#watch()
+    this.gone = new Promise(resolve => this.#worker.on('exit', () => resolve()))
     this.ready = Promise.race([isReady, this.done])
     // Who waits for one of them hears of a failure by that.
     this.ready.catch(() => {})
@@ -55,31 +59,31 @@ export class LoadThread {
   }
 
   begin(): void {
-    Atomics.compareExchange(this.#control, 0, 0, GO)
-    Atomics.notify(this.#control, 0)
+    Atomics.compareExchange(this.#control, 0, WAIT, GO)
+    this.#wake()
   }
 
   /** Ends it soon, whatever it does. */
   stop(): void {
     Atomics.store(this.#control, 0, STOP)
+    this.#wake()
+  }
+
+  #wake(): void {
     Atomics.notify(this.#control, 0)
     if (this.#setup.own !== undefined) wakeDevice(this.#setup.own.handle)
   }
 
   #watch(): Promise<ThreadEnding> {
     return new Promise((resolve, reject) => {
-      let ending: ThreadEnding | undefined
       this.#worker.on('message', (message: ThreadMessage) => {
-        if (message.kind === 'ended') ending = message
+        if (message.kind === 'ended') resolve(message)
       })
       this.#worker.on('error', (error: NodeJS.ErrnoException) => {
         // What the system refuses is the user's to mend.
         reject(error.syscall === undefined ? error : new StartError(error.message))
       })
-      this.#worker.on('exit', () => {
-        if (ending === undefined) reject(new Error('a thread ended unexpectedly'))
-        else resolve(ending)
-      })
+      this.#worker.on('exit', () => reject(new Error('a thread ended unexpectedly')))
     })
   }
 }

@@ -4,11 +4,21 @@
  */
 import { randomBytes } from 'node:crypto'
 import { parentPort, workerData } from 'node:worker_threads'
-import { FramePool, makeDevice, memifRegionBytes, Region } from '@sandstorm/libnmio'
-import { Cubic, type IpAddress, ipv4Address, Stack } from '@sandstorm/libtcpip'
-import { drive, Generator, Schedule, TcpTransport, tcpConfig } from '@sandstorm/loadgen'
+import { FIRST_WORKER, FramePool, Region } from '@sandstorm/libnmio'
+import { Cubic, Stack, setFirstHop } from '@sandstorm/libtcpip'
+import {
+  attend,
+  drive,
+  findWay,
+  Generator,
+  Schedule,
+  TcpTransport,
+  tcpConfig,
+} from '@sandstorm/loadgen'
 import { inlineMore } from '../inlining.ts'
-import { frameShift } from '../server.ts'
+import { parseAddress, stackAddresses } from '../instance/ownAddresses.ts'
+import { makeQueue } from '../instance/queue.ts'
+import { frameShift, framesFor } from '../server.ts'
 import { driveKernel, KernelTransport } from './kernelTransport.ts'
 import {
   ANSWERS,
@@ -23,11 +33,8 @@ import {
 /** In the end of a run of given duration, what is under way may take so much longer. */
 const GRACE_US = 1_000_000
 const PROGRESS_US = 100_000
-/** Rings, and frames for SYNs, ACKs and requests. */
-const REGION_BYTES = 64 << 20
-const FRAMES = 8192
-/** Of memif, which brings its rings: others take 32 MiB of a peer's memory, and no more. */
-const MEMIF_REGION_BYTES = 24 << 20
+/** For SYNs, ACKs and requests. */
+const FRAMES_MAX = 8192
 
 const nowUs = (): number => performance.now() * 1000
 
@@ -58,46 +65,51 @@ function watch(generator: Generator): () => boolean {
   }
 }
 
-function begin(): void {
-  tell({ kind: 'ready' })
-  Atomics.wait(control, 0, WAIT)
-}
-
 async function runKernel(): Promise<void> {
   const transport = new KernelTransport({ ...setup, request }, nowUs)
   const generator = makeGenerator(transport)
   transport.attach(generator)
-  begin()
+  tell({ kind: 'ready' })
+  Atomics.wait(control, 0, WAIT)
   await driveKernel(generator, nowUs, watch(generator))
-  tell({ kind: 'ended', tally: generator.tally.data(), down: '', problem: transport.problem })
+  const tally = generator.tally.data()
+  tell({ kind: 'ended', tally, down: '', problem: transport.problem })
 }
 
 function runOwn(own: OwnSetup): void {
-  const { connections, address, port } = setup
+  const { connections, address, port, firstNumber, timeoutUs } = setup
   const sources = Math.max(1, setup.sources.length)
-  const remote = ipv4Address(address)
-  const options = { connections, remote, port, request, firstSource: 0, sources }
+  const remote = parseAddress(address)
+  const options = { connections, remote, port, request, firstSource: 0, sources, firstNumber }
+  const station = new Int32Array(own.station)
   const transport = new TcpTransport(options)
   const stack = makeStack(own, transport)
   const generator = makeGenerator(transport)
   transport.attach(stack, generator)
+  const isStopped = watch(generator)
   stack.start()
-  begin()
-  const down = drive(stack, generator, nowUs, watch(generator))
-  tell({ kind: 'ended', tally: generator.tally.data(), down, problem: '' })
+  const isFirst = own.spread.count > 1 && own.worker === FIRST_WORKER
+  const isLost = isFirst && !findWay(stack, remote, station, nowUs, nowUs() + timeoutUs)
+  tell({ kind: 'ready' })
+  attend(stack, nowUs, () => Atomics.load(control, 0) !== WAIT)
+  if (own.sharesAddresses) setFirstHop(stack.tcp, station)
+  const down = drive(stack, generator, nowUs, isStopped)
+  const problem = isLost ? `nobody answers on the link for ${address}, or the router to it` : ''
+  tell({ kind: 'ended', tally: generator.tally.data(), down, problem })
+  attend(stack, nowUs, isStopped)
   stack.device.close()
 }
 
 function makeStack(own: OwnSetup, app: TcpTransport): Stack {
-  const { handle } = own
-  const isMemif = handle.kind === 'memif'
-  const region = new Region(isMemif ? MEMIF_REGION_BYTES + memifRegionBytes(handle) : REGION_BYTES)
-  const device = makeDevice(handle, region, region)
+  const device = makeQueue(own, new Region(own.region))
+  const shift = frameShift(Math.min(device.mtu, 1500))
   return new Stack({
     device,
-    frames: new FramePool(region, FRAMES, frameShift(Math.min(device.mtu, 1500))),
-    addresses: own.addresses.map(addressOf),
-    gateway: own.gateway === '' ? undefined : ipv4Address(own.gateway),
+    frames: new FramePool(device.region, framesFor(device, shift, FRAMES_MAX), shift),
+    addresses: stackAddresses(own.addresses, own.spread.count, device.mac),
+    sharesAddresses: own.sharesAddresses,
+    flows: own,
+    gateway: own.gateway === '' ? undefined : parseAddress(own.gateway),
     app,
     congestion: new Cubic(),
     tcp: tcpConfig(setup.connections),
@@ -105,11 +117,6 @@ function makeStack(own: OwnSetup, app: TcpTransport): Stack {
     random: () => randomBytes(4).readInt32LE(),
     nowUs: nowUs(),
   })
-}
-
-function addressOf(text: string): IpAddress {
-  const [address, prefixLen] = text.split('/')
-  return ipv4Address(address, Number(prefixLen))
 }
 
 inlineMore()

@@ -60,6 +60,8 @@ const THREADS_MAX = 32
 const SOURCES_MAX = 1024
 /** What one of our own addresses has towards one port of a server (RFC 6056). */
 export const PORTS_PER_SOURCE = 64_512
+/** Of several threads each has the ports of its own flows, which are not quite as many as another's. */
+const SHARED_PORTS_PER_SOURCE = 64_000
 
 /** Checks everything, or throws the first UserError. */
 export function checkLoad(url: string, raw: LoadCommandFlags): LoadPlan {
@@ -70,9 +72,9 @@ export function checkLoad(url: string, raw: LoadCommandFlags): LoadPlan {
     throw new ConfigError('--device', 'auto', 'a choice is needed', expected)
   }
   const keepAlive = raw.keepAlive ?? false
-  const numbers = checkNumbers(raw, device)
+  const numbers = checkNumbers(raw)
   const sources = checkSources(raw.source, device)
-  checkPorts(numbers.connections, sources, device)
+  checkPorts(numbers, sources, device)
   return {
     target,
     request: requestHead(target, keepAlive, raw.header ?? []),
@@ -89,7 +91,7 @@ type Numbers = Pick<
   'connections' | 'requests' | 'durationUs' | 'threads' | 'rate' | 'timeoutUs'
 >
 
-function checkNumbers(raw: LoadCommandFlags, device: DeviceName): Numbers {
+function checkNumbers(raw: LoadCommandFlags): Numbers {
   if (raw.requests !== undefined && raw.duration !== undefined)
     throw new UserError('-n', 'and -d do not go together', 'Give one of them')
   const connections = checkNumber(
@@ -101,10 +103,6 @@ function checkNumbers(raw: LoadCommandFlags, device: DeviceName): Numbers {
   const threads = checkNumber('-t', raw.threads ?? '1', 1, THREADS_MAX)
   if (threads > connections)
     throw new ConfigError('-t', `${threads}`, 'more threads than connections', 'fewer, or more -c')
-  if (threads > 1 && device.kind !== 'kernel') {
-    const why = 'several threads are for --device kernel alone'
-    throw new UserError('-t', why, 'Leave it out, or run load once for each thread')
-  }
   const requests = raw.requests === undefined ? 0 : checkNumber('-n', raw.requests, 1, REQUESTS_MAX)
   if (requests > 0 && requests < threads)
     throw new ConfigError('-n', `${requests}`, 'fewer requests than threads', 'more, or fewer -t')
@@ -145,10 +143,14 @@ function checkSources(text: string | undefined, { kind }: DeviceName): string[] 
   return Array.from({ length: count }, (_, i) => formatIpv4(first + i))
 }
 
-function checkPorts(connections: number, sources: readonly string[], { kind }: DeviceName): void {
-  const addresses = Math.max(1, sources.length)
-  if (kind === 'kernel' || connections <= addresses * PORTS_PER_SOURCE) return
-  const why = `an address of ours has ${PORTS_PER_SOURCE} ports`
+function checkPorts(
+  { connections, threads }: Numbers,
+  sources: readonly string[],
+  { kind }: DeviceName,
+): void {
+  const ports = threads === 1 ? PORTS_PER_SOURCE : SHARED_PORTS_PER_SOURCE
+  if (kind === 'kernel' || connections <= Math.max(1, sources.length) * ports) return
+  const why = `an address of ours has ${ports} ports`
   throw new ConfigError('-c', `${connections}`, why, 'more addresses with --source')
 }
 

@@ -2,14 +2,11 @@
  * Runs a plan: opens the device, starts the threads, lets them begin together, and adds up what they have
  * counted. The main thread waits, and shows how far it is.
  */
-import { closeHandles, deviceName } from '@sandstorm/libnmio'
 import { Tally } from '@sandstorm/loadgen'
-import { UserError } from '../cli/errors.ts'
-import { type LinkConfig, type Opened, openDevice } from '../instance/openDevice.ts'
-import { NO_LINK6 } from '../link6.ts'
-import { LoadThread } from './loadThread.ts'
+import { LoadThread, type ThreadEnding } from './loadThread.ts'
+import { OwnDevice } from './ownDevice.ts'
 import type { LoadPlan } from './plan.ts'
-import type { OwnSetup, ThreadSetup } from './threadSetup.ts'
+import type { ThreadSetup } from './threadSetup.ts'
 
 /** What came of a run. */
 export interface LoadResult {
@@ -37,15 +34,16 @@ export async function startLoad(
   address: string,
   warn: (line: string) => void,
 ): Promise<LoadRun> {
-  const opened = plan.device.kind === 'kernel' ? undefined : open(plan, warn)
-  const own = opened && ownSetup(plan, opened)
-  const threads = sharesOf(plan, address).map(share => new LoadThread({ ...share, own }))
+  const device = plan.device.kind === 'kernel' ? undefined : new OwnDevice(plan, warn)
+  const threads = sharesOf(plan, address).map(
+    (share, k) => new LoadThread({ ...share, own: device?.setups[k] }),
+  )
   try {
     await Promise.all(threads.map(({ ready }) => ready))
-    return begin(threads, opened)
+    return begin(threads, device)
   } catch (error) {
     await endAll(threads)
-    close(opened)
+    device?.close()
     throw error
   }
 }
@@ -53,31 +51,26 @@ export async function startLoad(
 /** Nobody uses the device any more. */
 async function endAll(threads: readonly LoadThread[]): Promise<void> {
   for (const thread of threads) thread.stop()
-  await Promise.allSettled(threads.map(({ done }) => done))
+  await Promise.all(threads.map(({ gone }) => gone))
 }
 
-function begin(threads: readonly LoadThread[], opened: Opened | undefined): LoadRun {
+function begin(threads: readonly LoadThread[], device: OwnDevice | undefined): LoadRun {
   const startMs = performance.now()
   const before = process.cpuUsage()
   for (const thread of threads) thread.begin()
-  const sum = (values: readonly number[]): number => values.reduce((all, one) => all + one, 0)
   const finish = async (): Promise<LoadResult> => {
-    const tally = new Tally()
-    let [down, problem] = ['', '']
     const endings = await Promise.all(threads.map(({ done }) => done))
-    for (const ending of endings) {
-      tally.add(ending.tally)
-      down = ending.down || down
-      problem = ending.problem || problem
-    }
     const { user, system } = process.cpuUsage(before)
     const wall = (performance.now() - startMs) / 1000
-    const device = opened === undefined ? 'kernel' : deviceName(opened.handles[0])
-    return { tally, cpu: { user: user / 1e6, system: system / 1e6, wall }, device, down, problem }
+    return {
+      ...addUp(endings),
+      cpu: { user: user / 1e6, system: system / 1e6, wall },
+      device: device?.name ?? 'kernel',
+    }
   }
   return {
     // Others do not outlast one that died.
-    done: finish().finally(() => endAll(threads).then(() => close(opened))),
+    done: finish().finally(() => endAll(threads).then(() => device?.close())),
     stop: () => {
       for (const thread of threads) thread.stop()
     },
@@ -85,6 +78,21 @@ function begin(threads: readonly LoadThread[], opened: Opened | undefined): Load
       answers: sum(threads.map(thread => thread.answers)),
       errors: sum(threads.map(thread => thread.errors)),
     }),
+  }
+}
+
+const sum = (values: readonly number[]): number => values.reduce((all, one) => all + one, 0)
+
+function addUp(endings: readonly ThreadEnding[]): Omit<ThreadEnding, 'kind' | 'tally'> & {
+  readonly tally: Tally
+} {
+  const tally = new Tally()
+  for (const ending of endings) tally.add(ending.tally)
+  const last = (reasons: readonly string[]): string => reasons.findLast(why => why !== '') ?? ''
+  return {
+    tally,
+    down: last(endings.map(({ down }) => down)),
+    problem: last(endings.map(({ problem }) => problem)),
   }
 }
 
@@ -110,38 +118,4 @@ function sharesOf(
     firstNumber: Math.floor((connections * k) / threads),
     sources: plan.sources,
   }))
-}
-
-const ONE_QUEUE = { count: 1, key: 0 }
-
-function open(plan: LoadPlan, warn: (line: string) => void): Opened {
-  const config: LinkConfig = {
-    ...plan.link4,
-    devices: [plan.device],
-    link6: NO_LINK6,
-    port: plan.target.port,
-    mtu: plan.mtu,
-    busyPollUs: 0,
-    bridge: '',
-    memif: { role: 'client', id: 0 },
-    fault: '',
-  }
-  const opened = openDevice(config, plan.device, ONE_QUEUE, { warn })
-  if (!opened.sharesAddresses) return opened
-  close(opened)
-  const why = 'the interface has that address, and answers to it are the kernel’s'
-  throw new UserError('--address', why, 'Give one on its subnet that nobody has')
-}
-
-const ownSetup = ({ link4 }: LoadPlan, opened: Opened): OwnSetup => ({
-  handle: opened.handles[0],
-  addresses: opened.addresses,
-  gateway: link4.gateway,
-  dadTransmits: opened.dadTransmits,
-})
-
-function close(opened: Opened | undefined): void {
-  if (opened === undefined) return
-  opened.close()
-  closeHandles(opened.handles)
 }

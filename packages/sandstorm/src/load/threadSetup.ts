@@ -1,6 +1,7 @@
 /** What main thread and a thread that generates load say to each other: plain data and shared words. */
-import type { DeviceHandle } from '@sandstorm/libnmio'
+import type { SharedMemory } from '@sandstorm/libnmio'
 import type { TallyData } from '@sandstorm/loadgen'
+import type { QueueSetup } from '../instance/queue.ts'
 
 /** What a thread is started with: its share of a plan. */
 export interface ThreadSetup {
@@ -27,13 +28,16 @@ export interface ThreadSetup {
   readonly progress: SharedArrayBuffer
 }
 
-/** Our own stack on a device that is open. */
-export interface OwnSetup {
-  readonly handle: DeviceHandle
+/** Our own stack on a queue of a device that is open. */
+export interface OwnSetup extends QueueSetup {
+  /** It has a part for each thread. */
+  readonly region: SharedMemory
   /** With their prefix lengths; connections come from the first `sources` of them. */
   readonly addresses: readonly string[]
   readonly gateway: string
   readonly dadTransmits: number
+  /** The first hop to the server (libtcpip tcp/firstHop.ts), which thread 0 finds for the others. */
+  readonly station: SharedArrayBuffer
 }
 
 // The control word
