@@ -1,6 +1,6 @@
 /**
  * `sandstorm load -t` on our own stack: every thread does its share, by flows that come back to it or are
- * handed to it, whatever the device.
+ * handed to it, whatever the device; and frames that the host had no room for are told of.
  */
 import assert from 'node:assert/strict'
 import { once } from 'node:events'
@@ -91,6 +91,7 @@ describe('load with several threads on our own stack', {
     const own = ['-k', '-t', '2', ...device, '--address', '10.77.0.3/24']
     const report = assertGood(await loadJson([`${server.url}/`, '-n', '300', ...own]))
     assert.deepEqual([report.requests, report.connectionsOpened], [300, 64])
+    assert.ok(!('framesLost' in report), 'a peer does not say what it has lost')
     await server.stopDrained()
   })
 
@@ -123,18 +124,38 @@ describe('load with several threads on our own stack', {
     const args = [onFar, '-t', '3', '--device', 'xdp:far', '--address', '10.5.0.9/24']
     assertRefused(await load(args, far), /xdp:far has 2 receive queues for 3 workers/)
   })
+
+  it('tells of frames that the host had no room for, and of none if it had', async () => {
+    namespace.ip('tuntap', 'add', 'dev', 'sand0', 'mode', 'tap', 'multi_queue')
+    const device = ['--device', 'tap', '-t', '2']
+    const many = [url, '-k', '-c', '200', '-d', '2', ...device]
+    const { ended } = startLoad([...many, '--json'], namespace)
+    await atWork(namespace)
+    namespace.ip('link', 'set', 'sand0', 'txqueuelen', '4')
+    const { framesLost = 0 } = JSON.parse((await ended).stdout) as Report
+    const { dropped } = sentTo('sand0', namespace)
+    assert.ok(framesLost > 0 && framesLost <= dropped, `${framesLost} of ${dropped}`)
+    // It has room again, and what was lost before is not counted.
+    const few = [url, '-k', '-c', '2', '-n', '100', ...device]
+    assert.equal(assertGood(await loadJson(few, namespace)).framesLost, 0)
+    namespace.ip('link', 'delete', 'sand0')
+  })
 })
+
+/** What the kernel says that it has sent to an interface, and dropped instead; packets. */
+function sentTo(name: string, namespace: Namespace): { packets: number; dropped: number } {
+  const [{ stats64 }] = JSON.parse(namespace.ip('-s', '-json', 'link', 'show', name)) as [
+    { stats64: { tx: { packets: number; dropped: number } } },
+  ]
+  return stats64.tx
+}
 
 /** Settles when answers come over the TAP of a run. */
 async function atWork(namespace: Namespace): Promise<void> {
-  const sent = (): number => {
-    if (!namespace.interfaces().includes('sand0')) return 0
-    const [{ stats64 }] = JSON.parse(namespace.ip('-s', '-json', 'link', 'show', 'sand0')) as [
-      { readonly stats64: { readonly tx: { readonly packets: number } } },
-    ]
-    return stats64.tx.packets
+  const isThere = (): boolean => namespace.interfaces().includes('sand0')
+  while (!isThere() || sentTo('sand0', namespace).packets < 500) {
+    await new Promise(resolve => setTimeout(resolve, 20))
   }
-  while (sent() < 500) await new Promise(resolve => setTimeout(resolve, 20))
 }
 
 /** How many connections came from which address while `use` ran, to a server in the namespace. */

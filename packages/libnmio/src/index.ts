@@ -57,6 +57,7 @@ export {
   tunProblem,
 } from './sys/probe.ts'
 export { missingRights, RIGHTS, setcap } from './sys/rights.ts'
+export { tapDrops } from './tap/drops.ts'
 export type { TapHandle } from './tap/handle.ts'
 export { openTap, openTapQueues } from './tap/open.ts'
 export type { TapOptions } from './tap/options.ts'

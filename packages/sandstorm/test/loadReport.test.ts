@@ -10,7 +10,7 @@ function resultOf(fill: (tally: Tally) => void): LoadResult {
   const tally = new Tally()
   fill(tally)
   const cpu = { user: 0.75, system: 0.25, wall: 2 }
-  return { tally, cpu, device: 'tap:sand0', down: '', problem: '' }
+  return { tally, cpu, device: 'tap:sand0', down: '', problem: '', framesLost: 0 }
 }
 
 const plan = checkLoad('http://10.77.0.1/', { keepAlive: true, connections: '1' })
@@ -70,6 +70,18 @@ test('what went wrong is in the last line', () => {
   assert.equal(lines.at(-1), '7 errors: 2 connect, 5 status; last: ECONNREFUSED')
   assert.ok(lines.includes('  unfinished    1 request at the end'))
   assert.ok(lines.includes('  never sent    3 requests: no connection was free'))
+})
+
+test('frames that were lost are told of, and none where nobody counts them', () => {
+  const result = resultOf(() => {})
+  const [some, none, unknown] = [1234, 0, undefined].map(framesLost =>
+    reportOf(plan, { ...result, framesLost }),
+  )
+  assert.deepEqual([some.framesLost, none.framesLost, 'framesLost' in unknown], [1234, 0, false])
+  const line =
+    /\n {2}frames lost {3}1,234 on this machine: times above have retransmissions in them\n/
+  assert.match(reportText(some), line)
+  for (const report of [none, unknown]) assert.doesNotMatch(reportText(report), /frames lost/)
 })
 
 test('a run without an answer is no good one', () => {

@@ -25,6 +25,7 @@ export interface Report {
   readonly bodyBytes: number
   readonly device: string
   readonly threads: number
+  readonly framesLost?: number
   readonly problem: string
   readonly cpu: { readonly user: number; readonly system: number; readonly share: number }
 }

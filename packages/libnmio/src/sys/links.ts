@@ -34,6 +34,7 @@ const IFLA_MTU = 4
 const IFLA_MASTER = 10
 const IFLA_TXQLEN = 13
 const IFLA_LINKINFO = 18
+const IFLA_STATS64 = 23
 const IFLA_INFO_KIND = 1
 const IFLA_INFO_DATA = 2
 const IFLA_TUN_OWNER = 1
@@ -42,6 +43,9 @@ const IFLA_TUN_PERSIST = 6
 const IFLA_TUN_MULTI_QUEUE = 7
 const IFLA_TUN_NUM_QUEUES = 8
 const IFLA_TUN_NUM_DISABLED_QUEUES = 9
+
+/** linux/if_link.h: struct rtnl_link_stats64 { u64 rx_packets, tx_packets, rx_bytes, tx_bytes, rx_errors, tx_errors, rx_dropped, tx_dropped, … }. */
+const STATS64_TX_DROPPED = 56
 
 /** linux/if_addr.h: attributes of an address; IFA_LOCAL is ours, IFA_ADDRESS may be a peer's. */
 const IFA_ADDRESS = 1
@@ -84,6 +88,8 @@ export interface Link {
   readonly kind: string
   readonly mtu: number
   readonly txQueueLen: number
+  /** Frames that were to be sent, and were not, since the interface is there. */
+  readonly txDropped: number
   readonly mac: Uint8Array
   /** The index of the bridge that it is a port of; 0: none. */
   readonly master: number
@@ -122,6 +128,11 @@ function tunInfo(data: Uint8Array): TunInfo {
   }
 }
 
+function txDropped(stats: Uint8Array | undefined): number {
+  if (stats === undefined) return 0
+  return Number(viewOf(stats).getBigUint64(STATS64_TX_DROPPED, true))
+}
+
 function linkOf(message: Message): Link {
   const view = viewOf(message.body)
   const flags = view.getUint32(8, true)
@@ -135,6 +146,7 @@ function linkOf(message: Message): Link {
     kind,
     mtu: u32Of(attrs.get(IFLA_MTU), 0),
     txQueueLen: u32Of(attrs.get(IFLA_TXQLEN), 0),
+    txDropped: txDropped(attrs.get(IFLA_STATS64)),
     mac: attrs.get(IFLA_ADDRESS) ?? new Uint8Array(6),
     master: u32Of(attrs.get(IFLA_MASTER), 0),
     type: view.getUint16(2, true),

@@ -35,11 +35,14 @@ export interface LoadReport {
   readonly bodyBytes: number
   /** Of the generator: seconds, and its share of the wall clock (1: one processor all the time). */
   readonly cpu: { readonly user: number; readonly system: number; readonly share: number }
+  /** Frames of the server's that this machine has lost; left out: nobody counts them. */
+  readonly framesLost?: number
   /** Why the last connection came to nothing, as the system says it; '': all is well. */
   readonly problem: string
 }
 
-export function reportOf(plan: LoadPlan, { tally, cpu, device, problem }: LoadResult): LoadReport {
+export function reportOf(plan: LoadPlan, result: LoadResult): LoadReport {
+  const { tally, cpu, device, problem, framesLost } = result
   const { seconds, bytes, answers } = tally
   const perSecond = (n: number): number => (seconds > 0 ? n / seconds : 0)
   const statuses = Array.from(tally.statuses.entries()).filter(([, count]) => count > 0)
@@ -69,6 +72,7 @@ export function reportOf(plan: LoadPlan, { tally, cpu, device, problem }: LoadRe
     checkedOneIn: SAMPLE,
     bodyBytes: Math.max(0, tally.bodyBytes),
     cpu: { user: cpu.user, system: cpu.system, share: (cpu.user + cpu.system) / cpu.wall },
+    ...(framesLost === undefined ? {} : { framesLost }),
     problem,
   }
 }
@@ -134,8 +138,12 @@ function cpuText({ cpu }: LoadReport): string {
   return `${cpu.user.toFixed(2)} s user, ${cpu.system.toFixed(2)} s system: ${share} % of a processor`
 }
 
-function leftText({ unfinished, unsent }: LoadReport): string[] {
+function leftText({ unfinished, unsent, framesLost = 0 }: LoadReport): string[] {
   const lines: string[] = []
+  if (framesLost > 0)
+    lines.push(
+      `  frames lost   ${whole(framesLost)} on this machine: times above have retransmissions in them`,
+    )
   if (unfinished > 0) lines.push(`  unfinished    ${count(unfinished, 'request')} at the end`)
   if (unsent > 0) lines.push(`  never sent    ${count(unsent, 'request')}: no connection was free`)
   return lines

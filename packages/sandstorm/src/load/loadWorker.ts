@@ -73,7 +73,7 @@ async function runKernel(): Promise<void> {
   Atomics.wait(control, 0, WAIT)
   await driveKernel(generator, nowUs, watch(generator))
   const tally = generator.tally.data()
-  tell({ kind: 'ended', tally, down: '', problem: transport.problem })
+  tell({ kind: 'ended', tally, down: '', problem: transport.problem, framesLost: 0 })
 }
 
 function runOwn(own: OwnSetup): void {
@@ -94,8 +94,9 @@ function runOwn(own: OwnSetup): void {
   attend(stack, nowUs, () => Atomics.load(control, 0) !== WAIT)
   if (own.sharesAddresses) setFirstHop(stack.tcp, station)
   const down = drive(stack, generator, nowUs, isStopped)
+  const framesLost = stack.device.stats.rxDropped
   const problem = isLost ? `nobody answers on the link for ${address}, or the router to it` : ''
-  tell({ kind: 'ended', tally: generator.tally.data(), down, problem })
+  tell({ kind: 'ended', tally: generator.tally.data(), down, problem, framesLost })
   attend(stack, nowUs, isStopped)
   stack.device.close()
 }

@@ -11,6 +11,7 @@ import {
   REGION_MAX_BYTES,
   Region,
   type Spread,
+  tapDrops,
 } from '@sandstorm/libnmio'
 import { STATION_WORDS } from '@sandstorm/libtcpip'
 import { ConfigError, UserError } from '../cli/errors.ts'
@@ -34,6 +35,7 @@ export class OwnDevice {
   /** By thread. */
   readonly setups: readonly OwnSetup[]
   readonly #opened: Opened
+  readonly #dropsBefore: number
 
   /** Opens it. Throws errors that are one clear line. */
   constructor(plan: LoadPlan, warn: (line: string) => void) {
@@ -41,11 +43,29 @@ export class OwnDevice {
     this.#opened = open(plan, spread, warn)
     this.name = deviceName(this.#opened.handles[0])
     this.setups = setupsOf(plan, this.#opened, spread)
+    this.#dropsBefore = this.#drops()
+  }
+
+  /**
+   * Frames for us that were lost on this machine since it was opened, `byThreads` among them; undefined:
+   * nobody counts them all.
+   */
+  framesLost(byThreads: number): number | undefined {
+    const { kind } = this.#opened.handles[0]
+    if (kind !== 'tap' && kind !== 'packet') return undefined
+    // An interface that is gone has no counters any more.
+    return byThreads + Math.max(0, this.#drops() - this.#dropsBefore)
   }
 
   /** When no thread uses it any more. */
   close(): void {
     closeOpened(this.#opened)
+  }
+
+  /** By the host, whose queue to a TAP was full. */
+  #drops(): number {
+    const [handle] = this.#opened.handles
+    return handle.kind === 'tap' ? tapDrops(handle) : 0
   }
 }
 

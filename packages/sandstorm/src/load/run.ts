@@ -18,6 +18,8 @@ export interface LoadResult {
   /** Why the device went down, and why connections came to nothing; '': neither. */
   readonly down: string
   readonly problem: string
+  /** Frames of the server's that this machine has lost; undefined: nobody counts them. */
+  readonly framesLost: number | undefined
 }
 
 /** A run that has begun. */
@@ -62,10 +64,12 @@ function begin(threads: readonly LoadThread[], device: OwnDevice | undefined): L
     const endings = await Promise.all(threads.map(({ done }) => done))
     const { user, system } = process.cpuUsage(before)
     const wall = (performance.now() - startMs) / 1000
+    const { framesLost, ...counted } = addUp(endings)
     return {
-      ...addUp(endings),
+      ...counted,
       cpu: { user: user / 1e6, system: system / 1e6, wall },
       device: device?.name ?? 'kernel',
+      framesLost: device?.framesLost(framesLost),
     }
   }
   return {
@@ -93,6 +97,7 @@ function addUp(endings: readonly ThreadEnding[]): Omit<ThreadEnding, 'kind' | 't
     tally,
     down: last(endings.map(({ down }) => down)),
     problem: last(endings.map(({ problem }) => problem)),
+    framesLost: sum(endings.map(({ framesLost }) => framesLost)),
   }
 }
 

@@ -59,4 +59,6 @@ export type ThreadMessage =
       /** Why the device went down, or connections came to nothing; '': neither. */
       readonly down: string
       readonly problem: string
+      /** Frames that its queue had no room for; 0 on the kernel's stack. */
+      readonly framesLost: number
     }
