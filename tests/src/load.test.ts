@@ -124,7 +124,11 @@ describe('load on the kernel’s stack', { timeout }, () => {
       ['http://192.0.2.1/', '--device', 'tap'],
       /^sandstorm: --gateway: 192\.0\.2\.1 is on no subnet/,
     ],
-    [['http://[::1]/', '--device', 'tap'], /^sandstorm: URL ::1: our addresses here are IPv4/],
+    [['http://[::1]/', '--device', 'tap'], /^sandstorm: --gateway6: ::1 is on no subnet of ours/],
+    [
+      ['http://[::1]/', '--source', '127.0.0.2'],
+      /^sandstorm: URL ::1: our addresses here are IPv4/,
+    ],
   ] as const) {
     it(`refuses ${args.join(' ') || 'nothing'}`, async () => assertRefused(await load(args), line))
   }
@@ -245,6 +249,33 @@ describe('load on our own stack', { ...needs('root', 'tun', 'ip', 'nginx'), time
     })
   }
 
+  for (const threads of [1, 2]) {
+    it(`over TAP asks nginx at its IPv6 address, with -t ${threads}`, async () => {
+      const how = ['-t', `${threads}`, '-n', '200', '-c', '10', '--device', 'tap']
+      const at = 'http://[fd77::1]:8080/object'
+      const report = assertGood(await loadJson([at, ...how], namespace))
+      assert.deepEqual(
+        [report.requests, report.connectionsOpened, report.bodyBytes],
+        [200, 200, bytes],
+      )
+    })
+  }
+
+  it('hears that nobody has an IPv6 address', async () => {
+    const args = ['-c', '3', '-d', '60', '--timeout', '0.3', '--device', 'tap']
+    const { report, code } = await loadJson(['http://[fd77::9]/', ...args], namespace)
+    assert.deepEqual([errorsOf(report), code], [{ timeout: 3 }, 1])
+    assert.match(report.problem, /^nobody answers on the link for fd77::9/)
+  })
+
+  it('says that a host has no IPv6', async () => {
+    const other = new Namespace()
+    other.sysctl('net.ipv6.conf.default.disable_ipv6', 1)
+    const refused = await load(['http://[fd77::1]/', '--device', 'tap'], other)
+    assertRefused(refused, /URL fd77::1: IPv6 is disabled on this host/)
+    other.remove()
+  })
+
   it('has several addresses, and keeps to its times', async () => {
     const own = ['--device', 'tap:load0', '--source', '10.77.0.10-10.77.0.13']
     const args = [url, '-k', '-n', '500', '-c', '300', '--rate', '500', ...own]
@@ -290,6 +321,10 @@ describe('load on our own stack', { ...needs('root', 'tun', 'ip', 'nginx'), time
     const args = [at, '-k', '-n', '300', '-c', '4', '--device', 'packet:far']
     const report = assertGood(await loadJson([...args, '--address', '10.5.0.9/24'], far))
     assert.deepEqual([report.requests, report.bodyBytes], [300, bytes])
+    // Whether that is ours alone is found out first, which takes a second.
+    namespace.ip('address', 'add', 'fd05::1/64', 'dev', 'near', 'nodad')
+    const six = ['http://[fd05::1]:8080/object', ...args.slice(1), '--address6', 'fd05::9/64']
+    assert.equal(assertGood(await loadJson(six, far)).requests, 300)
     const shared = await load([...args, '--address', '10.5.0.2/24'], far)
     assertRefused(shared, /--address: the interface has that address/)
     far.remove()

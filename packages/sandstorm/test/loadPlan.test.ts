@@ -49,8 +49,16 @@ describe('a plan', () => {
       ['10.7.0.5', '10.7.0.6', '10.7.0.9'],
     )
   })
+
+  it('has an IPv6 address for a server that has one, and no other', () => {
+    const { link4, link6 } = checkLoad('http://[fd77::1]/', { device: 'tap' })
+    assert.deepEqual([link4.address, link4.others], ['', []])
+    assert.deepEqual([link6.addresses, link6.hostAddresses], [['fd77::2/64'], ['fd77::1/64']])
+    assert.deepEqual(checkLoad(URL, { device: 'tap' }).link6.addresses, [])
+  })
 })
 
+const URL6 = 'http://[fd77::1]/'
 const REFUSED: readonly (readonly [url: string, flags: LoadCommandFlags, line: RegExp])[] = [
   ['https://a.example/', {}, /^URL https:.*: only http is spoken\. /],
   ['http://u:p@a.example/', {}, /^URL .*: has a user name\. /],
@@ -81,6 +89,12 @@ const REFUSED: readonly (readonly [url: string, flags: LoadCommandFlags, line: R
     { device: 'tap', connections: '64001', threads: '2' },
     /^-c 64001: an address of ours has 64000 ports/,
   ],
+  [URL, { address6: ['fd77::2'] }, /^--address6: works on our own stack/],
+  [URL, { device: 'tap', address6: ['fd77::2'] }, /^--address6: is for IPv6, and the server’s/],
+  [URL6, { device: 'tap', address: ['10.7.0.2'] }, /^--address: is for IPv4, and the server’s/],
+  [URL6, { device: 'tap', source: '10.77.0.3' }, /^--source: is for IPv4, and the server’s/],
+  [URL6, { device: 'packet:eth1' }, /^--device packet: needs an IPv6 address of ours/],
+  [URL6, { device: 'tap', address6: ['fd77'] }, /^--address6 fd77: not an IPv6 address/],
   [URL, { header: ['no colon'] }, /^--header no colon: not a field/],
   [URL, { header: ['A: b\r\nC: d'] }, /^--header .*: not a field/s],
   [URL, { header: ['Content-Length: 5'] }, /^--header .*: that field is ours/],

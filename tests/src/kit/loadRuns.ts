@@ -132,7 +132,7 @@ export async function startNginx(namespace: Namespace, bytes: number): Promise<v
   const config = `
     daemon off; master_process off; pid ${path}/pid; error_log ${path}/error.log;
     events { worker_connections 2048; }
-    http { access_log off; server { listen 8080; root ${path}; } }`
+    http { access_log off; server { listen 8080; listen [::]:8080; root ${path}; } }`
   writeFileSync(join(path, 'nginx.conf'), config)
   start(['nginx', '-e', `${path}/error.log`, '-c', `${path}/nginx.conf`], { namespace })
   for (;;) {

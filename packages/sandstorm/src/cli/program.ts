@@ -156,6 +156,17 @@ function addLoad(program: Command, finish: (exitCode: number) => void): void {
     )
     .option('--gateway <ip>', 'the router to a server on no subnet of ours')
     .option(
+      '--address6 <ip/len>',
+      'our address for a server with an IPv6 address (default, tap: fd77::2/64)',
+      collect,
+    )
+    .option(
+      '--host-address6 <ip/len>',
+      "the host's end of the TAP (default: the first other address)",
+      collect,
+    )
+    .option('--gateway6 <ip>', 'the router to such a server on no subnet of ours')
+    .option(
       '--mtu <bytes>',
       'largest IP packet (default: 1500; packet, xdp: what the interface takes)',
     )

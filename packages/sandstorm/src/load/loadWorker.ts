@@ -88,8 +88,9 @@ function runOwn(own: OwnSetup): void {
   transport.attach(stack, generator)
   const isStopped = watch(generator)
   stack.start()
-  const isFirst = own.spread.count > 1 && own.worker === FIRST_WORKER
-  const isLost = isFirst && !findWay(stack, remote, station, nowUs, nowUs() + timeoutUs)
+  // Over IPv6 there is no way before our addresses turned out to be ours alone.
+  const hasToFind = own.worker === FIRST_WORKER && (own.spread.count > 1 || remote.version === 6)
+  const isLost = hasToFind && !findWay(stack, remote, station, nowUs, nowUs() + timeoutUs)
   tell({ kind: 'ready' })
   attend(stack, nowUs, () => Atomics.load(control, 0) !== WAIT)
   if (own.sharesAddresses) setFirstHop(stack.tcp, station)
@@ -111,6 +112,7 @@ function makeStack(own: OwnSetup, app: TcpTransport): Stack {
     sharesAddresses: own.sharesAddresses,
     flows: own,
     gateway: own.gateway === '' ? undefined : parseAddress(own.gateway),
+    gateway6: own.gateway6 === '' ? undefined : parseAddress(own.gateway6),
     app,
     congestion: new Cubic(),
     tcp: tcpConfig(setup.connections),

@@ -7,6 +7,7 @@ import {
   closeHandles,
   deviceName,
   hubBytes,
+  ipv6Problem,
   memifRegionBytes,
   REGION_MAX_BYTES,
   Region,
@@ -17,7 +18,6 @@ import { STATION_WORDS } from '@sandstorm/libtcpip'
 import { ConfigError, UserError } from '../cli/errors.ts'
 import { type LinkConfig, type Opened, openDevice } from '../instance/openDevice.ts'
 import { equalParts, PART_ALIGN, queueSetup } from '../instance/queue.ts'
-import { NO_LINK6 } from '../link6.ts'
 import { FRAMES_MIN } from '../server.ts'
 import type { LoadPlan } from './plan.ts'
 import type { OwnSetup } from './threadSetup.ts'
@@ -73,7 +73,7 @@ function open(plan: LoadPlan, spread: Spread, warn: (line: string) => void): Ope
   const config: LinkConfig = {
     ...plan.link4,
     devices: [plan.device],
-    link6: NO_LINK6,
+    link6: plan.link6,
     port: plan.target.port,
     mtu: plan.mtu,
     busyPollUs: 0,
@@ -81,6 +81,7 @@ function open(plan: LoadPlan, spread: Spread, warn: (line: string) => void): Ope
     memif: { role: 'client', id: 0 },
     fault: '',
   }
+  checkHost(plan)
   const opened = openDevice(config, plan.device, spread, { warn })
   try {
     checkOpened(opened)
@@ -89,6 +90,13 @@ function open(plan: LoadPlan, spread: Spread, warn: (line: string) => void): Ope
     closeOpened(opened)
     throw error
   }
+}
+
+/** `serve` goes on over IPv4 where a host has no IPv6; there is no other way to an IPv6 address. */
+function checkHost({ device, target, link6 }: LoadPlan): void {
+  if (device.kind !== 'tap' || link6.addresses.length === 0) return
+  const problem = ipv6Problem(device.name)
+  if (problem !== '') throw new UserError(`URL ${target.host}`, problem, 'Ask an IPv4 address')
 }
 
 function checkOpened({ handles, sharesAddresses }: Opened): void {
@@ -109,7 +117,7 @@ function closeOpened({ close, handles }: Opened): void {
   closeHandles(handles)
 }
 
-function setupsOf({ link4 }: LoadPlan, opened: Opened, spread: Spread): OwnSetup[] {
+function setupsOf({ link4, link6 }: LoadPlan, opened: Opened, spread: Spread): OwnSetup[] {
   const region = regionFor(opened, spread.count)
   const hub = region.reserve(hubBytes(spread.count), 64)
   const station = new SharedArrayBuffer(4 * STATION_WORDS)
@@ -118,6 +126,7 @@ function setupsOf({ link4 }: LoadPlan, opened: Opened, spread: Spread): OwnSetup
     region: region.memory,
     addresses: opened.addresses,
     gateway: link4.gateway,
+    gateway6: link6.gateway,
     dadTransmits: opened.dadTransmits,
     station,
   }))

@@ -5,13 +5,13 @@
 import { ADDRESSES_MAX } from '@sandstorm/libtcpip'
 import { ConfigError, UserError } from '../cli/errors.ts'
 import { formatIpv4, isUnicast, parseIpv4 } from '../cli/ipv4.ts'
-import { checkNumber, MTU_MAX, MTU_MIN } from '../config.ts'
+import { checkNumber } from '../config.ts'
 import { checkDevices, type DeviceName } from '../devices.ts'
-import { checkLink4, type Link4, type Link4Flags, NO_LINK4, TAP_PREFIX_LEN } from '../link4.ts'
+import { checkLink, type LoadLink, type LoadLinkFlags } from './loadLink.ts'
 import { requestHead, type Target, targetOf } from './target.ts'
 
 /** The flags of `load` as they were typed; what was not given is absent. */
-export interface LoadCommandFlags extends Link4Flags {
+export interface LoadCommandFlags extends LoadLinkFlags {
   readonly connections?: string
   readonly requests?: string
   readonly duration?: string
@@ -19,14 +19,12 @@ export interface LoadCommandFlags extends Link4Flags {
   readonly threads?: string
   readonly rate?: string
   readonly timeout?: string
-  readonly source?: string
   readonly device?: string
-  readonly mtu?: string
   readonly header?: readonly string[]
   readonly json?: boolean
 }
 
-export interface LoadPlan {
+export interface LoadPlan extends LoadLink {
   readonly target: Target
   /** The bytes of each request. */
   readonly request: string
@@ -42,9 +40,6 @@ export interface LoadPlan {
   /** Our addresses that connections come from; none: what suits the way to the server. */
   readonly sources: readonly string[]
   readonly device: DeviceName
-  readonly link4: Link4
-  /** 0: what the interface takes. */
-  readonly mtu: number
 }
 
 const CONNECTIONS_DEFAULT = 64
@@ -82,7 +77,7 @@ export function checkLoad(url: string, raw: LoadCommandFlags): LoadPlan {
     keepAlive,
     sources,
     device,
-    ...checkLink(raw, device, sources),
+    ...checkLink(raw, device.kind, target, sources),
   }
 }
 
@@ -152,46 +147,4 @@ function checkPorts(
   if (kind === 'kernel' || connections <= Math.max(1, sources.length) * ports) return
   const why = `an address of ours has ${ports} ports`
   throw new ConfigError('-c', `${connections}`, why, 'more addresses with --source')
-}
-
-function checkLink(
-  raw: LoadCommandFlags,
-  { kind }: DeviceName,
-  sources: readonly string[],
-): Pick<LoadPlan, 'link4' | 'mtu'> {
-  const isKernel = kind === 'kernel'
-  if (isKernel) refuseLinkFlags(raw)
-  const isOnLink = kind !== 'kernel' && kind !== 'tap'
-  const flags = { ...raw, address: addressesOf(raw.address, sources) }
-  if (isOnLink && flags.address.length === 0)
-    throw new UserError(`--device ${kind}`, 'needs an address of ours', 'Give one with --address')
-  const mtuDefault = isOnLink ? 0 : 1500
-  const mtu = raw.mtu === undefined ? mtuDefault : checkNumber('--mtu', raw.mtu, MTU_MIN, MTU_MAX)
-  const { address, ...others } = flags
-  const link = address.length === 0 ? others : flags
-  return { link4: isKernel ? NO_LINK4 : checkLink4(link, isOnLink), mtu }
-}
-
-/** Sources are addresses of ours, in the subnet of the first `--address`; others join them. */
-function addressesOf(typed: readonly string[] = [], sources: readonly string[]): string[] {
-  if (sources.length === 0) return [...typed]
-  const len = /\/(\d+)$/.exec(typed[0] ?? '')?.[1] ?? `${TAP_PREFIX_LEN}`
-  const bare = typed.map(text => text.replace(/\/.*$/, ''))
-  const others = typed.filter((_, i) => !sources.includes(bare[i]))
-  return [...sources.map(source => `${source}/${len}`), ...others]
-}
-
-/** The kernel's stack has addresses of its own. */
-function refuseLinkFlags(raw: LoadCommandFlags): void {
-  const flags = {
-    '--address': raw.address,
-    '--host-address': raw.hostAddress,
-    '--gateway': raw.gateway,
-    '--mtu': raw.mtu,
-  }
-  for (const [flag, value] of Object.entries(flags)) {
-    if (value === undefined) continue
-    const why = 'works on our own stack, and --device kernel is not that'
-    throw new UserError(flag, why, 'Leave it out, or use --device tap')
-  }
 }

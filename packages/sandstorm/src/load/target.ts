@@ -11,6 +11,9 @@ export interface Target {
   readonly url: string
 }
 
+/** Is the server named by an IPv6 address? */
+export const isIpv6 = ({ host }: Target): boolean => host.includes(':')
+
 /** What a request may have of fields that are typed. */
 const REQUEST_MAX = 16_384
 const EXPECTED = 'one like http://10.77.0.2:80/index.html'

@@ -34,7 +34,9 @@ export interface OwnSetup extends QueueSetup {
   readonly region: SharedMemory
   /** With their prefix lengths; connections come from the first `sources` of them. */
   readonly addresses: readonly string[]
+  /** The ways to others; '': none. */
   readonly gateway: string
+  readonly gateway6: string
   readonly dadTransmits: number
   /** The first hop to the server (libtcpip tcp/firstHop.ts), which thread 0 finds for the others. */
   readonly station: SharedArrayBuffer

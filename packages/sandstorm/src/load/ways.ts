@@ -3,13 +3,15 @@ import { lookup } from 'node:dns/promises'
 import { createServer } from 'node:net'
 import { ConfigError, UserError } from '../cli/errors.ts'
 import { parseIpv4 } from '../cli/ipv4.ts'
+import { isInSubnet, isSameIpv6, parseIpv6, parseIpv6Prefix } from '../cli/ipv6.ts'
 import type { LoadPlan } from './plan.ts'
+import { isIpv6 } from './target.ts'
 
 /** The address of the plan's target, checked to be one that the plan's addresses can reach. */
 export async function findTarget(plan: LoadPlan): Promise<string> {
   const { target, device, sources } = plan
   const isOwn = device.kind !== 'kernel'
-  const needsIpv4 = isOwn || sources.length > 0
+  const needsIpv4 = (isOwn && !isIpv6(target)) || sources.length > 0
   const address = await resolve(target.host, needsIpv4)
   if (isOwn) checkRoute(address, plan)
   return address
@@ -30,20 +32,40 @@ async function resolve(host: string, needsIpv4: boolean): Promise<string> {
 }
 
 /** A host on one of our subnets, or behind the gateway; and not ourselves. */
-function checkRoute(address: string, { link4 }: LoadPlan): void {
+function checkRoute(address: string, plan: LoadPlan): void {
+  if (address.includes(':')) checkRoute6(address, plan)
+  else checkRoute4(address, plan)
+}
+
+function checkRoute4(address: string, { link4 }: LoadPlan): void {
   const target = parseIpv4(address) ?? 0
   const own = [link4, ...link4.others]
-  if (own.some(one => one.address === address))
-    throw new ConfigError('URL', address, 'that is an address of ours', "the server's")
+  if (own.some(one => one.address === address)) throw isOurs(address)
   const isNear = own.some(one => {
     const size = 2 ** (32 - one.prefixLen)
     const base = parseIpv4(one.address) ?? 0
     return Math.floor(base / size) === Math.floor(target / size)
   })
   if (isNear || link4.gateway !== '') return
-  const subnets = own.map(one => `${one.address}/${one.prefixLen}`).join(', ')
-  const why = `${address} is on no subnet of ours (${subnets})`
-  throw new UserError('--gateway', why, 'Give the router to it, or an --address beside it')
+  const subnets = own.map(one => `${one.address}/${one.prefixLen}`)
+  throw isFar(address, subnets, '')
+}
+
+function checkRoute6(address: string, { link6 }: LoadPlan): void {
+  const target = parseIpv6(address) ?? new Int32Array(4)
+  const own = link6.addresses.flatMap(text => parseIpv6Prefix(text) ?? [])
+  if (own.some(({ words }) => isSameIpv6(words, target))) throw isOurs(address)
+  if (own.some(subnet => isInSubnet(target, subnet)) || link6.gateway !== '') return
+  throw isFar(address, link6.addresses, '6')
+}
+
+const isOurs = (address: string): ConfigError =>
+  new ConfigError('URL', address, 'that is an address of ours', "the server's")
+
+function isFar(address: string, subnets: readonly string[], version: '' | '6'): UserError {
+  const why = `${address} is on no subnet of ours (${subnets.join(', ')})`
+  const fix = `Give the router to it, or an --address${version} beside it`
+  return new UserError(`--gateway${version}`, why, fix)
 }
 
 /** Are these addresses the machine's? */

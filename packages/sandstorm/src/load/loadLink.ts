@@ -1,0 +1,103 @@
+/**
+ * Our addresses for a run on our own stack, of the version of the server's: as `serve` is told them
+ * (link4.ts, link6.ts), but for those that `--source` adds. The kernel's stack has addresses of its own.
+ */
+import { UserError } from '../cli/errors.ts'
+import { checkNumber, MTU_MAX, MTU_MIN } from '../config.ts'
+import type { DeviceKind } from '../devices.ts'
+import { checkLink4, type Link4, type Link4Flags, NO_LINK4, TAP_PREFIX_LEN } from '../link4.ts'
+import { checkLink6, type Link6, type Link6Flags, NO_LINK6 } from '../link6.ts'
+import { isIpv6, type Target } from './target.ts'
+
+export interface LoadLinkFlags extends Link4Flags, Link6Flags {
+  readonly address?: readonly string[]
+  readonly source?: string
+  readonly mtu?: string
+}
+
+export interface LoadLink {
+  /** One of them has addresses, and none on the kernel's stack. */
+  readonly link4: Link4
+  readonly link6: Link6
+  /** 0: what the interface takes. */
+  readonly mtu: number
+}
+
+/** `sources`: what `--source` says. Throws UserError. */
+export function checkLink(
+  raw: LoadLinkFlags,
+  kind: DeviceKind,
+  target: Target,
+  sources: readonly string[],
+): LoadLink {
+  if (kind === 'kernel') {
+    refuse({ ...flags4(raw), ...flags6(raw), '--mtu': raw.mtu }, OWN_ALONE, 'or use --device tap')
+    return { link4: NO_LINK4, link6: NO_LINK6, mtu: 0 }
+  }
+  const isOnLink = kind !== 'tap'
+  const mtuDefault = isOnLink ? 0 : 1500
+  const mtu = raw.mtu === undefined ? mtuDefault : checkNumber('--mtu', raw.mtu, MTU_MIN, MTU_MAX)
+  if (isIpv6(target)) {
+    refuse(
+      { ...flags4(raw), '--source': raw.source },
+      'is for IPv4, and the server’s address is not',
+    )
+    return { link4: NO_LINK4, link6: ownLink6(raw, kind, mtu, isOnLink), mtu }
+  }
+  refuse(flags6(raw), 'is for IPv6, and the server’s address is not', 'or give that in the URL')
+  return { link4: ownLink4(raw, kind, sources, isOnLink), link6: NO_LINK6, mtu }
+}
+
+function ownLink4(
+  raw: LoadLinkFlags,
+  kind: DeviceKind,
+  sources: readonly string[],
+  isOnLink: boolean,
+): Link4 {
+  const { address: typed, ...others } = raw
+  const address = addressesOf(typed, sources)
+  if (address.length > 0) return checkLink4({ ...others, address }, isOnLink)
+  if (isOnLink) throw needsAddress(kind, 'an address', '--address')
+  return checkLink4(others, isOnLink)
+}
+
+/** Sources are addresses of ours, in the subnet of the first `--address`; others join them. */
+function addressesOf(typed: readonly string[] = [], sources: readonly string[]): string[] {
+  if (sources.length === 0) return [...typed]
+  const len = /\/(\d+)$/.exec(typed[0] ?? '')?.[1] ?? `${TAP_PREFIX_LEN}`
+  const bare = typed.map(text => text.replace(/\/.*$/, ''))
+  const others = typed.filter((_, i) => !sources.includes(bare[i]))
+  return [...sources.map(source => `${source}/${len}`), ...others]
+}
+
+function ownLink6(raw: LoadLinkFlags, kind: DeviceKind, mtu: number, isOnLink: boolean): Link6 {
+  const link6 = checkLink6(raw, mtu, isOnLink)
+  if (link6.addresses.length > 0) return link6
+  throw needsAddress(kind, 'an IPv6 address', '--address6')
+}
+
+const needsAddress = (kind: DeviceKind, what: string, flag: string): UserError =>
+  new UserError(`--device ${kind}`, `needs ${what} of ours`, `Give one with ${flag}`)
+
+type Flags = Readonly<Record<string, unknown>>
+
+const flags4 = (raw: LoadLinkFlags): Flags => ({
+  '--address': raw.address,
+  '--host-address': raw.hostAddress,
+  '--gateway': raw.gateway,
+})
+
+const flags6 = (raw: LoadLinkFlags): Flags => ({
+  '--address6': raw.address6,
+  '--host-address6': raw.hostAddress6,
+  '--gateway6': raw.gateway6,
+})
+
+const OWN_ALONE = 'works on our own stack, and --device kernel is not that'
+
+/** Refuses the first that was given. */
+function refuse(flags: Flags, why: string, orElse = ''): void {
+  const given = Object.entries(flags).find(([, value]) => value !== undefined)
+  if (given === undefined) return
+  throw new UserError(given[0], why, orElse === '' ? 'Leave it out' : `Leave it out, ${orElse}`)
+}
