@@ -1,11 +1,14 @@
 /**
  * Transport checksums that a sender on this machine left to hardware that was never there: the field
  * holds the folded sum of the pseudo-header (linux/virtio_net.h: VIRTIO_NET_HDR_F_NEEDS_CSUM; RFC 1071,
- * RFC 9293 §3.1). Frames of TCP and UDP that are whole, without IPv6 extension headers.
+ * RFC 9293 §3.1). Frames of TCP and UDP that are whole, without IPv6 extension headers, with a VLAN tag
+ * or without.
  */
+import { VLAN_TAG_LEN } from './device.ts'
 
 const ETHERNET_HEADER_LEN = 14
 const ETHERTYPE = 12
+const VLAN = 0x8100
 const IPV4 = 0x0800
 const IPV4_TOTAL_LEN = 2
 const IPV4_FRAGMENT = 6
@@ -22,7 +25,7 @@ const TCP_HEADER_LEN = 20
 const UDP = 17
 const UDP_CHECKSUM = 6
 const UDP_HEADER_LEN = 8
-/** Neither kind of frame. */
+/** There is no such header or field. */
 const NONE = 0
 
 /** Folded sum of the 16-bit words of [off, end), RFC 1071; an odd last byte counts as a high byte. */
@@ -40,26 +43,35 @@ function fold(total: number): number {
   return folded
 }
 
-const isIpv4 = (view: DataView, off: number): boolean => view.getUint16(off + ETHERTYPE) === IPV4
-
-/** Offset of the transport header of the frame [off, end), or NONE. */
-function transport(view: DataView, off: number, end: number): number {
+/** Offset of the IP header of the frame [off, end), if it has one; NONE: too short for that. */
+function ipOff(view: DataView, off: number, end: number): number {
   const ip = off + ETHERNET_HEADER_LEN
-  if (end < ip + 20) return NONE
-  if (isIpv4(view, off)) {
+  if (ip > end) return NONE
+  const at = view.getUint16(off + ETHERTYPE) === VLAN ? ip + VLAN_TAG_LEN : ip
+  return at + 20 <= end ? at : NONE
+}
+
+/** The type stands right before the packet. */
+const typeOf = (view: DataView, ip: number): number => view.getUint16(ip - 2)
+const isIpv4 = (view: DataView, ip: number): boolean => typeOf(view, ip) === IPV4
+
+/** Offset of the transport header behind the IP header at `ip`, or NONE. */
+function transport(view: DataView, ip: number): number {
+  if (ip === NONE) return NONE
+  if (isIpv4(view, ip)) {
     const isFragment = (view.getUint16(ip + IPV4_FRAGMENT) & 0x3fff) !== 0
     return isFragment ? NONE : ip + (view.getUint8(ip) & 0x0f) * 4
   }
-  return view.getUint16(off + ETHERTYPE) === IPV6 ? ip + IPV6_HEADER_LEN : NONE
+  return typeOf(view, ip) === IPV6 ? ip + IPV6_HEADER_LEN : NONE
 }
 
-const protocolOf = (view: DataView, off: number): number =>
-  view.getUint8(off + ETHERNET_HEADER_LEN + (isIpv4(view, off) ? IPV4_PROTOCOL : IPV6_NEXT_HEADER))
+const protocolOf = (view: DataView, ip: number): number =>
+  view.getUint8(ip + (isIpv4(view, ip) ? IPV4_PROTOCOL : IPV6_NEXT_HEADER))
 
 /** Offset of the checksum field, or NONE. */
-function field(view: DataView, off: number, l4: number, end: number): number {
+function field(view: DataView, ip: number, l4: number, end: number): number {
   if (l4 === NONE) return NONE
-  const protocol = protocolOf(view, off)
+  const protocol = protocolOf(view, ip)
   if (protocol === TCP && l4 + TCP_HEADER_LEN <= end) return l4 + TCP_CHECKSUM
   return protocol === UDP && l4 + UDP_HEADER_LEN <= end ? l4 + UDP_CHECKSUM : NONE
 }
@@ -69,17 +81,18 @@ function field(view: DataView, off: number, l4: number, end: number): number {
  * in 65536; to complete that leaves it as it is.
  */
 export function isChecksumPartial(view: DataView, off: number, len: number): boolean {
-  const l4 = transport(view, off, off + len)
-  const at = field(view, off, l4, off + len)
+  const end = off + len
+  const ip = ipOff(view, off, end)
+  const l4 = transport(view, ip)
+  const at = field(view, ip, l4, end)
   if (at === NONE) return false
-  const ip = off + ETHERNET_HEADER_LEN
   // RFC 9293 §3.1, RFC 8200 §8.1: addresses, protocol, length of the segment.
-  const pseudo = isIpv4(view, off)
+  const pseudo = isIpv4(view, ip)
     ? sum(view, ip + IPV4_ADDRESSES, ip + IPV4_ADDRESSES + 8) +
       view.getUint16(ip + IPV4_TOTAL_LEN) -
       (l4 - ip)
     : sum(view, ip + IPV6_ADDRESSES, l4) + view.getUint16(ip + IPV6_PAYLOAD_LEN)
-  return view.getUint16(at) === fold(pseudo + protocolOf(view, off))
+  return view.getUint16(at) === fold(pseudo + protocolOf(view, ip))
 }
 
 /**
@@ -89,8 +102,9 @@ export function isChecksumPartial(view: DataView, off: number, len: number): boo
  */
 export function completeChecksum(view: DataView, off: number, len: number): void {
   const end = off + len
-  const l4 = transport(view, off, end)
-  const at = field(view, off, l4, end)
+  const ip = ipOff(view, off, end)
+  const l4 = transport(view, ip)
+  const at = field(view, ip, l4, end)
   if (at === NONE) return
   const complete = ~sum(view, l4, end) & 0xffff
   // RFC 768: a UDP sum of zero is sent as ones, since zero means that there is none.

@@ -16,9 +16,12 @@ export const BATCH_MAX = 64
 
 /**
  * Bytes in front of every pushed frame that the device may write to (TAP puts its virtio_net_hdr
- * there, so header and frame leave in one piece).
+ * there, so header and frame leave in one piece; a VLAN's tag comes between).
  */
 export const DEVICE_HEADROOM = 16
+
+/** Bytes of a VLAN tag (IEEE 802.1Q §9.3): with it a frame may be so much longer than `mtu` says. */
+export const VLAN_TAG_LEN = 4
 
 /** rxFlags: the device vouches for the transport checksum. */
 export const RX_CSUM_GOOD = 1
@@ -57,6 +60,8 @@ export interface DeviceStats {
   rxDropped: number
   /** Of those received, frames that another worker got (spread/spread.ts). */
   rxHandedOver: number
+  /** Of those received, frames of another VLAN than ours, or of none (wrap/vlan.ts). */
+  rxOtherVlan: number
   txFrames: number
   txBytes: number
   /** Frames that the device took and then could not send. */
@@ -70,6 +75,7 @@ export const newDeviceStats = (): DeviceStats => ({
   rxBytes: 0,
   rxDropped: 0,
   rxHandedOver: 0,
+  rxOtherVlan: 0,
   txFrames: 0,
   txBytes: 0,
   txDropped: 0,

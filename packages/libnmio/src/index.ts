@@ -14,6 +14,7 @@ export {
   offloadL4Off,
   RX_CSUM_GOOD,
   RX_CSUM_PARTIAL,
+  VLAN_TAG_LEN,
 } from './device.ts'
 export { FramePool, NO_FRAME, PAYLOAD_OFF } from './frames.ts'
 export { REGION_MAX_BYTES, Region } from './region.ts'
@@ -70,6 +71,7 @@ export { PcapDevice, type PcapOptions } from './wrap/pcap.ts'
 export { RxBatchDevice } from './wrap/rxbatch.ts'
 export { type FrameFormatter, TraceDevice, type TraceOptions } from './wrap/trace.ts'
 export { TxDelayDevice, type TxDelayOptions } from './wrap/txdelay.ts'
+export { VLAN_ID_MAX, VLAN_ID_MIN, VlanDevice } from './wrap/vlan.ts'
 export type { XdpHandle } from './xdp/handle.ts'
 export { openXdp, openXdpQueues, type XdpOptions } from './xdp/open.ts'
 export { XdpDevice, xdpRegionBytes } from './xdp/xdp.ts'

@@ -15,6 +15,7 @@ import {
   newDeviceStats,
   OFFLOAD_NONE,
   RX_CSUM_GOOD,
+  VLAN_TAG_LEN,
 } from './device.ts'
 import type { Region } from './region.ts'
 
@@ -105,7 +106,7 @@ export class MemoryPort implements Device {
     this.#out = out
     this.#in = into
     this.#mask = out.size - 1
-    this.#lenMax = ETHERNET_HEADER_LEN + this.mtu
+    this.#lenMax = ETHERNET_HEADER_LEN + VLAN_TAG_LEN + this.mtu
     this.#batchMax = options.batchMax ?? BATCH_MAX
     assert(this.#batchMax >= 1 && this.#batchMax <= BATCH_MAX, 'a batch has 1 to BATCH_MAX frames')
   }
@@ -146,7 +147,7 @@ export class MemoryPort implements Device {
     const lane = this.#out
     assert(this.txSpace() > 0, 'push needs txSpace() > 0')
     assert(request === OFFLOAD_NONE, 'a memory port completes no checksum and cuts no segments')
-    assert(len >= ETHERNET_HEADER_LEN && len <= this.#lenMax, 'a frame fits header and mtu')
+    assert(len >= ETHERNET_HEADER_LEN && len <= this.#lenMax, 'a frame fits header, tag and mtu')
     assert(off >= 0 && off + len <= this.region.byteLength, 'a frame lies in the region')
     const at = (lane.pushed & this.#mask) * STRIDE
     lane.ring[at + OFF] = off

@@ -4,6 +4,7 @@ import { describe, test } from 'node:test'
 import fc from 'fast-check'
 import { completeChecksum, isChecksumPartial } from '../src/checksum.ts'
 import { checksumsHold, tcpFrame } from './tcpframe.ts'
+import { withTag } from './vlantag.ts'
 
 const viewOf = (frame: Uint8Array): DataView => new DataView(frame.buffer)
 
@@ -35,6 +36,15 @@ for (const ipVersion of [4, 6] as const) {
       completeChecksum(viewOf(frame), 0, frame.length)
       assert.deepEqual(frame, before)
     })
+    test('a VLAN tag is no obstacle', () => {
+      const [partial, complete] = [true, false].map(isPartial =>
+        withTag(tcpFrame(ipVersion, 77, isPartial), 10),
+      )
+      assert.equal(isChecksumPartial(viewOf(partial), 0, partial.length), true)
+      assert.equal(isChecksumPartial(viewOf(complete), 0, complete.length), false)
+      completeChecksum(viewOf(partial), 0, partial.length)
+      assert.deepEqual(partial, complete)
+    })
     test('what was spoilt is neither', () => {
       const frame = tcpFrame(ipVersion, 10, true)
       viewOf(frame).setUint16(frame.length - 10 - 4, 0x1234)
@@ -62,8 +72,11 @@ test('no bytes make it throw, or read beyond the frame', () => {
     fc.property(
       fc.uint8Array({ maxLength: 90 }),
       fc.constantFrom(0x0800, 0x86dd),
-      (bytes, type) => {
-        if (bytes.length >= 14) viewOf(bytes).setUint16(12, type)
+      fc.boolean(),
+      (bytes, type, isTagged) => {
+        const at = isTagged ? 16 : 12
+        if (isTagged && bytes.length >= 14) viewOf(bytes).setUint16(12, 0x8100)
+        if (bytes.length >= at + 2) viewOf(bytes).setUint16(at, type)
         isChecksumPartial(viewOf(bytes), 0, bytes.length)
         completeChecksum(viewOf(bytes), 0, bytes.length)
       },

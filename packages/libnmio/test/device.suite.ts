@@ -32,6 +32,8 @@ export interface Pair {
   readonly peer: Peer
   /** The content region, for a device with caps.gather. */
   readonly content?: Region
+  /** Bytes that a frame is longer on the wire, where it is counted; default 0. */
+  readonly tagLen?: number
   /** The interface that it is on, if it is on one. */
   readonly link?: { set(isUp: boolean): void; remove(): void }
   /** Closes and removes everything, the device too if that is still open. */
@@ -281,15 +283,15 @@ const CASES: Record<string, Case> = {
   },
 
   'frames are counted': (pair, sender) => {
-    const { device, peer } = pair
+    const { device, peer, tagLen = 0 } = pair
     const { rxFrames, rxBytes, txFrames, txBytes } = device.stats
     sendAndCheck(pair, sender, 20, () => 100)
     assert.equal(device.stats.txFrames - txFrames, 20)
-    assert.equal(device.stats.txBytes - txBytes, 2000)
+    assert.equal(device.stats.txBytes - txBytes, 20 * (100 + tagLen))
     for (let seq = 0; seq < 10; seq++) assert.ok(peer.send(testFrame(seq, 70)))
     until(device, 10, () => device.rx())
     assert.equal(device.stats.rxFrames - rxFrames, 10)
-    assert.equal(device.stats.rxBytes - rxBytes, 700)
+    assert.equal(device.stats.rxBytes - rxBytes, 10 * (70 + tagLen))
   },
 
   'a device closed under way gives every frame back, and then stays quiet': (pair, sender) => {

@@ -16,6 +16,7 @@ import {
 } from '../src/index.ts'
 import { devicePeer, deviceSuite, type Pair } from './device.suite.ts'
 import { GatherPort } from './gatherport.ts'
+import { inVlan } from './vlantag.ts'
 
 const content = (): Region => new Region(65536)
 
@@ -88,4 +89,11 @@ deviceSuite('memory, recorded', () => {
       rmSync(dir, { recursive: true })
     },
   }
+})
+
+deviceSuite('memory, in a VLAN', () => inVlan(memoryPair(a => a)))
+
+deviceSuite('memory, in a VLAN, gathering', () => {
+  const body = content()
+  return inVlan(memoryPair(a => new GatherPort(a, body), body))
 })

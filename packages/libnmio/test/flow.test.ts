@@ -12,6 +12,7 @@ import { libc } from '../src/sys/libc.ts'
 import { listing } from './disassemble.ts'
 import { nicProblem, ownNamespace, unless } from './privileges.ts'
 import { runProgram } from './runprogram.ts'
+import { withTag } from './vlantag.ts'
 
 const ETH = 14
 const TCP = 6
@@ -99,6 +100,7 @@ test('all segments of a flow, and errors about it, are one worker’s', () => {
       const owner = ownerOf(spread, inbound(flow))
       assert.ok(owner >= 0 && owner < count)
       assert.equal(ownerOf(spread, inbound(flow, extra)), owner, 'behind options')
+      assert.equal(ownerOf(spread, withTag(inbound(flow, extra), 10)), owner, 'in a VLAN')
       const types = flow.remote.length === 4 ? [3, 11, 12] : [1, 2, 3, 4, 127]
       for (const type of types) {
         assert.equal(ownerOf(spread, errorAbout(flow, type, extra)), owner, `error ${type}`)
@@ -144,7 +146,8 @@ test('nothing is read behind the end of a frame, and any bytes give a worker', (
       extras,
       fc.double({ min: 0, max: 1 }),
       (spread, flow, extra, cut) => {
-        for (const whole of [inbound(flow, extra), errorAbout(flow, 3, extra)]) {
+        const frames = [inbound(flow, extra), errorAbout(flow, 3, extra)]
+        for (const whole of [...frames, ...frames.map(bytes => withTag(bytes, 10))]) {
           const len = Math.floor(whole.length * (Number.isNaN(cut) ? 0 : cut))
           const short = whole.slice(0, len)
           const alone = workerOfFrame(spread, new DataView(short.buffer), 0, len)

@@ -276,14 +276,14 @@ describe('a server', { skip }, () => {
     client.s2m.setDesc(0, { length: 100, offset: RAW_BYTES - 100 })
     client.bytes(RAW_BYTES - 100, 100).set(testFrame(5, 100))
     client.s2m.setDesc(1, { length: 13 }) // shorter than its header
-    client.s2m.setDesc(2, { length: 1515 }) // longer than the MTU
+    client.s2m.setDesc(2, { length: 1519 }) // longer than the MTU, with header and tag
     for (let i = 3; i < 8; i++) client.s2m.setDesc(i, { length: 400, flags: i < 7 ? 1 : 0 })
-    client.s2m.setDesc(8, { length: 14, flags: 1 })
+    client.s2m.setDesc(8, { length: 18, flags: 1 })
     client.s2m.setDesc(9, { length: 1500 }) // in all just as long as can be
     client.s2m.head = 10
     assert.equal(end.device.rx(), 2)
     assert.deepEqual(received(end, 0), testFrame(5, 100))
-    assert.equal(end.device.rxLen[1], 1514)
+    assert.equal(end.device.rxLen[1], 1518)
     assert.equal(end.device.stats.rxDropped, 3)
     assert.equal(client.s2m.tail, 10)
     assert.ok(end.link.isUp)
@@ -303,7 +303,7 @@ describe('a server', { skip }, () => {
     client.s2m.head = 5
     assert.equal(end.device.rx(), 0)
     assert.equal(end.device.stats.rxDropped, 2)
-    const behind = region.bytes.subarray(rxOff[0] + 1514, rxOff[63])
+    const behind = region.bytes.subarray(rxOff[0] + 1518, rxOff[63])
     assert.ok(behind.every(byte => byte === 0xaa))
   })
 

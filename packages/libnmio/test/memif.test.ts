@@ -260,7 +260,7 @@ describe('two ends of memif', { skip }, () => {
     assert.throws(() => device.push(0, 100, OFFLOAD_NONE), /packet memory/)
     assert.throws(() => device.push(device.rxOff[0], 100, OFFLOAD_NONE), /packet memory/)
     assert.throws(() => device.push(device.region.end - 50, 100, OFFLOAD_NONE), /packet memory/)
-    assert.throws(() => device.push(device.region.end - 4096, 1515, OFFLOAD_NONE), /fits/)
+    assert.throws(() => device.push(device.region.end - 4096, 1519, OFFLOAD_NONE), /fits/)
     assert.throws(() => device.gather(), /in one piece/)
   })
 

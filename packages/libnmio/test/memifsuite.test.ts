@@ -3,6 +3,7 @@ import { koffiProblem } from '../src/index.ts'
 import { devicePeer, deviceSuite, type Pair, SUITE_REGION_BYTES } from './device.suite.ts'
 import { meet } from './memiftest.ts'
 import { unless } from './privileges.ts'
+import { inVlan } from './vlantag.ts'
 
 const { skip } = unless(koffiProblem())
 
@@ -21,3 +22,5 @@ function pair(role: 'client' | 'server', mtu: number): Pair {
 
 deviceSuite('memif, client', () => pair('client', 1500), skip || '')
 deviceSuite('memif, server', () => pair('server', 1500), skip || '')
+deviceSuite('memif, client, in a VLAN', () => inVlan(pair('client', 1500)), skip || '')
+deviceSuite('memif, server, in a VLAN', () => inVlan(pair('server', 1500)), skip || '')

@@ -72,7 +72,7 @@ test('both ways are independent, and the ports have addresses of their own', () 
 test('what a caller must not push asserts', () => {
   const [a] = link()
   assert.throws(() => a.push(0, 13, OFFLOAD_NONE), AssertionError, 'shorter than a header')
-  assert.throws(() => a.push(0, 1515, OFFLOAD_NONE), AssertionError, 'longer than mtu')
+  assert.throws(() => a.push(0, 1519, OFFLOAD_NONE), AssertionError, 'longer than mtu')
   assert.throws(() => a.push(-1, 60, OFFLOAD_NONE), AssertionError, 'before the region')
   assert.throws(() => a.push((1 << 20) - 59, 60, OFFLOAD_NONE), AssertionError, 'behind it')
   assert.throws(() => a.push(0, 60, offload(4, 34, 0)), AssertionError, 'offload')

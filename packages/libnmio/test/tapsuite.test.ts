@@ -20,6 +20,7 @@ import { cable } from './cable.ts'
 import { deviceSuite, type Pair, type Peer, SUITE_REGION_BYTES } from './device.suite.ts'
 import { nicProblem, ownNamespace, tapProblem, unless } from './privileges.ts'
 import { linkOf, socketPeer } from './veth.ts'
+import { inVlan } from './vlantag.ts'
 
 /** The far end as plain system calls: each packet is a virtio_net_hdr and a frame. */
 function rawPeer({ fd }: TapHandle): Peer {
@@ -63,6 +64,7 @@ function cablePair(offloads: boolean): Pair {
 
 deviceSuite('tap over a cable', () => cablePair(true), koffiProblem())
 deviceSuite('tap over a cable, without offloads', () => cablePair(false), koffiProblem())
+deviceSuite('tap over a cable, in a VLAN', () => inVlan(cablePair(true)), koffiProblem())
 
 function kernelPair(offloads: boolean): Pair {
   const name = 'near'

@@ -17,6 +17,7 @@ import {
   type DeviceStats,
   newDeviceStats,
   OFFLOAD_NONE,
+  VLAN_TAG_LEN,
 } from '../device.ts'
 import type { Region } from '../region.ts'
 import { BELL_BYTES, Bell } from '../sys/bell.ts'
@@ -34,9 +35,12 @@ const ETHERNET_LEN = 14
 /** Nobody tells when a ring has room again: with frames that wait for it we look after this. */
 const RETRY_US = 1000
 
+/** The longest frame, tag included. */
+const frameMax = (handle: MemifHandle): number => ETHERNET_LEN + VLAN_TAG_LEN + handle.mtu
+
 /** Bytes of its region that a MemifDevice reserves; add what the frame pools take. */
 export function memifRegionBytes(handle: MemifHandle): number {
-  const own = WAITER_BYTES + BELL_BYTES + inboxBytes(ETHERNET_LEN + handle.mtu)
+  const own = WAITER_BYTES + BELL_BYTES + inboxBytes(frameMax(handle))
   return own + (handle.role === 'client' ? clientBytes(handle) : serverBytes(handle))
 }
 
@@ -79,7 +83,7 @@ export class MemifDevice implements Device {
     this.mac = handle.mac
     const isClient = handle.role === 'client'
     this.caps = { txChecksum: false, gsoMaxBytes: 0, gather: false, zeroCopy: isClient }
-    this.#lenMax = ETHERNET_LEN + handle.mtu
+    this.#lenMax = frameMax(handle)
     // What others must not see comes first.
     this.#waiter = new Waiter(region, -1, handle.wakeFd, this.stats)
     this.#bell = new Bell(region, this.stats)
@@ -164,7 +168,7 @@ export class MemifDevice implements Device {
 
   push(off: number, len: number, request: number): void {
     assert(request === OFFLOAD_NONE, 'a peer is sent finished frames')
-    assert(len >= ETHERNET_LEN && len <= this.#lenMax, 'a frame fits header and mtu')
+    assert(len >= ETHERNET_LEN && len <= this.#lenMax, 'a frame fits header, tag and mtu')
     assert(this.#side.holds(off, len), 'the frame is in packet memory')
     this.#outbox.push(off, len)
   }

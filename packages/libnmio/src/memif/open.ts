@@ -3,6 +3,7 @@
  * only. There are packets as soon as the link is polled and each queue has its device.
  */
 import { randomBytes } from 'node:crypto'
+import { VLAN_TAG_LEN } from '../device.ts'
 import { closeHandles, opening } from '../handle.ts'
 import { EINVAL, SysError } from '../sys/errno.ts'
 import { createMemory } from '../sys/memfd.ts'
@@ -90,7 +91,7 @@ export function openMemifQueues(options: MemifOptions, queues = 1): OpenMemif {
     })),
   )
   try {
-    const frameMax = mtu + ETHERNET_LEN
+    const frameMax = ETHERNET_LEN + VLAN_TAG_LEN + mtu
     const link = new MemifLink({ role, socket, id, secret, name, frameMax, handles })
     return { handles, link }
   } catch (error) {

@@ -31,6 +31,8 @@ export const HASH_MULTIPLIER = 0x9e3779b1
 
 const ETHER_TYPE = 12
 const IP = 14
+/** IEEE 802.1Q §9.6: the type of a VLAN tag, which stands before that of the packet. */
+const VLAN = 0x8100
 const IPV4 = 0x0800
 const IPV4_MIN = 20
 const IPV4_FRAGMENT = 6
@@ -64,13 +66,25 @@ export function workerOf(spread: Spread, address: number, ports: number): number
   return ((hash >>> 16) * spread.count) >>> 16
 }
 
-/** The worker for the Ethernet frame [off, off + len). */
+/** The worker for the Ethernet frame [off, off + len), which may have one VLAN tag. */
 export function workerOfFrame(spread: Spread, view: DataView, off: number, len: number): number {
   const ip = off + IP
   const end = off + len
   if (ip + IPV4_MIN > end) return FIRST_WORKER
   const type = view.getUint16(off + ETHER_TYPE)
-  if (type === IPV4) return workerOfIpv4(spread, view, ip, end)
+  return type === VLAN
+    ? workerOfPacket(spread, view, view.getUint16(off + ETHER_TYPE + 4), ip + 4, end)
+    : workerOfPacket(spread, view, type, ip, end)
+}
+
+function workerOfPacket(
+  spread: Spread,
+  view: DataView,
+  type: number,
+  ip: number,
+  end: number,
+): number {
+  if (type === IPV4 && ip + IPV4_MIN <= end) return workerOfIpv4(spread, view, ip, end)
   return type === IPV6 && ip + IPV6_LEN <= end ? workerOfIpv6(spread, view, ip, end) : FIRST_WORKER
 }
 

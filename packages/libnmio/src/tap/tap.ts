@@ -14,6 +14,7 @@ import {
   type Device,
   type DeviceStats,
   newDeviceStats,
+  VLAN_TAG_LEN,
 } from '../device.ts'
 import type { Region } from '../region.ts'
 import { SEND_QUEUE_BYTES, SendQueue, TX_MASK, TX_SLOTS } from '../sendQueue.ts'
@@ -24,8 +25,6 @@ import { rxFlags, VNET_HDR_LEN } from '../vnet.ts'
 import type { TapHandle } from './handle.ts'
 
 const ETHERNET_LEN = 14
-/** IEEE 802.1Q: a frame may be four bytes longer than it says on the tin. */
-const VLAN_LEN = 4
 /** An IP packet's length is 16 bits (RFC 791 §3.1): this frame's packet keeps 14 bytes below it. */
 const GSO_MAX_BYTES = 65535
 
@@ -38,7 +37,7 @@ const CELL_LEN = 33 * 64
 
 /** The largest read that a frame can fill; one byte more tells a frame that was cut off. */
 function readLen(handle: TapHandle): number {
-  const frame = ETHERNET_LEN + VLAN_LEN + (handle.offloads ? 65535 : handle.mtu)
+  const frame = ETHERNET_LEN + VLAN_TAG_LEN + (handle.offloads ? 65535 : handle.mtu)
   return VNET_HDR_LEN + frame + 1
 }
 

@@ -63,6 +63,10 @@ export const KNOWN: Readonly<Record<string, Known>> = {
   'device.rxBytes': counter('device_rx_bytes', 'Bytes received.'),
   'device.rxDropped': counter('device_rx_dropped', 'Frames that the device had no room for.'),
   'device.rxHandedOver': counter('device_rx_handed_over', 'Frames that another worker got.'),
+  'device.rxOtherVlan': counter(
+    'device_rx_other_vlan',
+    'Frames of another VLAN than ours, or of none.',
+  ),
   'device.txFrames': counter('device_tx_frames', 'Frames sent.'),
   'device.txBytes': counter('device_tx_bytes', 'Bytes sent.'),
   'device.txDropped': counter('device_tx_dropped', 'Frames that the device could not send.'),
