@@ -14,8 +14,13 @@ import { ETH_BAD_SOURCE, ETH_LENGTH, ETH_TRUNCATED, ETH_VLAN, OK } from './drops
 const DST = 0
 const SRC = 6
 const TYPE = 12
-/** Bytes of an Ethernet II header. */
+/** Of a tag (IEEE 802.1Q §9.6): what names its VLAN, and the type of what follows. */
+const TAG_CONTROL = 14
+const TAGGED_TYPE = 16
+const VLAN_ID_MASK = 0x0fff
+/** Bytes of an Ethernet II header, and of a tag in it, before the type. */
 export const HEADER_LEN = 14
+export const TAG_LEN = 4
 
 export const TYPE_IPV4 = 0x0800
 export const TYPE_ARP = 0x0806
@@ -23,7 +28,7 @@ export const TYPE_IPV6 = 0x86dd
 
 /** Below this the field is an 802.3 length. */
 const TYPE_MIN = 0x0600
-const TYPE_VLAN = 0x8100
+export const TYPE_VLAN = 0x8100
 const TYPE_SERVICE_VLAN = 0x88a8
 const TYPE_QINQ = 0x9100
 
@@ -68,7 +73,28 @@ export function check(view: DataView, off: number, len: number): number {
   if (len < HEADER_LEN) return ETH_TRUNCATED
   const t = type(view, off)
   if (t < TYPE_MIN) return ETH_LENGTH
-  if (t === TYPE_VLAN || t === TYPE_SERVICE_VLAN || t === TYPE_QINQ) return ETH_VLAN
+  if (isTagType(t)) return ETH_VLAN
   if ((srcHi(view, off) & GROUP_BIT) !== 0) return ETH_BAD_SOURCE
   return OK
+}
+
+const isTagType = (t: number): boolean =>
+  t === TYPE_VLAN || t === TYPE_SERVICE_VLAN || t === TYPE_QINQ
+
+/** The VLAN of a tagged frame; 0: of none, the tag has only a priority. */
+export const vlanId = (view: DataView, off: number): number =>
+  view.getUint16(off + TAG_CONTROL) & VLAN_ID_MASK
+
+/** Has the frame of `len` bytes at `off` a tag, and one alone, that names no VLAN? */
+export function isPriorityTagged(view: DataView, off: number, len: number): boolean {
+  if (len < HEADER_LEN + TAG_LEN || type(view, off) !== TYPE_VLAN) return false
+  return vlanId(view, off) === 0 && !isTagType(view.getUint16(off + TAGGED_TYPE))
+}
+
+/** Takes the tag out: the addresses move over it, so that the frame begins TAG_LEN bytes later. */
+export function removeTag(view: DataView, off: number): void {
+  const hi = srcHi(view, off)
+  const lo = srcLo(view, off)
+  setDst(view, off + TAG_LEN, dstHi(view, off), dstLo(view, off))
+  setSrc(view, off + TAG_LEN, hi, lo)
 }

@@ -50,6 +50,30 @@ test('VLAN tags and 802.3 lengths are refused under their own names', () => {
   for (const type of [0x0600, 0x0806, 0x86dd, 0xffff]) assert.equal(checkType(type), OK)
 })
 
+test('a tag that has only a priority is told from one that names a VLAN, and taken out', () => {
+  const tagged = (...tag: number[]): DataView =>
+    at(Uint8Array.of(...GOLDEN.subarray(0, 12), ...tag, ...GOLDEN.subarray(12)))
+  for (const control of [0x00, 0xe0, 0xf0]) {
+    const view = tagged(0x81, 0x00, control, 0x00)
+    assert.equal(ethernet.check(view, OFF, 18), ETH_VLAN)
+    assert.equal(ethernet.vlanId(view, OFF), 0)
+    assert.equal(ethernet.isPriorityTagged(view, OFF, 18), true)
+    assert.equal(ethernet.isPriorityTagged(view, OFF, 17), false)
+    ethernet.removeTag(view, OFF)
+    const off = OFF + ethernet.TAG_LEN
+    assert.deepEqual(new Uint8Array(view.buffer, off), GOLDEN)
+    assert.equal(ethernet.check(view, off, 14), OK)
+  }
+  for (const tag of [
+    [0x81, 0x00, 0xe1, 0x02],
+    [0x88, 0xa8, 0x00, 0x00],
+    [0x08, 0x00, 0x00, 0x00],
+    [0x81, 0x00, 0x00, 0x00, 0x81, 0x00, 0x00, 0x00],
+  ])
+    assert.equal(ethernet.isPriorityTagged(tagged(...tag), OFF, 22), false)
+  assert.equal(ethernet.vlanId(tagged(0x81, 0x00, 0xff, 0xfe), OFF), 4094)
+})
+
 test('a group address sends no frames', () => {
   const view = at(GOLDEN)
   ethernet.setSrc(view, OFF, 0x0100, 0x5e000001)

@@ -4,7 +4,7 @@
  * once, take back what the device has sent. It never waits; `idleUs` says how long the
  * caller may, and the same frames, clock and random numbers give the same frames out.
  */
-import { Arp, ETH_NOT_OURS, ETH_TYPE, ethernet, OK } from '@sandstorm/libeth'
+import { Arp, ETH_NOT_OURS, ETH_TYPE, ETH_VLAN, ethernet, OK } from '@sandstorm/libeth'
 import { ALL_FLOWS, assert, type Device, type FlowShare, type FramePool } from '@sandstorm/libnmio'
 import { Addresses, type IpAddress } from './addresses.ts'
 import { IcmpError } from './icmpError.ts'
@@ -142,6 +142,7 @@ export class Stack implements IpHost, Ipv6Host {
     const view = this.device.region.view
     const { macHi, macLo, clockMs } = this.tcp
     const reason = ethernet.check(view, off, len)
+    if (reason === ETH_VLAN) return this.#inputTagged(off, len, rxFlags)
     if (reason !== OK) return this.drop(reason)
     const dstHi = ethernet.dstHi(view, off)
     const dstLo = ethernet.dstLo(view, off)
@@ -158,6 +159,14 @@ export class Stack implements IpHost, Ipv6Host {
       return arpReason === OK ? OK : this.drop(arpReason)
     }
     return this.drop(ETH_TYPE)
+  }
+
+  /** With a priority alone the frame is of no VLAN, and counts as untagged (IEEE 802.1Q §6.9). */
+  #inputTagged(off: number, len: number, rxFlags: number): number {
+    const { view } = this.device.region
+    if (!ethernet.isPriorityTagged(view, off, len)) return this.drop(ETH_VLAN)
+    ethernet.removeTag(view, off)
+    return this.input(off + ethernet.TAG_LEN, len - ethernet.TAG_LEN, rxFlags)
   }
 
   /** As `Ipv6Host` says: tells TCP between whom the segment goes, and hands it on. */

@@ -121,6 +121,20 @@ test('fragments have no ports', () => {
   assert.equal(format(fragment), 'IP 10.77.0.1 > 10.77.0.2: frag id 1 offset 1480, length 4')
 })
 
+test('a VLAN stands before what is in it', () => {
+  const tagged = (hex: string): string => `${hex.slice(0, 24)}8100e00a${hex.slice(24)}`
+  assert.equal(format(tagged(SYN)), `vlan 10, ${SYN_LINE}`)
+  assert.equal(
+    format(tagged(`${ETHER}88cc00`)),
+    'vlan 10, 8e:01:02:03:04:05 > 02:00:00:00:00:02, ethertype 0x88cc, length 19',
+  )
+  const short = '8e:01:02:03:04:05 > 02:00:00:00:00:02, ethertype 0x8100, length '
+  for (const len of [14, 15, 17]) {
+    assert.equal(format(tagged(SYN).slice(0, 2 * len)), short + len)
+  }
+  assert.equal(format(tagged(SYN).slice(0, 2 * 18)), 'vlan 10, IP [|ip], length 0')
+})
+
 test('a frame cut off anywhere is still one line, and says so', () => {
   for (let len = 0; len < SYN.length / 2; len++) {
     const line = format(SYN.slice(0, 2 * len), SYN.length / 2)

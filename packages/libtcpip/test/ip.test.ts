@@ -1,7 +1,7 @@
 /** What reaches TCP at all: Ethernet, IPv4 (RFC 791, 1122 §3.2) and ICMP echo (RFC 792). */
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { ethernet, OK } from '@sandstorm/libeth'
+import { ETH_VLAN, ethernet, OK } from '@sandstorm/libeth'
 import { checksum, DROP_NAMES, drops, icmp, ipv4 } from '../src/index.ts'
 import {
   established,
@@ -139,6 +139,44 @@ test('a frame for another station is not ours', () => {
   expectSent(t, [])
   assert.equal(t.tcp.pool.usedCount, 0)
 })
+
+/** Puts tags into what is sent: protocol and control of each. */
+function tagAll(t: Host, ...tags: [protocol: number, control: number][]): void {
+  const inject = t.inject.bind(t)
+  t.inject = (write, poll) =>
+    inject((view, off) => {
+      let len = write(view, off)
+      for (const [protocol, control] of tags) {
+        const at = off + ethernet.HEADER_LEN - 2
+        new Uint8Array(view.buffer).copyWithin(at + 4, at, off + len)
+        view.setUint16(at, protocol)
+        view.setUint16(at + 2, control)
+        len += 4
+      }
+      return len
+    }, poll)
+}
+
+test('a frame of no VLAN that has a priority is as one without a tag', () => {
+  const t = new Host()
+  tagAll(t, [0x8100, 0xe000])
+  established(t)
+  send(t, { flags: ACK, seq: 1, ack: 1, data: 3 })
+  assert.equal(t.app.received.length, 3)
+  assert.equal(t.tcp.drops[ETH_VLAN], 0)
+})
+
+for (const tags of [[[0x8100, 10]], [[0x88a8, 0]], new Array(300).fill([0x8100, 0])] as [
+  number,
+  number,
+][][])
+  test(`a frame of a VLAN is dropped: ${tags[0]}, ${tags.length} times`, () => {
+    const t = new Host()
+    tagAll(t, ...tags)
+    send(t, { flags: SYN })
+    expectSent(t, [])
+    assert.equal(t.tcp.drops[ETH_VLAN], 1)
+  })
 
 test('Ethernet padding is not data', () => {
   const t = new Host()

@@ -16,6 +16,8 @@ import * as options from './tcpOptions.ts'
 /** Bytes of a UDP header; there is no UDP here, but its ports are worth a line. */
 const UDP_HEADER_LEN = 8
 
+const TAGGED_HEADER_LEN: number = ethernet.HEADER_LEN + ethernet.TAG_LEN
+
 const FLAG_LETTERS = 'FSRP.UEW'
 
 const hex = (n: number, digits: number): string => n.toString(16).padStart(digits, '0')
@@ -37,15 +39,19 @@ export function formatFrame(
 ): string {
   const end = Math.min(off + len, view.byteLength)
   if (end - off < ethernet.HEADER_LEN) return `[|ether], length ${totalLen}`
-  const payload = off + ethernet.HEADER_LEN
-  const payloadLen = totalLen - ethernet.HEADER_LEN
-  const type = ethernet.type(view, off)
-  if (type === ethernet.TYPE_ARP) return formatArp(view, payload, end, payloadLen)
-  if (type === ethernet.TYPE_IPV4) return formatIpv4(view, payload, end, payloadLen)
-  if (type === ethernet.TYPE_IPV6) return formatIpv6(view, payload, end, payloadLen)
+  const isTagged = ethernet.type(view, off) === ethernet.TYPE_VLAN
+  const tagLen = isTagged && end - off >= TAGGED_HEADER_LEN ? ethernet.TAG_LEN : 0
+  const vlan = tagLen > 0 ? `vlan ${ethernet.vlanId(view, off)}, ` : ''
+  const type = ethernet.type(view, off + tagLen)
+  const headerLen = ethernet.HEADER_LEN + tagLen
+  const payload = off + headerLen
+  const payloadLen = totalLen - headerLen
+  if (type === ethernet.TYPE_ARP) return vlan + formatArp(view, payload, end, payloadLen)
+  if (type === ethernet.TYPE_IPV4) return vlan + formatIpv4(view, payload, end, payloadLen)
+  if (type === ethernet.TYPE_IPV6) return vlan + formatIpv6(view, payload, end, payloadLen)
   const from = formatMac(ethernet.srcHi(view, off), ethernet.srcLo(view, off))
   const to = formatMac(ethernet.dstHi(view, off), ethernet.dstLo(view, off))
-  return `${from} > ${to}, ethertype 0x${hex(type, 4)}, length ${totalLen}`
+  return `${vlan}${from} > ${to}, ethertype 0x${hex(type, 4)}, length ${totalLen}`
 }
 
 function formatArp(view: DataView, off: number, end: number, len: number): string {
