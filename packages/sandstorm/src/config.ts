@@ -4,7 +4,14 @@
  * command line; every refusal names the flag, the value and what was expected. A configuration file
  * (config/load.ts) becomes flags first, and its sites come ready.
  */
-import { BATCH_MAX, type MemifRole, parseFault, REGION_MAX_BYTES } from '@sandstorm/libnmio'
+import {
+  BATCH_MAX,
+  type MemifRole,
+  parseFault,
+  REGION_MAX_BYTES,
+  VLAN_ID_MAX,
+  VLAN_ID_MIN,
+} from '@sandstorm/libnmio'
 import { ConfigError, UserError } from './cli/errors.ts'
 import { formatIpv4, parseIpv4Prefix } from './cli/ipv4.ts'
 import { formatSize, parseSize } from './cli/size.ts'
@@ -90,6 +97,8 @@ export interface ServeConfig extends Link4 {
   readonly busyPollUs: number
   /** The bridge that the TAP joins; '': none. */
   readonly bridge: string
+  /** The VLAN of the link that we are in; 0: none, frames have no tag. */
+  readonly vlan: number
   /** As given, for libnmio's parseFault; '': none. */
   readonly fault: string
   /** Packet threads of each device. */
@@ -132,6 +141,7 @@ export interface ServeFlags extends Link4Flags, Link6Flags, OperationFlags, Site
   readonly txDelay?: string
   readonly busyPoll?: string
   readonly bridge?: string
+  readonly vlan?: string
 }
 
 /** Runs one check; what comes of a refusal is the caller's business. */
@@ -165,17 +175,20 @@ function checkAll(raw: ServeFlags, attempt: Attempt): ServeConfig {
   const stackFlags = stackFlagsOf(raw)
   if (kind === 'kernel') refuseStackFlags(stackFlags)
   const bridge = attempt(() => checkBridge(raw, kind))
-  const isOnLink = kind === 'packet' || kind === 'xdp' || kind === 'memif' || bridge !== ''
+  const vlan = attempt(() => checkVlan(raw.vlan, devices))
+  const hasOthers = kind === 'memif' || bridge !== '' || vlan > 0
+  const isOnLink = kind === 'packet' || kind === 'xdp' || hasOthers
   if (isOnLink) attempt(() => refuseHostAddress(raw))
   if (kind === 'memif') attempt(() => demandAddress('--device memif', raw))
+  else if (vlan > 0) attempt(() => demandAddress('--vlan', raw))
   const port = attempt(() => numberOf('--port', raw.port, 1, 65535))
   const mtuDefault = isOnLink || devices.length > 1 ? 0 : 1500
   const mtu = attempt(() => numberOf('--mtu', raw.mtu, MTU_MIN, MTU_MAX)) ?? mtuDefault
   const isKernel = kind === 'kernel'
   return {
     sites: attempt(() => checkSites(raw)),
-    // Who names a bridge wants a TAP, and no other way out.
-    devices: devices.map(one => (one.kind === 'auto' && bridge !== '' ? TAP : one)),
+    // Who names a bridge or a VLAN wants a TAP, and no other way out.
+    devices: devices.map(one => (one.kind === 'auto' && hasOthers ? TAP : one)),
     ...(isKernel ? NO_LINK4 : attempt(() => checkLink4(raw, isOnLink))),
     link6: isKernel ? NO_LINK6 : attempt(() => checkLink6(raw, mtu, isOnLink)),
     port: port ?? (isKernel ? KERNEL_PORT : TAP_PORT),
@@ -190,6 +203,7 @@ function checkAll(raw: ServeFlags, attempt: Attempt): ServeConfig {
     memif: attempt(() => checkMemif(raw, devices)),
     busyPollUs: attempt(() => checkBusyPoll(raw, devices)),
     bridge,
+    vlan,
     stackFlags,
     accessLog: attempt(() => checkAccessLog(raw)),
     admin: attempt(() => checkAdmin(raw)),
@@ -266,6 +280,7 @@ function stackFlagsOf(raw: ServeFlags): string[] {
     ['--memif-role', raw.memifRole],
     ['--memif-id', raw.memifId],
     ['--bridge', raw.bridge],
+    ['--vlan', raw.vlan],
   ]
   return flags.filter(([, value]) => value !== undefined).map(([flag]) => flag)
 }
@@ -322,6 +337,18 @@ function checkBridge(raw: ServeFlags, kind: DeviceKind): string {
     throw new UserError('--bridge', 'is for a TAP', 'Leave it out, or use --device tap')
   demandAddress('--bridge', raw)
   return checkInterfaceName('--bridge', bridge, bridge, 'a NAME')
+}
+
+/** A VLAN of a TAP or memif; 0: none. Of an interface's VLANs each is an interface itself. */
+export function checkVlan(text: string | undefined, devices: readonly DeviceName[]): number {
+  if (text === undefined) return 0
+  const id = checkNumber('--vlan', text, VLAN_ID_MIN, VLAN_ID_MAX)
+  const nic = devices.find(({ kind }) => kind === 'packet' || kind === 'xdp')
+  if (nic === undefined) return id
+  const { kind, name } = nic
+  const why = `is for a TAP or memif, and ${name}’s VLANs are interfaces of their own`
+  const make = `ip link add link ${name} name ${name}.${id} type vlan id ${id}`
+  throw new UserError('--vlan', why, `Run ${make}, and use --device ${kind}:${name}.${id}`)
 }
 
 /** On a link that is there already the host's end is somewhere else. */

@@ -76,6 +76,7 @@ test('the defaults are those of the contract', () => {
     txDelayUs: 0,
     busyPollUs: 0,
     bridge: '',
+    vlan: 0,
     stackFlags: [],
     ...WATCHED,
   })
@@ -143,6 +144,7 @@ test('every flag arrives where it belongs', () => {
     txDelayUs: 50,
     busyPollUs: 0,
     bridge: '',
+    vlan: 0,
     stackFlags: [
       '--host-address',
       '--gateway',
@@ -200,6 +202,7 @@ describe('kernel', () => {
     { memifRole: 'server' },
     { memifId: '1' },
     { bridge: 'br0' },
+    { vlan: '10' },
   ]
   for (const flags of stackFlags)
     test(`refuses ${Object.keys(flags)}, which would do nothing there`, () => {
@@ -296,6 +299,36 @@ describe('a bridge', () => {
     ])
       assert.throws(() => check({ bridge, ...useless }), UserError)
     assert.throws(() => check({ bridge: 'a/b', address: ['192.168.7.9/24'] }), ConfigError)
+  })
+})
+
+describe('a VLAN', () => {
+  const address = ['192.168.7.9/24']
+  test('of a TAP or memif has no end of the host, and we an address that is told', () => {
+    const config = check({ vlan: '10', address, gateway: '192.168.7.1' })
+    assert.deepEqual(config.devices, [{ kind: 'tap', name: 'sand0' }])
+    const { vlan, hostAddress, link6, mtu } = config
+    assert.deepEqual([vlan, hostAddress, link6.addresses, mtu], [10, '', [], 0])
+    assert.equal(check({ vlan: '4094', bridge: 'br0', address }).vlan, 4094)
+    assert.equal(check({ vlan: '1', device: ['memif:/x'], address6: ['fd99::7'] }).vlan, 1)
+    for (const useless of [{}, { address, hostAddress: '192.168.7.8' }])
+      assert.throws(() => check({ vlan: '10', ...useless }), UserError)
+  })
+  test('of an interface is one itself, and is named', () => {
+    for (const kind of ['packet', 'xdp']) {
+      const device = [`${kind}:eth0`]
+      const what = new RegExp(
+        `--vlan: .*ip link add link eth0 name eth0\\.10 type vlan id 10.*--device ${kind}:eth0\\.10$`,
+      )
+      assert.throws(() => check({ vlan: '10', device }), what)
+      assert.throws(() => check({ vlan: '10', address, device: ['tap', ...device] }), what)
+    }
+  })
+  test('that cannot be is the one thing told of it', () => {
+    assert.deepEqual(
+      findProblems({ root, vlan: '0' }).map(({ what }) => what),
+      ['--vlan 0'],
+    )
   })
 })
 
@@ -408,6 +441,9 @@ const BAD: [flags: Omit<ServeFlags, 'root'>, flag: string, value: string][] = [
   [{ rxBatch: '65' }, '--rx-batch', '65'],
   [{ txDelay: '-1' }, '--tx-delay', '-1'],
   [{ txDelay: '1001' }, '--tx-delay', '1001'],
+  [{ vlan: '0' }, '--vlan', '0'],
+  [{ vlan: '4095' }, '--vlan', '4095'],
+  [{ vlan: '10.1' }, '--vlan', '10.1'],
   [{ cpus: '' }, '--cpus', ''],
   [{ cpus: '3-1' }, '--cpus', '3-1'],
   [{ cpus: '0,,1' }, '--cpus', '0,,1'],
@@ -695,6 +731,7 @@ test('any text in any flag gives a configuration that can be cloned, or one line
       memifRole: text,
       memifId: text,
       bridge: text,
+      vlan: text,
       spa: text,
       compress: text,
       cacheControl: text,

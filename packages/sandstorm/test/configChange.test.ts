@@ -30,6 +30,11 @@ const CHANGES: Readonly<Record<string, { to: unknown; with?: object; also?: stri
     with: { address: '10.77.0.2/24', address6: 'fd77::2/64' },
     also: ['device', 'hostAddress', 'hostAddress6', 'mtu'],
   },
+  vlan: {
+    to: 10,
+    with: { address: '10.77.0.2/24', address6: 'fd77::2/64' },
+    also: ['device', 'hostAddress', 'hostAddress6', 'mtu'],
+  },
   memifRole: { to: 'server', with: { device: 'memif:/x', address: '10.0.0.1/24' } },
   memifId: { to: 3, with: { device: 'memif:/x', address: '10.0.0.1/24' } },
   port: { to: 81 },

@@ -58,6 +58,16 @@ describe('a plan', () => {
   })
 })
 
+describe('a plan in a VLAN', () => {
+  it('has no end of the host, and needs an address, or sources', () => {
+    const own = { device: 'tap', vlan: '10', address: ['10.7.0.1/24'] }
+    const { vlan, link4 } = checkLoad(URL, own)
+    assert.deepEqual([vlan, link4.address, link4.hostAddress], [10, '10.7.0.1', ''])
+    assert.equal(checkLoad(URL, { device: 'tap', vlan: '10', source: '10.7.0.1' }).vlan, 10)
+    assert.equal(checkLoad(URL, { device: 'tap' }).vlan, 0)
+  })
+})
+
 const URL6 = 'http://[fd77::1]/'
 const REFUSED: readonly (readonly [url: string, flags: LoadCommandFlags, line: RegExp])[] = [
   ['https://a.example/', {}, /^URL https:.*: only http is spoken\. /],
@@ -78,6 +88,10 @@ const REFUSED: readonly (readonly [url: string, flags: LoadCommandFlags, line: R
   [URL, { device: 'packet:eth0' }, /^--device packet: needs an address of ours/],
   [URL, { address: ['10.77.0.2'] }, /^--address: works on our own stack/],
   [URL, { mtu: '1500' }, /^--mtu: works on our own stack/],
+  [URL, { vlan: '10' }, /^--vlan: works on our own stack/],
+  [URL, { device: 'tap', vlan: '0' }, /^--vlan 0: out of range/],
+  [URL, { device: 'tap', vlan: '10' }, /^--vlan: needs an address of ours/],
+  [URL, { device: 'xdp:eth0', vlan: '9' }, /^--vlan: is for .*ip link add link eth0 name eth0\.9 /],
   [URL, { device: 'tap', mtu: '100' }, /^--mtu 100: out of range/],
   [URL, { source: '10.0.0.9-10.0.0.1' }, /^--source 10.0.0.9-10.0.0.1: not a range/],
   [URL, { source: 'x' }, /^--source x: not a range/],

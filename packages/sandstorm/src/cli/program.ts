@@ -22,6 +22,7 @@ Examples:
   sandstorm serve . --address6 2001:db8::2/64        our IPv6 address; the host gets 2001:db8::1
   sandstorm serve . --device packet:web0             on an interface, at its address; the kernel keeps all else
   sandstorm serve . --bridge br0 --address 192.168.7.9/24 --workers 2   a host on a bridge, with two threads
+  sandstorm serve . --bridge br0 --vlan 10 --address 192.168.7.9/24   in a VLAN of it
   sandstorm serve dist --spa index.html --compress gzip,br --cache-control no-cache
   sandstorm serve --config sandstorm.toml --port 8000   what a file says, but for the port
   sandstorm serve dist --origin http://127.0.0.1:3000   what dist has not, from there, through a cache
@@ -155,6 +156,7 @@ function addLoad(program: Command, finish: (exitCode: number) => void): void {
       "the host's end of the TAP (default: the first other address)",
     )
     .option('--gateway <ip>', 'the router to a server on no subnet of ours')
+    .option('--vlan <id>', 'be in a VLAN of the TAP or memif, 1 to 4094 (default: none)')
     .option(
       '--address6 <ip/len>',
       'our address for a server with an IPv6 address (default, tap: fd77::2/64)',
@@ -257,6 +259,7 @@ function addNetworkFlags(command: Command): void {
     )
     .option('--gateway6 <ip>', 'where IPv6 packets for others go (default: nowhere)')
     .option('--bridge <name>', 'join the TAP to a bridge; --address is then ours on it')
+    .option('--vlan <id>', 'be in a VLAN of the TAP or memif, 1 to 4094 (default: none)')
     .option(
       '--memif-role <role>',
       'client (default), who brings the memory, or server, who listens',

@@ -48,6 +48,7 @@ const KEYS: { readonly [K in keyof ServeConfig]: (value: ServeConfig[K]) => Valu
   busyPollUs: at('busyPoll'),
   memif: ({ role, id }) => ({ memifRole: role, memifId: id }),
   bridge: at('bridge'),
+  vlan: at('vlan'),
   fault: at('fault'),
   workers: at('workers'),
   cpus: at('cpus'),

@@ -5,7 +5,7 @@
  *
  * zod takes a tenth of a second to load, so only who reads a file loads it, and hands it over.
  */
-import { BATCH_MAX } from '@sandstorm/libnmio'
+import { BATCH_MAX, VLAN_ID_MAX, VLAN_ID_MIN } from '@sandstorm/libnmio'
 import type * as Zod from 'zod'
 import {
   BUSY_POLL_MAX_US,
@@ -64,6 +64,7 @@ const placeKeys = (key: KeyMaker): Zod.ZodRawShape => ({
   hostAddress6: key.texts("the host's end of a TAP", 'addresses', 'the first other ones'),
   gateway6: key.text('where IPv6 packets for others go', 'an address', 'none'),
   bridge: key.text('the bridge that the TAP joins', 'the name of a bridge', 'none'),
+  vlan: key.count('the VLAN that we are in', VLAN_ID_MIN, VLAN_ID_MAX, 'none'),
   memifRole: key.choice('who brings the memory, or who listens', ROLES, 'client'),
   memifId: key.count('the interface at the socket that we are', 0, 0xffffffff, '0'),
   port: key.count('the TCP port', 1, 65535, '80; kernel: 8080'),

@@ -46,6 +46,7 @@ export type LinkConfig = Pick<
   | 'mtu'
   | 'bridge'
   | 'busyPollUs'
+  | 'vlan'
   | 'memif'
   | 'fault'
 >
@@ -125,7 +126,7 @@ function openOurTap(
 ): Opened {
   const link6 = usableLink6(config, name, log)
   const own = [...ownAddresses(config), ...link6.addresses]
-  const { hostAddress, prefixLen, bridge } = config
+  const { hostAddress, prefixLen, bridge, vlan } = config
   const host4 = hostAddress === '' ? [] : [`${hostAddress}/${prefixLen}`]
   const options = {
     name,
@@ -139,7 +140,7 @@ function openOurTap(
     spread,
   )
   // Nobody but the host is on a link that we have just made, and its addresses were looked at.
-  const dadTransmits = handles[0].persistent || bridge !== '' ? 1 : 0
+  const dadTransmits = handles[0].persistent || bridge !== '' || vlan !== 0 ? 1 : 0
   return { handles, addresses: own, sharesAddresses: false, dadTransmits, close: NOTHING }
 }
 
@@ -153,8 +154,8 @@ function ownAddresses({ address, prefixLen, others }: LinkConfig): string[] {
  * What of the IPv6 link can be had: nothing on a host without IPv6. Of an interface that somebody
  * else made the host's end is changed only if we are asked to.
  */
-function usableLink6({ link6, bridge }: LinkConfig, tap: string, log: Warnings): Link6 {
-  if (link6.addresses.length === 0 || bridge !== '') return link6
+function usableLink6({ link6, bridge, vlan }: LinkConfig, tap: string, log: Warnings): Link6 {
+  if (link6.addresses.length === 0 || bridge !== '' || vlan !== 0) return link6
   const problem = ipv6Problem(tap)
   if (problem !== '') {
     log.warn(`serving over IPv4 alone: ${problem}`)

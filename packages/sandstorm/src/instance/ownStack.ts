@@ -153,7 +153,7 @@ function commonSetup(
   spread: Spread,
   hub: number,
 ): Omit<CommonSetup, 'rate'> {
-  const { gateway, port, replicas, cc, pacing, pcap, trace, fault, limits } = config
+  const { gateway, port, replicas, cc, pacing, vlan, pcap, trace, fault, limits } = config
   const threads = config.devices.length * spread.count
   // A thread that looks must not keep anybody from the work that it waits for.
   const spinDefault = threads < availableParallelism() ? SPIN_US : 0
@@ -173,6 +173,7 @@ function commonSetup(
     replicas,
     cc,
     pacing,
+    vlan,
     pcap,
     trace,
     fault,

@@ -18,6 +18,7 @@ import {
   RxBatchDevice,
   TraceDevice,
   TxDelayDevice,
+  VlanDevice,
 } from '@sandstorm/libnmio'
 import { formatFrame, type IpAddress, ipv6 } from '@sandstorm/libtcpip'
 import { Histogram } from '../admin/histogram.ts'
@@ -50,8 +51,9 @@ const nowUs = (): number => performance.now() * 1000
 const epochUs = (): number => (performance.timeOrigin + performance.now()) * 1000
 
 /**
- * Captures and traces see what is on the wire; faults happen between it and the stack. What changes
- * batches stands before the stack: a frame is on the wire when it is sent, not when it begins to wait.
+ * Captures and traces see what is on the wire, tags included; faults happen between it and the stack. What
+ * changes batches stands before the stack: a frame is on the wire when it is sent, not when it begins to
+ * wait.
  */
 function wrap(inner: Device, region: Region, setup: WorkerSetup): Device {
   let device = inner
@@ -63,6 +65,7 @@ function wrap(inner: Device, region: Region, setup: WorkerSetup): Device {
     const write = traceLines(text => writeSync(1, text))
     device = new TraceDevice(device, { format: formatFrame, write, clock: epochUs })
   }
+  if (setup.vlan !== 0) device = new VlanDevice(device, setup.vlan)
   if (setup.fault !== '') {
     device = new FaultDevice(device, parseFault(setup.fault), { clock: nowUs, content })
   }

@@ -34,6 +34,8 @@ export interface WorkerSetup extends QueueSetup {
   readonly replicas: number
   readonly cc: CongestionName
   readonly pacing: boolean
+  /** 0: none. */
+  readonly vlan: number
   /** Capture file; '': none. */
   readonly pcap: string
   readonly trace: boolean

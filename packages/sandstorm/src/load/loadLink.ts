@@ -3,8 +3,8 @@
  * (link4.ts, link6.ts), but for those that `--source` adds. The kernel's stack has addresses of its own.
  */
 import { UserError } from '../cli/errors.ts'
-import { checkNumber, MTU_MAX, MTU_MIN } from '../config.ts'
-import type { DeviceKind } from '../devices.ts'
+import { checkNumber, checkVlan, MTU_MAX, MTU_MIN } from '../config.ts'
+import type { DeviceName } from '../devices.ts'
 import { checkLink4, type Link4, type Link4Flags, NO_LINK4, TAP_PREFIX_LEN } from '../link4.ts'
 import { checkLink6, type Link6, type Link6Flags, NO_LINK6 } from '../link6.ts'
 import { isIpv6, type Target } from './target.ts'
@@ -13,6 +13,7 @@ export interface LoadLinkFlags extends Link4Flags, Link6Flags {
   readonly address?: readonly string[]
   readonly source?: string
   readonly mtu?: string
+  readonly vlan?: string
 }
 
 export interface LoadLink {
@@ -21,43 +22,49 @@ export interface LoadLink {
   readonly link6: Link6
   /** 0: what the interface takes. */
   readonly mtu: number
+  /** 0: none. */
+  readonly vlan: number
 }
 
 /** `sources`: what `--source` says. Throws UserError. */
 export function checkLink(
   raw: LoadLinkFlags,
-  kind: DeviceKind,
+  device: DeviceName,
   target: Target,
   sources: readonly string[],
 ): LoadLink {
+  const { kind } = device
   if (kind === 'kernel') {
-    refuse({ ...flags4(raw), ...flags6(raw), '--mtu': raw.mtu }, OWN_ALONE, 'or use --device tap')
-    return { link4: NO_LINK4, link6: NO_LINK6, mtu: 0 }
+    const others = { '--mtu': raw.mtu, '--vlan': raw.vlan }
+    refuse({ ...flags4(raw), ...flags6(raw), ...others }, OWN_ALONE, 'or use --device tap')
+    return { link4: NO_LINK4, link6: NO_LINK6, mtu: 0, vlan: 0 }
   }
-  const isOnLink = kind !== 'tap'
-  const mtuDefault = isOnLink ? 0 : 1500
+  const vlan = checkVlan(raw.vlan, [device])
+  const demander = kind === 'tap' ? '--vlan' : `--device ${kind}`
+  const isOnLink = kind !== 'tap' || vlan !== 0
+  const mtuDefault = kind === 'tap' ? 1500 : 0
   const mtu = raw.mtu === undefined ? mtuDefault : checkNumber('--mtu', raw.mtu, MTU_MIN, MTU_MAX)
   if (isIpv6(target)) {
     refuse(
       { ...flags4(raw), '--source': raw.source },
       'is for IPv4, and the server’s address is not',
     )
-    return { link4: NO_LINK4, link6: ownLink6(raw, kind, mtu, isOnLink), mtu }
+    return { link4: NO_LINK4, link6: ownLink6(raw, demander, mtu, isOnLink), mtu, vlan }
   }
   refuse(flags6(raw), 'is for IPv6, and the server’s address is not', 'or give that in the URL')
-  return { link4: ownLink4(raw, kind, sources, isOnLink), link6: NO_LINK6, mtu }
+  return { link4: ownLink4(raw, demander, sources, isOnLink), link6: NO_LINK6, mtu, vlan }
 }
 
 function ownLink4(
   raw: LoadLinkFlags,
-  kind: DeviceKind,
+  demander: string,
   sources: readonly string[],
   isOnLink: boolean,
 ): Link4 {
   const { address: typed, ...others } = raw
   const address = addressesOf(typed, sources)
   if (address.length > 0) return checkLink4({ ...others, address }, isOnLink)
-  if (isOnLink) throw needsAddress(kind, 'an address', '--address')
+  if (isOnLink) throw needsAddress(demander, 'an address', '--address')
   return checkLink4(others, isOnLink)
 }
 
@@ -70,14 +77,15 @@ function addressesOf(typed: readonly string[] = [], sources: readonly string[]):
   return [...sources.map(source => `${source}/${len}`), ...others]
 }
 
-function ownLink6(raw: LoadLinkFlags, kind: DeviceKind, mtu: number, isOnLink: boolean): Link6 {
+function ownLink6(raw: LoadLinkFlags, demander: string, mtu: number, isOnLink: boolean): Link6 {
   const link6 = checkLink6(raw, mtu, isOnLink)
   if (link6.addresses.length > 0) return link6
-  throw needsAddress(kind, 'an IPv6 address', '--address6')
+  throw needsAddress(demander, 'an IPv6 address', '--address6')
 }
 
-const needsAddress = (kind: DeviceKind, what: string, flag: string): UserError =>
-  new UserError(`--device ${kind}`, `needs ${what} of ours`, `Give one with ${flag}`)
+/** `demander`: the flag that makes us a host on a link, with an address that nobody can guess. */
+const needsAddress = (demander: string, what: string, flag: string): UserError =>
+  new UserError(demander, `needs ${what} of ours`, `Give one with ${flag}`)
 
 type Flags = Readonly<Record<string, unknown>>
 

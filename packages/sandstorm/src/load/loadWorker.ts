@@ -4,7 +4,7 @@
  */
 import { randomBytes } from 'node:crypto'
 import { parentPort, workerData } from 'node:worker_threads'
-import { FIRST_WORKER, FramePool, Region } from '@sandstorm/libnmio'
+import { FIRST_WORKER, FramePool, Region, VlanDevice } from '@sandstorm/libnmio'
 import { Cubic, Stack, setFirstHop } from '@sandstorm/libtcpip'
 import {
   attend,
@@ -103,7 +103,8 @@ function runOwn(own: OwnSetup): void {
 }
 
 function makeStack(own: OwnSetup, app: TcpTransport): Stack {
-  const device = makeQueue(own, new Region(own.region))
+  const queue = makeQueue(own, new Region(own.region))
+  const device = own.vlan === 0 ? queue : new VlanDevice(queue, own.vlan)
   const shift = frameShift(Math.min(device.mtu, 1500))
   return new Stack({
     device,

@@ -78,6 +78,7 @@ function open(plan: LoadPlan, spread: Spread, warn: (line: string) => void): Ope
     mtu: plan.mtu,
     busyPollUs: 0,
     bridge: '',
+    vlan: plan.vlan,
     memif: { role: 'client', id: 0 },
     fault: '',
   }
@@ -117,7 +118,7 @@ function closeOpened({ close, handles }: Opened): void {
   closeHandles(handles)
 }
 
-function setupsOf({ link4, link6 }: LoadPlan, opened: Opened, spread: Spread): OwnSetup[] {
+function setupsOf({ link4, link6, vlan }: LoadPlan, opened: Opened, spread: Spread): OwnSetup[] {
   const region = regionFor(opened, spread.count)
   const hub = region.reserve(hubBytes(spread.count), 64)
   const station = new SharedArrayBuffer(4 * STATION_WORDS)
@@ -127,6 +128,7 @@ function setupsOf({ link4, link6 }: LoadPlan, opened: Opened, spread: Spread): O
     addresses: opened.addresses,
     gateway: link4.gateway,
     gateway6: link6.gateway,
+    vlan,
     dadTransmits: opened.dadTransmits,
     station,
   }))

@@ -77,7 +77,7 @@ export function checkLoad(url: string, raw: LoadCommandFlags): LoadPlan {
     keepAlive,
     sources,
     device,
-    ...checkLink(raw, device.kind, target, sources),
+    ...checkLink(raw, device, target, sources),
   }
 }
 

@@ -37,6 +37,8 @@ export interface OwnSetup extends QueueSetup {
   /** The ways to others; '': none. */
   readonly gateway: string
   readonly gateway6: string
+  /** 0: none. */
+  readonly vlan: number
   readonly dadTransmits: number
   /** The first hop to the server (libtcpip tcp/firstHop.ts), which thread 0 finds for the others. */
   readonly station: SharedArrayBuffer
