@@ -269,7 +269,7 @@ test('a checksum catches every flipped bit of a TCP segment over IPv4', () => {
 test('faultRegionBytes is what the wrapper reserves', () => {
   const setup = { clock: () => 0, frames: 100, rxFrameBytes: 65549 }
   const bytes = faultRegionBytes(9000, setup)
-  const [a] = memoryLink({ region: new Region(bytes), mtu: 9000 })
+  const [a] = memoryLink({ region: new Region(bytes, 0, bytes), mtu: 9000 })
   new FaultDevice(a, NO_FAULTS, setup)
   assert.ok(a.region.unreservedBytes <= 8192)
   const [c] = memoryLink({ region: new Region(faultRegionBytes(1500)) })

@@ -132,7 +132,8 @@ test('what finds the ring full is lost and counted, and the ring goes on', needs
 
 test('the device reserves what it says, and gives the pages of its ring back', needsNic, () => {
   const [{ handle }] = pair()
-  const region = new Region(packetRegionBytes(handle))
+  const bytes = packetRegionBytes(handle)
+  const region = new Region(bytes, 0, bytes)
   const device = new PacketDevice(handle, region, new Region(64))
   assert.ok(region.unreservedBytes < 2 * libc().pageSize(), `${region.unreservedBytes} left`)
   device.close()

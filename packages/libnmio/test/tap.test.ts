@@ -326,7 +326,8 @@ test('the device reserves what it says', needsKoffi, () => {
   ] as const) {
     const [handle, other] = cable(offloads, mtu)
     handles.push(handle, other)
-    const region = new Region(tapRegionBytes(handle))
+    const bytes = tapRegionBytes(handle)
+    const region = new Region(bytes, 0, bytes)
     new TapDevice(handle, region, new Region(64))
     assert.ok(region.unreservedBytes < 256, `${region.unreservedBytes} left`)
   }
