@@ -21,7 +21,7 @@ import { DRAIN, STOP, type WorkerSetup } from './workerSetup.ts'
 
 /** A packet thread that is still draining so long after its time is told to end at once. */
 const STOP_GRACE_MS = 2000
-/** Threads that die so soon after their start, one after the other, show that starting is no help. */
+/** Threads that die so soon after they began to serve, one after the other, show that starting is no help. */
 const SOON_MS = 2000
 const DEATHS_MAX = 3
 
@@ -170,12 +170,16 @@ export class DeviceServer {
   async #keep(worker: number): Promise<Ending> {
     let deaths = 0
     for (;;) {
-      const startMs = performance.now()
-      const ending = await this.threads[worker].ended
+      const thread = this.threads[worker]
+      let servesSinceMs = Number.POSITIVE_INFINITY
+      void thread.ready.then(() => {
+        servesSinceMs = performance.now()
+      })
+      const ending = await thread.ended
       this.#desks[worker].close()
       this.#attachments[worker].detach()
       if (ending.kind !== 'died' || this.#isStopping) return this.#endAll(ending)
-      deaths = performance.now() - startMs < SOON_MS ? deaths + 1 : 1
+      deaths = performance.now() - servesSinceMs < SOON_MS ? deaths + 1 : 1
       if (deaths === DEATHS_MAX) return this.#endAll(ending)
       const who = this.places.length === 1 ? 'the packet thread' : `worker ${worker}`
       this.#log.warn(`${who} of ${this.device} died and is replaced: ${ending.message}`)
