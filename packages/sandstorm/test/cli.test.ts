@@ -6,7 +6,7 @@ import assert from 'node:assert/strict'
 import { spawn, spawnSync } from 'node:child_process'
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
-import { join } from 'node:path'
+import { dirname, join } from 'node:path'
 import { after, describe, test } from 'node:test'
 import { fileURLToPath } from 'node:url'
 
@@ -23,7 +23,11 @@ const run = (...args: string[]): Outcome => spawned(process.execPath, [bin, ...a
 
 function spawned(command: string, args: string[]): Outcome {
   const env = { ...process.env, SANDSTORM_DEBUG: '' }
-  const { stdout, stderr, status } = spawnSync(command, args, { encoding: 'utf8', env })
+  const { stdout, stderr, status } = spawnSync(command, args, {
+    encoding: 'utf8',
+    env,
+    timeout: 60_000,
+  })
   return { stdout, stderr, code: status }
 }
 
@@ -41,10 +45,10 @@ function isRefusal({ stdout, stderr, code }: Outcome, pattern: RegExp): void {
 }
 
 test('memory that cannot be had is a refusal', () => {
-  const serve = `'${process.execPath}' '${bin}' serve '${tmpdir()}' --device kernel`
+  const serve = `'${process.execPath}' '${bin}' serve '${dirname(bin)}' --device kernel --memory 2047MiB`
   const pattern =
-    /no 1024MiB of memory to be had; ask for less \(--memory\), or .*: ulimit -v unlimited/
-  isRefusal(spawned('sh', ['-c', `ulimit -v 8000000; exec ${serve}`]), pattern)
+    /no 2047MiB of memory to be had; ask for less \(--memory\), or .*: ulimit -v unlimited/
+  isRefusal(spawned('sh', ['-c', `ulimit -v 2500000; exec ${serve}`]), pattern)
 })
 
 test('--version prints the version of package.json', () => {
