@@ -176,7 +176,10 @@ export class StackRun {
     return this.#app.handles
   }
 
-  /** A batch of what the peer has pushed, and as many as it takes to send all that may be; that is taken off the wire. */
+  /**
+   * A batch of what the peer has pushed, and as many more as it takes to send all that may be sent, which
+   * is taken off the wire.
+   */
   poll(passedUs: number = TURN_US): void {
     this.#nowUs += passedUs
     this.#peer.flush()

@@ -16,7 +16,7 @@ export interface SharedMemory {
 export type Copy = (to: number, from: number, len: number) => void
 
 /** A WebAssembly page: memory has a whole number of them. */
-export const MEMORY_PAGE_BYTES = 65536
+const PAGE_BYTES = 65536
 
 /** What is used here of WebAssembly, whose types come with the DOM's. */
 interface Engine {
@@ -29,7 +29,7 @@ const { Instance, Memory, Module } = (globalThis as unknown as { readonly WebAss
 
 /** Zeroed memory of `size` bytes, in whole pages. Throws a RangeError if there is no room for it. */
 export function newSharedMemory(size: number): SharedMemory {
-  const pages = Math.ceil(size / MEMORY_PAGE_BYTES)
+  const pages = Math.ceil(size / PAGE_BYTES)
   return new Memory({ initial: pages, maximum: pages, shared: true })
 }
 
@@ -46,7 +46,7 @@ const [I32, FUNCTION, MEMORY] = [0x7f, 0x60, 0x02]
  *       (memory.copy (local.get 0) (local.get 1) (local.get 2))))
  */
 // biome-ignore format: a section a line, an instruction a line
-export const COPY_MODULE: Uint8Array = Uint8Array.of(
+const COPY_MODULE = Uint8Array.of(
   ...[0x00, ...Buffer.from('asm'), 1, 0, 0, 0],
   ...section(1, 1, FUNCTION, 3, I32, I32, I32, 0),
   ...section(2, 1, ...text('region'), ...text('memory'), MEMORY, 0x03, 0, 0x80, 0x80, 0x02),

@@ -73,10 +73,10 @@ test('another thread sees the memory that it was sent, and copies in it', async 
   region.bytes.set([1, 2, 3])
   const worker = new Worker(
     `const { workerData } = require('node:worker_threads')
-     import(workerData.library).then(({ Region }) => new Region(workerData.memory).copy(100, 0, 3))`,
+     import(workerData.index).then(({ Region }) => new Region(workerData.memory).copy(100, 0, 3))`,
     {
       eval: true,
-      workerData: { memory: region.memory, library: import.meta.resolve('../src/index.js') },
+      workerData: { memory: region.memory, index: import.meta.resolve('../src/index.js') },
     },
   )
   await once(worker, 'exit')

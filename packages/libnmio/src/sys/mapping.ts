@@ -43,22 +43,24 @@ export function reservePages(region: Region, len: number): number {
 /** Puts `len` bytes of `fd`, from `fdOff` on, over the pages at `off`. Throws SysError. */
 export function mapOver(region: Region, off: number, len: number, fd: number, fdOff: number): void {
   const flags = MAP_SHARED | MAP_FIXED | MAP_POPULATE
-  map(libc().addressOf(region.bytes) + off, pagesOf(len), flags, fd, fdOff)
+  map(region, off, len, flags, fd, fdOff)
 }
 
 /** Puts memory of our own, zeroed, over the pages at `off` again. */
 export function unmapOver(region: Region, off: number, len: number): void {
-  map(
-    libc().addressOf(region.bytes) + off,
-    pagesOf(len),
-    MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED,
-    -1,
-    0,
-  )
+  map(region, off, len, MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED, -1, 0)
 }
 
-function map(address: number, len: number, flags: number, fd: number, fdOff: number): void {
+function map(
+  region: Region,
+  off: number,
+  len: number,
+  flags: number,
+  fd: number,
+  fdOff: number,
+): void {
   const c = libc()
-  if (c.mmap(address, len, PROT_READ_WRITE, flags, fd, fdOff) === address) return
+  const address = c.addressOf(region.bytes) + off
+  if (c.mmap(address, pagesOf(len), PROT_READ_WRITE, flags, fd, fdOff) === address) return
   throw new SysError('mmap', c.errno())
 }

@@ -2,14 +2,11 @@
  * Cells where packets are put together that came in several chunks, one for each frame of a batch: who
  * reads a frame finds it in one piece. A frame that came in one chunk never comes here.
  */
-import { BATCH_MAX } from '../device.ts'
+import { BATCH_MAX, VLAN_TAG_LEN } from '../device.ts'
 import type { Region } from '../region.ts'
 import { XDP_PKT_CONTD } from '../sys/xsk.ts'
 import { ETHERNET_LEN, isMultiBuffer } from './layout.ts'
 import type { Ring } from './ring.ts'
-
-/** A tag may come with the longest frame (IEEE 802.1Q). */
-const VLAN_TAG_LEN = 4
 
 export class Joiner {
   readonly #region: Region

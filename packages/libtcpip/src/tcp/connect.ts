@@ -61,9 +61,9 @@ import { scaleFor } from './window.ts'
 /**
  * Opens a connection from our address `local` (its place among the stack's, addresses.ts) to a port
  * of `remote`; `localPort` 0: one is chosen, of a flow that comes to us. Returns its handle, or NO_CONN
- * if there is no such peer (ourselves, a group, no route), no free port or no TCB left. May be called from any callback; the
- * SYN leaves with the batch, or with the next `poll`. The application hears `onOpen`, or `onClosed`
- * alone if it comes to nothing.
+ * if there is no such peer (ourselves, a group, no route), no free port or no TCB left. May be called
+ * from any callback; the SYN leaves with the batch, or with the next `poll`. The application hears
+ * `onOpen`, or `onClosed` alone if it comes to nothing.
  */
 export function connect(
   tcp: Tcp,
