@@ -147,8 +147,8 @@ export class ClientSide implements Side {
       while ((flags & layout.DESC_NEXT) !== 0) {
         if (left === 0) return ENDLESS
         const desc = ring.desc(this.#seen)
-        flags = Atomics.load(words, desc)
-        const len = Atomics.load(words, desc + layout.DESC_LENGTH)
+        flags = words[desc]
+        const len = words[desc + layout.DESC_LENGTH]
         if (len <= 0 || len > layout.BUFFER_LEN) return OUTSIDE
         inbox.append(this.#bufferOf(this.#seen), len)
         this.#seen = (this.#seen + 1) | 0

@@ -153,9 +153,9 @@ export class ServerSide implements Side {
       while ((flags & layout.DESC_NEXT) !== 0) {
         if (left === 0) return ENDLESS
         const desc = ring.desc(this.#taken)
-        flags = Atomics.load(words, desc)
-        const len = Atomics.load(words, desc + layout.DESC_LENGTH)
-        const off = this.#locate(flags >>> 16, Atomics.load(words, desc + layout.DESC_OFFSET), len)
+        flags = words[desc]
+        const len = words[desc + layout.DESC_LENGTH]
+        const off = this.#locate(flags >>> 16, words[desc + layout.DESC_OFFSET], len)
         if (off < 0) return OUTSIDE
         inbox.append(off, len)
         this.#taken = (this.#taken + 1) | 0
@@ -200,9 +200,9 @@ export class ServerSide implements Side {
     while (left > 0) {
       if (index === end) return TOO_FEW
       const desc = this.#m2s.desc(index)
-      const region = Atomics.load(words, desc) >>> 16
-      const size = Atomics.load(words, desc + layout.DESC_LENGTH)
-      const to = this.#locate(region, Atomics.load(words, desc + layout.DESC_OFFSET), size)
+      const region = words[desc] >>> 16
+      const size = words[desc + layout.DESC_LENGTH]
+      const to = this.#locate(region, words[desc + layout.DESC_OFFSET], size)
       if (to < 0) return FAULT
       const count = left < size ? left : size
       this.#region.copy(to, from, count)
