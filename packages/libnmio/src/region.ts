@@ -3,9 +3,10 @@
  * packet buffers go from the NIC to the application and back without a copy). A packet is the pair
  * (view, off); nobody makes a view of their own per packet.
  *
- * Threads share the memory by message (sharedMemory.ts), and libc reaches it by address. What a kernel or a peer shares with us (rings, their buffers) is mapped over pages of it
- * (sys/mapping.ts), so that one view sees it all. Offsets are kept below 2^31 so that V8 holds them
- * as small integers and never boxes one.
+ * Threads share the memory by message (sharedMemory.ts), and libc reaches it by address. What a
+ * kernel or a peer shares with us (rings, their buffers) is mapped over pages of it (sys/mapping.ts),
+ * so that one view sees it all. Offsets are kept below 2^31 so that V8 holds them as small integers
+ * and never boxes one.
  */
 import { assert } from './assert.ts'
 import { type Copy, copyOf, newSharedMemory, type SharedMemory } from './sharedMemory.ts'
