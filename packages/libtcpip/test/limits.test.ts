@@ -140,9 +140,9 @@ test('how many answers are left cannot be counted to one', () => {
 test("keys of sources are their own, and another host's differ", () => {
   const [a, b] = [new Host({ seed: 3 }), new Host({ seed: 4 })]
   const keys = new Set<number>()
-  for (let addr = 0; addr < 20_000; addr++) keys.add(a.tcp.sourceKey(addr))
+  for (let addr = 0; addr < 20_000; addr++) keys.add(a.tcp.sources.key(addr))
   assert.equal(keys.size, 20_000)
-  assert.notEqual(a.tcp.sourceKey(1), b.tcp.sourceKey(1))
+  assert.notEqual(a.tcp.sources.key(1), b.tcp.sources.key(1))
 })
 
 test('the ACKs of TIME-WAIT are limited likewise', () => {

@@ -360,18 +360,18 @@ test('connections of one source are limited only if told so', () => {
 
 testIpv4('counters by source return to nothing, however connections end', () => {
   const t = new Host({ tcp: { maxPerSource: 50, maxHalfOpenPerSource: 50 } })
-  const key = t.tcp.sourceKey(ipv4.parse('10.0.0.1'))
+  const key = t.tcp.sources.key(ipv4.parse('10.0.0.1'))
   for (let port = 1; port <= 12; port++) send(t, { flags: SYN, port })
   for (let port = 1; port <= 6; port++) send(t, { flags: ACK, seq: 1, ack: 1, port })
-  assert.equal(t.tcp.halfOpenBySource.count(key), 6)
-  assert.equal(t.tcp.openBySource.count(key), 12)
+  assert.equal(t.tcp.sources.halfOpen.count(key), 6)
+  assert.equal(t.tcp.sources.open.count(key), 12)
   for (let port = 1; port <= 4; port++) send(t, { flags: RST, seq: 1, port })
   send(t, { flags: RST, seq: 1, port: 7 })
   for (const port of [5, 6]) t.tcp.setState(t.conn(port), 7)
   for (const port of [5, 6]) t.tcp.release(t.conn(port))
   advance(t, 100_000)
-  assert.equal(t.tcp.halfOpenBySource.count(key), 0)
-  assert.equal(t.tcp.openBySource.count(key), 0)
+  assert.equal(t.tcp.sources.halfOpen.count(key), 0)
+  assert.equal(t.tcp.sources.open.count(key), 0)
   expectEmpty(t)
 })
 

@@ -220,7 +220,7 @@ test('a source is a /64: its hosts share a limit, its neighbours do not, nor doe
   assert.equal(dropsOf(t, 'tcp-source-full'), 1)
   assert.equal(t.take().length, 3)
   const { tcp } = t
-  assert.notEqual(tcp.sourceKey(0x20010db8, 0, tcb.KIND_IPV6), tcp.sourceKey(0x20010db8))
+  assert.notEqual(tcp.sources.key(0x20010db8, 0, tcb.KIND_IPV6), tcp.sources.key(0x20010db8))
 })
 
 test('with the table full a cookie opens the connection, of the address that it was made for', () => {

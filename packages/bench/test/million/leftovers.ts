@@ -8,7 +8,7 @@ export function leftovers(server: Server, sources: readonly number[]): Record<st
   const { frames, mount, transmitter } = server
   const { templatesBuilt, templatesEvicted } = transmitter.ledger
   const count = (of: (key: number) => number): number =>
-    sources.reduce((sum, address) => sum + of(tcp.sourceKey(address)), 0)
+    sources.reduce((sum, address) => sum + of(tcp.sources.key(address)), 0)
   return {
     connections: tcp.table.count,
     TCBs: tcp.pool.usedCount,
@@ -18,8 +18,8 @@ export function leftovers(server: Server, sources: readonly number[]): Record<st
     'pieces out of order': tcp.reassembly.usedCount,
     'on the work list': tcp.workHead === tcb.NO_CONN ? 0 : 1,
     'half open': tcp.halfOpen,
-    'half open by source': count(key => tcp.halfOpenBySource.count(key)),
-    'open by source': count(key => tcp.openBySource.count(key)),
+    'half open by source': count(key => tcp.sources.halfOpen.count(key)),
+    'open by source': count(key => tcp.sources.open.count(key)),
     'in TIME-WAIT': tcp.timeWait.count,
     answers: mount.answers.usedCount,
     'request buffers': mount.buffersUsed,

@@ -27,7 +27,7 @@ export class BareLimit {
     for (let i = 0; i < BUCKETS; i++) this.#buckets.push(new TokenBucket(PER_SECOND, BURST))
   }
 
-  /** May the source with this key (`Tcp.sourceKey`) be answered now? */
+  /** May the source with this key (`Sources.key`) be answered now? */
   take(key: number, nowMs: number): boolean {
     const bucket = this.#buckets[key & (BUCKETS - 1)]
     if ((this.#next() & NOISE_MASK) === 0) bucket.take(nowMs)

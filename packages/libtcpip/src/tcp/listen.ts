@@ -101,7 +101,7 @@ export function onSyn(tcp: Tcp, issMin: number): number {
 export function admit(tcp: Tcp): number {
   if (isFromUs(tcp)) return TCP_LAND
   if (!hasRoute(tcp, tcp.segment)) return IP_NO_ROUTE
-  return tcp.openBySource.isFull(tcp.sourceKeyOfSegment()) ? TCP_SOURCE_FULL : OK
+  return tcp.sources.open.isFull(tcp.sources.keyOfSegment(tcp.segment)) ? TCP_SOURCE_FULL : OK
 }
 
 /**

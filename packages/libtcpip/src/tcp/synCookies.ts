@@ -36,7 +36,7 @@ import { advertiseUnscaled } from './window.ts'
 
 /** Is there no room to remember the handshake of `tcp.segment`, a SYN? */
 export const needsCookie = (tcp: Tcp): boolean =>
-  tcp.halfOpen >= tcp.backlog || tcp.halfOpenBySource.isFull(tcp.sourceKeyOfSegment())
+  tcp.halfOpen >= tcp.backlog || tcp.sources.halfOpen.isFull(tcp.sources.keyOfSegment(tcp.segment))
 
 /** Answers `tcp.segment`, a SYN to a listening port; returns OK or the reason why not. */
 export function sendCookie(tcp: Tcp): number {

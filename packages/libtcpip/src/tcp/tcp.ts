@@ -25,7 +25,7 @@ import { Reassembly } from './reassembly.ts'
 import { SackBlocks } from './sackBlocks.ts'
 import { Delivery } from './scoreboard.ts'
 import { Segment } from './segmentVariables.ts'
-import { SourceLimit, sourceKey } from './sourceLimit.ts'
+import { Sources } from './sources.ts'
 import * as state from './state.ts'
 import { newTcpStats, type TcpStats } from './stats.ts'
 import { ConnectionTable } from './table.ts'
@@ -36,22 +36,17 @@ import {
   FIN_QUEUED,
   FLAGS,
   FLIGHT,
-  FRAME_KEY,
-  HALF_COUNTED,
   KEPT_ALIVE,
-  KIND_IPV6,
   LIST_NEXT,
   MSS,
   NEED_ACK,
   NO_CONN,
   ON_LIST,
-  OPEN_COUNTED,
   OPENED,
   PASSIVE,
   RCV_ADV,
   RCV_NXT,
   RCV_SPACE,
-  REMOTE,
   RTX_ARMED,
   RTX_AT,
   SND_END,
@@ -117,8 +112,7 @@ export class Tcp {
   readonly bareLimit: BareLimit
   /** The backlog that is used. */
   readonly backlog: number
-  readonly halfOpenBySource: SourceLimit
-  readonly openBySource: SourceLimit
+  readonly sources: Sources
   readonly options: TcpOptions = new TcpOptions()
   readonly segment: Segment = new Segment()
   /** Whom `connect` is opening a connection to, as a segment from there would say it. */
@@ -148,7 +142,6 @@ export class Tcp {
   /** The last batch ended with work left, and not because the ring or the frames ran out. */
   isCutShort = false
   readonly isPaced: boolean
-  readonly #sourceSecret: number
   readonly #listening = new Uint8Array(65536)
 
   /** `random` returns secret int32s; it is asked only here. */
@@ -192,9 +185,7 @@ export class Tcp {
     this.bareLimit = new BareLimit(random())
     const half = Math.ceil(config.maxConnections / 2)
     this.backlog = config.backlog < half ? config.backlog : half
-    this.halfOpenBySource = new SourceLimit(this.backlog, config.maxHalfOpenPerSource)
-    this.openBySource = new SourceLimit(config.maxConnections, config.maxPerSource)
-    this.#sourceSecret = random() | 0
+    this.sources = new Sources(config, this.backlog, random() | 0)
     this.ephemeralPorts = new EphemeralPorts(random)
     assert(config.delayedAckMs >= 0 && config.delayedAckMs < 500, 'an ACK waits less than 500 ms')
     const most = WINDOW_MAX << WINDOW_SCALE_MAX
@@ -340,7 +331,7 @@ export class Tcp {
     if (tcb[c + FLIGHT] !== NO_FLIGHT) this.flights.close(tcb[c + FLIGHT])
     tcb[c + FLIGHT] = NO_FLIGHT
     this.table.remove(c)
-    if (tcb[c + FLAGS] & OPEN_COUNTED) this.openBySource.remove(this.sourceKeyOf(c))
+    this.sources.end(tcb, c)
     this.reassembly.release(tcb, c)
     if (this.sack.dupOf === c) this.sack.dupOf = NO_CONN
     this.userTimeouts.set(c, NO_LIMIT)
@@ -366,27 +357,6 @@ export class Tcp {
     this.workTail = c
   }
 
-  /**
-   * An address's key for limits by source (sourceLimit.ts), by its first two words: of IPv6 (`kind`)
-   * a whole /64, since a host may have any address in it.
-   */
-  sourceKey(w0: number, w1 = 0, kind = 0): number {
-    const key = sourceKey(w0, this.#sourceSecret)
-    return kind & KIND_IPV6 ? sourceKey(key ^ w1, this.#sourceSecret) : key
-  }
-
-  /** The key of a connection's source. */
-  sourceKeyOf(c: number): number {
-    const { tcb } = this
-    return this.sourceKey(tcb[c + REMOTE], tcb[c + REMOTE + 1], tcb[c + FRAME_KEY])
-  }
-
-  /** The key of the source of `segment`. */
-  sourceKeyOfSegment(): number {
-    const { remote0, remote1, kind } = this.segment
-    return this.sourceKey(remote0, remote1, kind)
-  }
-
   drop(reason: number): number {
     this.drops[reason]++
     return reason
@@ -401,16 +371,12 @@ export class Tcp {
 
   /** A passive open begins, or its handshake is over, one way or the other. */
   #countHandshake(c: number, before: number, after: number): void {
-    const tcb = this.tcb
     if (after === state.SYN_RCVD) {
-      const key = this.sourceKeyOf(c)
       this.halfOpen++
-      if (this.halfOpenBySource.add(key)) tcb[c + FLAGS] |= HALF_COUNTED
-      if (this.openBySource.add(key)) tcb[c + FLAGS] |= OPEN_COUNTED
+      this.sources.begin(this.tcb, c)
     } else if (before === state.SYN_RCVD) {
       this.halfOpen--
-      if (tcb[c + FLAGS] & HALF_COUNTED) this.halfOpenBySource.remove(this.sourceKeyOf(c))
-      tcb[c + FLAGS] &= ~HALF_COUNTED
+      this.sources.endHandshake(this.tcb, c)
     }
   }
 

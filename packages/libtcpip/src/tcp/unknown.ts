@@ -66,7 +66,7 @@ export function reset(tcp: Tcp): void {
 }
 
 function mayAnswer(tcp: Tcp): boolean {
-  if (tcp.bareLimit.take(tcp.sourceKeyOfSegment(), tcp.nowMs)) return true
+  if (tcp.bareLimit.take(tcp.sources.keyOfSegment(tcp.segment), tcp.nowMs)) return true
   tcp.stats.limitedAnswers++
   return false
 }
