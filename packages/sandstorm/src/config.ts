@@ -23,7 +23,6 @@ import {
   checkAdmin,
   checkChoice,
   checkLogLevel,
-  type LogLevel,
   type OperationFlags,
 } from './config/operation.ts'
 import { checkFolder, checkOutput } from './config/paths.ts'
@@ -40,6 +39,7 @@ import {
 } from './devices.ts'
 import { checkLink4, type Link4, type Link4Flags, NO_LINK4 } from './link4.ts'
 import { checkLink6, type Link6, type Link6Flags, NO_LINK6 } from './link6.ts'
+import type { LogLevel } from './log/operatorLog.ts'
 import { plainSite, type Site } from './site/site.ts'
 
 export { ConfigError }

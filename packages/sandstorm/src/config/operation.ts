@@ -1,12 +1,11 @@
 /** How a server is watched: its access log, its admin endpoint, and how much it says. */
 import { isIP } from 'node:net'
 import { ConfigError, UserError } from '../cli/errors.ts'
+import { LOG_LEVELS, type LogLevel } from '../log/operatorLog.ts'
 import { checkOutput } from './paths.ts'
 
 export const LOG_FORMATS = ['common', 'combined', 'json'] as const
-export const LOG_LEVELS = ['error', 'warn', 'info', 'debug'] as const
 export type LogFormat = (typeof LOG_FORMATS)[number]
-export type LogLevel = (typeof LOG_LEVELS)[number]
 
 export interface AccessLog {
   /** An absolute path; '-': stdout; '': none. */

@@ -19,9 +19,10 @@ import {
   TX_DELAY_MAX_US,
 } from '../config.ts'
 import { WORKERS_MAX } from '../devices.ts'
+import { LOG_LEVELS } from '../log/operatorLog.ts'
 import { type KeyMaker, keyMaker } from './keys.ts'
 import { LIMIT_KEYS } from './limits.ts'
-import { LOG_FORMATS, LOG_LEVELS } from './operation.ts'
+import { LOG_FORMATS } from './operation.ts'
 import { siteSchema } from './siteSchema.ts'
 
 export type ZodModule = typeof Zod

@@ -5,10 +5,9 @@
  */
 import type { Log } from '../instance/instance.ts'
 
-export type LogLevel = 'error' | 'warn' | 'info' | 'debug'
-
 /** From the gravest to the most talkative; each includes those before it. */
-export const LOG_LEVELS: readonly LogLevel[] = ['error', 'warn', 'info', 'debug']
+export const LOG_LEVELS = ['error', 'warn', 'info', 'debug'] as const
+export type LogLevel = (typeof LOG_LEVELS)[number]
 
 export interface OperatorLogOptions {
   /** Default info. */
