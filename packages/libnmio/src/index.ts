@@ -73,5 +73,6 @@ export { type FrameFormatter, TraceDevice, type TraceOptions } from './wrap/trac
 export { TxDelayDevice, type TxDelayOptions } from './wrap/txdelay.ts'
 export { VLAN_ID_MAX, VLAN_ID_MIN, VlanDevice } from './wrap/vlan.ts'
 export type { XdpHandle } from './xdp/handle.ts'
+export { MTU_ONE_CHUNK } from './xdp/layout.ts'
 export { openXdp, openXdpQueues, type XdpOptions } from './xdp/open.ts'
 export { XdpDevice, xdpRegionBytes } from './xdp/xdp.ts'

@@ -2,7 +2,7 @@
  * What `doctor` says of serving on interfaces that are there (`--device packet:IF`, `xdp:IF`): rights,
  * kernel, and each interface. All of it is notes: a TAP needs none of them.
  */
-import { missingRights, type NicFacts, RIGHTS, setcap } from '@sandstorm/libnmio'
+import { MTU_ONE_CHUNK, missingRights, type NicFacts, RIGHTS, setcap } from '@sandstorm/libnmio'
 import { TAP_PORT } from '../config.ts'
 import type { Check, CheckFunction, Machine } from './checks.ts'
 
@@ -10,8 +10,7 @@ import type { Check, CheckFunction, Machine } from './checks.ts'
 const PACKET_KERNEL = [6, 6]
 /** XDP is attached by a BPF link. */
 const XDP_KERNEL = [5, 9]
-/** One chunk of packet memory holds a frame of this MTU; a larger one wants multi-buffer. */
-const ONE_CHUNK_MTU = 3498
+/** AF_XDP takes frames of more than MTU_ONE_CHUNK. */
 const MULTI_BUFFER_KERNEL = [6, 6]
 
 const CAN: Record<NicFacts['xdp'], string> = {
@@ -65,8 +64,8 @@ async function checkNic(machine: Machine, nic: NicFacts): Promise<Check> {
     return note(`port ${TAP_PORT} is in use`, fix)
   }
   if (nic.hasLro) return note('LRO, which XDP cannot have', `sudo ethtool -K ${name} lro off`)
-  if (mtu > ONE_CHUNK_MTU && isOlder(machine, MULTI_BUFFER_KERNEL)) {
-    const detail = `xdp takes ${ONE_CHUNK_MTU} bytes of it before Linux 6.6`
+  if (mtu > MTU_ONE_CHUNK && isOlder(machine, MULTI_BUFFER_KERNEL)) {
+    const detail = `xdp takes ${MTU_ONE_CHUNK} bytes of it before Linux 6.6`
     return note(detail, `sandstorm serve DIR --device packet:${name}`)
   }
   if (receiveQueues > 1) {
