@@ -16,6 +16,7 @@ import { ConfigError, UserError } from './cli/errors.ts'
 import { formatIpv4, parseIpv4Prefix } from './cli/ipv4.ts'
 import { formatSize, parseSize } from './cli/size.ts'
 import { DEFAULT_LIMITS, type Limits } from './config/limits.ts'
+import { checkNumber, checkOptionalNumber } from './config/numbers.ts'
 import {
   type AccessLog,
   type Admin,
@@ -181,9 +182,9 @@ function checkAll(raw: ServeFlags, attempt: Attempt): ServeConfig {
   if (isOnLink) attempt(() => refuseHostAddress(raw))
   if (kind === 'memif') attempt(() => demandAddress('--device memif', raw))
   else if (vlan > 0) attempt(() => demandAddress('--vlan', raw))
-  const port = attempt(() => numberOf('--port', raw.port, 1, 65535))
+  const port = attempt(() => checkOptionalNumber('--port', raw.port, 1, 65535))
   const mtuDefault = isOnLink || devices.length > 1 ? 0 : 1500
-  const mtu = attempt(() => numberOf('--mtu', raw.mtu, MTU_MIN, MTU_MAX)) ?? mtuDefault
+  const mtu = attempt(() => checkOptionalNumber('--mtu', raw.mtu, MTU_MIN, MTU_MAX)) ?? mtuDefault
   const isKernel = kind === 'kernel'
   return {
     sites: attempt(() => checkSites(raw)),
@@ -198,7 +199,7 @@ function checkAll(raw: ServeFlags, attempt: Attempt): ServeConfig {
     },
     mtu,
     ...checkPackets(raw, attempt),
-    workers: attempt(() => numberOf('--workers', raw.workers, 1, WORKERS_MAX)) ?? 1,
+    workers: attempt(() => checkOptionalNumber('--workers', raw.workers, 1, WORKERS_MAX)) ?? 1,
     cpus: raw.cpus === undefined ? [] : attempt(() => checkCpus(raw.cpus ?? '')),
     memif: attempt(() => checkMemif(raw, devices)),
     busyPollUs: attempt(() => checkBusyPoll(raw, devices)),
@@ -231,15 +232,17 @@ function checkPackets(raw: ServeFlags, attempt: Attempt): Pick<ServeConfig, Pack
   return {
     memoryBytes: attempt(() => checkMemory(raw.memory ?? '1GiB')),
     transmit: attempt(() => checkChoice('--transmit', raw.transmit ?? 'auto', TRANSMITS)),
-    replicas: attempt(() => numberOf('--replicas', raw.replicas, 1, REPLICAS_MAX)) ?? 0,
+    replicas: attempt(() => checkOptionalNumber('--replicas', raw.replicas, 1, REPLICAS_MAX)) ?? 0,
     cc: attempt(() => checkChoice('--cc', raw.cc ?? 'cubic', CONGESTIONS)),
     pacing: raw.pacing ?? false,
     pcap: pcap === undefined ? '' : attempt(() => checkOutput('--pcap', pcap, 'out.pcapng')),
     trace: raw.trace ?? false,
     fault: attempt(() => checkFault(raw.fault)),
-    spinUs: attempt(() => numberOf('--spin', raw.spin, 0, SPIN_MAX_US)),
-    rxBatch: attempt(() => numberOf('--rx-batch', raw.rxBatch, 1, BATCH_MAX)) ?? BATCH_MAX,
-    txDelayUs: attempt(() => numberOf('--tx-delay', raw.txDelay, 0, TX_DELAY_MAX_US)) ?? 0,
+    spinUs: attempt(() => checkOptionalNumber('--spin', raw.spin, 0, SPIN_MAX_US)),
+    rxBatch:
+      attempt(() => checkOptionalNumber('--rx-batch', raw.rxBatch, 1, BATCH_MAX)) ?? BATCH_MAX,
+    txDelayUs:
+      attempt(() => checkOptionalNumber('--tx-delay', raw.txDelay, 0, TX_DELAY_MAX_US)) ?? 0,
   }
 }
 
@@ -366,21 +369,6 @@ function checkKernelAddress(text: string | undefined): string {
     throw new ConfigError('--address', text, 'not an IPv4 address', 'one like 127.0.0.1')
   return formatIpv4(parsed.address)
 }
-
-/** A whole number of a range; throws ConfigError. */
-export function checkNumber(flag: string, text: string, least: number, most: number): number {
-  const value = /^\d{1,10}$/.test(text) ? Number(text) : Number.NaN
-  if (value >= least && value <= most) return value
-  const why = Number.isNaN(value) ? 'not a whole number' : 'out of range'
-  throw new ConfigError(flag, text, why, `a number from ${least} to ${most}`)
-}
-
-const numberOf = (
-  flag: string,
-  text: string | undefined,
-  least: number,
-  most: number,
-): number | undefined => (text === undefined ? undefined : checkNumber(flag, text, least, most))
 
 function checkMemory(text: string): number {
   const bytes = parseSize(text)

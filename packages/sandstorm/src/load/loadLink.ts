@@ -3,7 +3,8 @@
  * (link4.ts, link6.ts), but for those that `--source` adds. The kernel's stack has addresses of its own.
  */
 import { UserError } from '../cli/errors.ts'
-import { checkNumber, checkVlan, MTU_MAX, MTU_MIN } from '../config.ts'
+import { checkOptionalNumber } from '../config/numbers.ts'
+import { checkVlan, MTU_MAX, MTU_MIN } from '../config.ts'
 import type { DeviceName } from '../devices.ts'
 import { checkLink4, type Link4, type Link4Flags, NO_LINK4, TAP_PREFIX_LEN } from '../link4.ts'
 import { checkLink6, type Link6, type Link6Flags, NO_LINK6 } from '../link6.ts'
@@ -43,7 +44,7 @@ export function checkLink(
   const demander = kind === 'tap' ? '--vlan' : `--device ${kind}`
   const isOnLink = kind !== 'tap' || vlan !== 0
   const mtuDefault = kind === 'tap' ? 1500 : 0
-  const mtu = raw.mtu === undefined ? mtuDefault : checkNumber('--mtu', raw.mtu, MTU_MIN, MTU_MAX)
+  const mtu = checkOptionalNumber('--mtu', raw.mtu, MTU_MIN, MTU_MAX) ?? mtuDefault
   if (isIpv6(target)) {
     refuse(
       { ...flags4(raw), '--source': raw.source },

@@ -5,7 +5,7 @@
 import { ADDRESSES_MAX } from '@sandstorm/libtcpip'
 import { ConfigError, UserError } from '../cli/errors.ts'
 import { formatIpv4, isUnicast, parseIpv4 } from '../cli/ipv4.ts'
-import { checkNumber } from '../config.ts'
+import { checkNumber, checkOptionalNumber } from '../config/numbers.ts'
 import { checkDevices, type DeviceName } from '../devices.ts'
 import { checkLink, type LoadLink, type LoadLinkFlags } from './loadLink.ts'
 import { requestHead, type Target, targetOf } from './target.ts'
@@ -98,7 +98,7 @@ function checkNumbers(raw: LoadCommandFlags): Numbers {
   const threads = checkNumber('-t', raw.threads ?? '1', 1, THREADS_MAX)
   if (threads > connections)
     throw new ConfigError('-t', `${threads}`, 'more threads than connections', 'fewer, or more -c')
-  const requests = raw.requests === undefined ? 0 : checkNumber('-n', raw.requests, 1, REQUESTS_MAX)
+  const requests = checkOptionalNumber('-n', raw.requests, 1, REQUESTS_MAX) ?? 0
   if (requests > 0 && requests < threads)
     throw new ConfigError('-n', `${requests}`, 'fewer requests than threads', 'more, or fewer -t')
   const duration = raw.duration ?? (requests > 0 ? undefined : DURATION_DEFAULT)
@@ -107,7 +107,7 @@ function checkNumbers(raw: LoadCommandFlags): Numbers {
     threads,
     requests,
     durationUs: duration === undefined ? 0 : checkSeconds('-d', duration, DURATION_MAX_SEC),
-    rate: raw.rate === undefined ? 0 : checkNumber('--rate', raw.rate, 1, RATE_MAX),
+    rate: checkOptionalNumber('--rate', raw.rate, 1, RATE_MAX) ?? 0,
     timeoutUs: checkSeconds('--timeout', raw.timeout ?? TIMEOUT_DEFAULT, TIMEOUT_MAX_SEC),
   }
 }
