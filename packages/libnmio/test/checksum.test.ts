@@ -3,8 +3,8 @@ import assert from 'node:assert/strict'
 import { describe, test } from 'node:test'
 import fc from 'fast-check'
 import { completeChecksum, isChecksumPartial } from '../src/checksum.ts'
-import { checksumsHold, tcpFrame } from './tcpframe.ts'
-import { withTag } from './vlantag.ts'
+import { checksumsHold, tcpFrame } from './tcpFrame.ts'
+import { withTag } from './vlanTag.ts'
 
 const viewOf = (frame: Uint8Array): DataView => new DataView(frame.buffer)
 

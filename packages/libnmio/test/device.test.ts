@@ -15,8 +15,8 @@ import {
   VirtualClock,
 } from '../src/index.ts'
 import { devicePeer, deviceSuite, type Pair } from './device.suite.ts'
-import { GatherPort } from './gatherport.ts'
-import { inVlan } from './vlantag.ts'
+import { GatherPort } from './gatherPort.ts'
+import { inVlan } from './vlanTag.ts'
 
 const content = (): Region => new Region(65536)
 

@@ -15,9 +15,9 @@ import {
   VirtualClock,
 } from '../src/index.ts'
 import { isSpared } from '../src/wrap/fault.ts'
-import { bench, bytesOf, hex, numbered, numberOf } from './faultbench.ts'
-import { GatherPort } from './gatherport.ts'
-import { checksumsHold, tcpFrame } from './tcpframe.ts'
+import { bench, bytesOf, hex, numbered, numberOf } from './faultBench.ts'
+import { GatherPort } from './gatherPort.ts'
+import { checksumsHold, tcpFrame } from './tcpFrame.ts'
 
 test('ARP and neighbour discovery pass untouched, undropped, at once and in both directions', () => {
   const b = bench({ drop: 1, corrupt: 1, dup: 1, reorder: 1, delayUs: 1e6 })

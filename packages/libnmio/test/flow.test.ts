@@ -11,8 +11,8 @@ import { loadProgram, PROG_TYPE_SOCKET_FILTER } from '../src/sys/bpf.ts'
 import { libc } from '../src/sys/libc.ts'
 import { listing } from './disassemble.ts'
 import { nicProblem, ownNamespace, unless } from './privileges.ts'
-import { runProgram } from './runprogram.ts'
-import { withTag } from './vlantag.ts'
+import { runProgram } from './runProgram.ts'
+import { withTag } from './vlanTag.ts'
 
 const ETH = 14
 const TCP = 6

@@ -1,6 +1,6 @@
 /**
  * memif beyond the contract: our client and our server, in one thread, in two, and in two processes.
- * Peers that break the rules: memif-hostile.test.ts; peers that are not ours: memif-testpmd.test.ts.
+ * Peers that break the rules: memifHostile.test.ts; peers that are not ours: memifTestpmd.test.ts.
  */
 import assert from 'node:assert/strict'
 import { type ChildProcess, spawn } from 'node:child_process'
@@ -27,8 +27,8 @@ import {
 import { libc } from '../src/sys/libc.ts'
 import { testFrame } from './device.suite.ts'
 import { assertNoGarbage } from './garbage.ts'
-import { type End, meet, newSocket, openEnd, pump, turn } from './memiftest.ts'
-import type { EchoThread } from './memifworker.ts'
+import { type End, meet, newSocket, openEnd, pump, turn } from './memifTest.ts'
+import type { EchoThread } from './memifWorker.ts'
 import { unless } from './privileges.ts'
 
 const { skip } = unless(koffiProblem())
@@ -346,7 +346,7 @@ describe('two ends of memif', { skip }, () => {
 
 describe('memif with another process', { skip }, () => {
   function startEcho(role: MemifRole, socket: string): ChildProcess {
-    const child = spawn(process.execPath, [file('memifecho.js'), role, socket], {
+    const child = spawn(process.execPath, [file('memifEcho.js'), role, socket], {
       stdio: ['ignore', 'inherit', 'pipe'],
     })
     closers.push(() => child.kill('SIGKILL'))
@@ -406,7 +406,7 @@ describe('memif on a packet thread', { skip }, () => {
       const flag = new Int32Array(new SharedArrayBuffer(4))
       const start = (): Worker => {
         const workerData: EchoThread = { handle, memory: region.memory, flag }
-        return new Worker(file('memifworker.js'), { workerData })
+        return new Worker(file('memifWorker.js'), { workerData })
       }
       const echo = async (): Promise<void> => {
         const end = openEnd({ socket, role: other(role) })

@@ -19,7 +19,7 @@ import { attachFilter } from '../src/sys/packet.ts'
 import { testFrame } from './device.suite.ts'
 import { assertNoGarbage } from './garbage.ts'
 import { nicProblem, ownNamespace, unless } from './privileges.ts'
-import { tcpFrame } from './tcpframe.ts'
+import { tcpFrame } from './tcpFrame.ts'
 import { makeVeth, removeVeth } from './veth.ts'
 
 const needsNic = unless(nicProblem())

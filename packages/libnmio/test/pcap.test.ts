@@ -16,8 +16,8 @@ import {
   VirtualClock,
 } from '../src/index.ts'
 import { DelegateDevice } from '../src/wrap/delegate.ts'
-import { GatherPort } from './gatherport.ts'
-import { checksumsHold, tcpFrame } from './tcpframe.ts'
+import { GatherPort } from './gatherPort.ts'
+import { checksumsHold, tcpFrame } from './tcpFrame.ts'
 
 const dir = mkdtempSync(join(tmpdir(), 'libnmio-'))
 after(() => rmSync(dir, { recursive: true }))

@@ -21,7 +21,7 @@ import { libc } from '../src/sys/libc.ts'
 import { koffiProblem } from '../src/sys/probe.ts'
 import { openWakeFd } from '../src/sys/waiter.ts'
 import { unless } from './privileges.ts'
-import { tcpFrame } from './tcpframe.ts'
+import { tcpFrame } from './tcpFrame.ts'
 
 const RING = 4096
 const SLOT = 2048

@@ -11,7 +11,7 @@ import { libc } from '../src/sys/libc.ts'
 import { parsePrefix } from '../src/sys/prefix.ts'
 import { listing } from './disassemble.ts'
 import { nicProblem, ownNamespace, unless } from './privileges.ts'
-import { runProgram } from './runprogram.ts'
+import { runProgram } from './runProgram.ts'
 import * as wire from './wire.ts'
 
 const needsBpf = unless(nicProblem())

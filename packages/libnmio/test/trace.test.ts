@@ -3,7 +3,7 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { memoryLink, OFFLOAD_NONE, Region, TraceDevice, VirtualClock } from '../src/index.ts'
 import { formatTimeOfDay } from '../src/wrap/trace.ts'
-import { GatherPort } from './gatherport.ts'
+import { GatherPort } from './gatherPort.ts'
 
 test('the time of day is UTC to the microsecond', () => {
   const at = Date.UTC(2024, 1, 29, 23, 59, 58, 7) * 1000

@@ -14,8 +14,8 @@ import {
   VLAN_ID_MIN,
   VlanDevice,
 } from '../src/index.ts'
-import { GatherPort } from './gatherport.ts'
-import { withTag } from './vlantag.ts'
+import { GatherPort } from './gatherPort.ts'
+import { withTag } from './vlanTag.ts'
 
 const VLAN_ID = 10
 const ADDRESSES = [0x02, 1, 2, 3, 4, 5, 0x02, 6, 7, 8, 9, 10]

@@ -7,7 +7,7 @@ import { testFrame } from './device.suite.ts'
 import { assertNoGarbage } from './garbage.ts'
 import { nicProblem, ownNamespace, unless } from './privileges.ts'
 import { makeVeth, removeVeth } from './veth.ts'
-import { openTestXdp } from './xdptest.ts'
+import { openTestXdp } from './xdpTest.ts'
 
 const needsNic = unless(nicProblem())
 if (needsNic.skip === false) before(ownNamespace)

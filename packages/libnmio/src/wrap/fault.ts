@@ -20,8 +20,8 @@ import {
 import { NO_FRAME } from '../frames.ts'
 import type { Region } from '../region.ts'
 import { DelegateDevice } from './delegate.ts'
-import { FaultLine, type FaultStats, lineRegionBytes } from './faultline.ts'
-import type { FaultOptions } from './faultoptions.ts'
+import { FaultLine, type FaultStats, lineRegionBytes } from './faultLine.ts'
+import type { FaultOptions } from './faultOptions.ts'
 
 export interface FaultSetup {
   readonly clock: Clock

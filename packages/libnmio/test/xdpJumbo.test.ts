@@ -24,7 +24,7 @@ import { type Peer, testFrame } from './device.suite.ts'
 import { assertNoGarbage } from './garbage.ts'
 import { nicProblem, ownNamespace, unless } from './privileges.ts'
 import { ip, makeVeth, removeVeth, socketPeer } from './veth.ts'
-import { openTestXdp, type TestXdp } from './xdptest.ts'
+import { openTestXdp, type TestXdp } from './xdpTest.ts'
 
 const needsNic = unless(nicProblem())
 if (needsNic.skip === false) before(ownNamespace)

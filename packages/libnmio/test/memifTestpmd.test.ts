@@ -8,7 +8,7 @@ import { once } from 'node:events'
 import { test } from 'node:test'
 import { FramePool, type MemifRole, OFFLOAD_NONE } from '../src/index.ts'
 import { testFrame } from './device.suite.ts'
-import { type End, newSocket, openEnd, pump } from './memiftest.ts'
+import { type End, newSocket, openEnd, pump } from './memifTest.ts'
 import { testpmdProblem, unless } from './privileges.ts'
 
 const needsTestpmd = unless(testpmdProblem())

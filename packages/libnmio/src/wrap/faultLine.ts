@@ -11,7 +11,7 @@ import { assert } from '../assert.ts'
 import { completeChecksum } from '../checksum.ts'
 import { FramePool, NO_FRAME, PAYLOAD_OFF } from '../frames.ts'
 import type { Region } from '../region.ts'
-import type { FaultOptions } from './faultoptions.ts'
+import type { FaultOptions } from './faultOptions.ts'
 import { Prng } from './prng.ts'
 
 /** What became of the frames of one direction. A frame can be counted under several faults. */

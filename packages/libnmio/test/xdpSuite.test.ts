@@ -5,7 +5,7 @@ import { XDP_FLAGS_SKB_MODE } from '../src/sys/bpf.ts'
 import { deviceSuite, type Pair, SUITE_REGION_BYTES } from './device.suite.ts'
 import { nicProblem, ownNamespace, unless } from './privileges.ts'
 import { linkOf, makeVeth, removeVeth, socketPeer } from './veth.ts'
-import { openTestXdp, type TestXdp } from './xdptest.ts'
+import { openTestXdp, type TestXdp } from './xdpTest.ts'
 
 const { skip } = unless(nicProblem())
 

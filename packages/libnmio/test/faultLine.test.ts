@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { type FaultOptions, Region } from '../src/index.ts'
-import { type Bench, bench, numbered, numberOf, receiveThrough, sendThrough } from './faultbench.ts'
+import { type Bench, bench, numbered, numberOf, receiveThrough, sendThrough } from './faultBench.ts'
 
 /** The numbers of the bits in which two frames differ. */
 function flippedBits(frame: string, sent: string): number[] {

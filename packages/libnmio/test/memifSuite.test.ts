@@ -1,9 +1,9 @@
 /** The device contract, run for memif in both roles; at the other end is the other role. */
 import { koffiProblem } from '../src/index.ts'
 import { devicePeer, deviceSuite, type Pair, SUITE_REGION_BYTES } from './device.suite.ts'
-import { meet } from './memiftest.ts'
+import { meet } from './memifTest.ts'
 import { unless } from './privileges.ts'
-import { inVlan } from './vlantag.ts'
+import { inVlan } from './vlanTag.ts'
 
 const { skip } = unless(koffiProblem())
 

@@ -11,7 +11,7 @@ import {
   VirtualClock,
 } from '../src/index.ts'
 import { DelegateDevice } from '../src/wrap/delegate.ts'
-import { GatherPort } from './gatherport.ts'
+import { GatherPort } from './gatherPort.ts'
 
 const DELAY_US = 50
 

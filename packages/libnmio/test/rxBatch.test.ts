@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { memoryLink, OFFLOAD_NONE, Region, RxBatchDevice } from '../src/index.ts'
-import { GatherPort } from './gatherport.ts'
+import { GatherPort } from './gatherPort.ts'
 
 function makeLink(batchMax: number) {
   const region = new Region(1 << 21)

@@ -9,7 +9,7 @@ import { libc } from '../src/sys/libc.ts'
 import { testFrame } from './device.suite.ts'
 import { nicProblem, ownNamespace, unless, withoutNetAdmin } from './privileges.ts'
 import { ip, makeVeth, removeVeth, socketPeer } from './veth.ts'
-import { openTestXdp } from './xdptest.ts'
+import { openTestXdp } from './xdpTest.ts'
 
 const needsNic = unless(nicProblem())
 if (needsNic.skip === false) before(ownNamespace)

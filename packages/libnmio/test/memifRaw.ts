@@ -18,7 +18,7 @@ import {
   sendMessage,
 } from '../src/sys/unix.ts'
 import { openWakeFd } from '../src/sys/waiter.ts'
-import { type End, turn } from './memiftest.ts'
+import { type End, turn } from './memifTest.ts'
 
 /** Memory of a raw client: rings of 16, and buffers and frames of 1 KB behind them. */
 export const RAW_BYTES = 65536

@@ -10,8 +10,8 @@ import type { Message } from '../src/memif/message.ts'
 import { libc } from '../src/sys/libc.ts'
 import { createMemory } from '../src/sys/memfd.ts'
 import { testFrame } from './device.suite.ts'
-import { RAW_BYTES, RAW_SIZE, RawClient, type RawDesc, RawServer } from './memifraw.ts'
-import { type End, newSocket, openEnd, turn } from './memiftest.ts'
+import { RAW_BYTES, RAW_SIZE, RawClient, type RawDesc, RawServer } from './memifRaw.ts'
+import { type End, newSocket, openEnd, turn } from './memifTest.ts'
 import { unless } from './privileges.ts'
 
 const { skip } = unless(koffiProblem())

@@ -13,9 +13,9 @@ import { koffiProblem, OFFLOAD_NONE } from '../src/index.ts'
 import { encode, MESSAGE_LEN, type Message, VERSION } from '../src/memif/message.ts'
 import { Prng } from '../src/wrap/prng.ts'
 import { testFrame } from './device.suite.ts'
-import { RAW_BYTES, RawClient, type RawRing, RawServer } from './memifraw.ts'
-import type { Scribbler } from './memifscribbler.ts'
-import { type End, newSocket, openEnd, turn } from './memiftest.ts'
+import { RAW_BYTES, RawClient, type RawRing, RawServer } from './memifRaw.ts'
+import type { Scribbler } from './memifScribbler.ts'
+import { type End, newSocket, openEnd, turn } from './memifTest.ts'
 import { unless } from './privileges.ts'
 
 const { skip } = unless(koffiProblem())
@@ -291,7 +291,7 @@ describe('memif and chance', { skip }, () => {
       // Descriptors of both rings, and the frames behind them.
       const place = { from: (client.base + 128) >> 2, count: 2048 }
       const workerData: Scribbler = { memory: client.region.buffer, ...place, seed: rounds, flag }
-      const worker = new Worker(fileURLToPath(new URL('memifscribbler.js', import.meta.url)), {
+      const worker = new Worker(fileURLToPath(new URL('memifScribbler.js', import.meta.url)), {
         workerData,
       })
       await once(worker, 'online')

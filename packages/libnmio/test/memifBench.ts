@@ -1,12 +1,12 @@
 /**
- * Frames a second from one process to another over memif, in either direction: `node memifbench.js`.
+ * Frames a second from one process to another over memif, in either direction: `node memifBench.js`.
  * With 'far ROLE SOCKET' it is the other process, which takes what comes.
  */
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { fileURLToPath } from 'node:url'
 import { type MemifRole, OFFLOAD_NONE } from '../src/index.ts'
-import { type End, newSocket, openEnd, pump } from './memiftest.ts'
+import { type End, newSocket, openEnd, pump } from './memifTest.ts'
 
 const SECONDS = 2
 const CELLS = 512

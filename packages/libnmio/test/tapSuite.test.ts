@@ -20,7 +20,7 @@ import { cable } from './cable.ts'
 import { deviceSuite, type Pair, type Peer, SUITE_REGION_BYTES } from './device.suite.ts'
 import { nicProblem, ownNamespace, tapProblem, unless } from './privileges.ts'
 import { linkOf, socketPeer } from './veth.ts'
-import { inVlan } from './vlantag.ts'
+import { inVlan } from './vlanTag.ts'
 
 /** The far end as plain system calls: each packet is a virtio_net_hdr and a frame. */
 function rawPeer({ fd }: TapHandle): Peer {
