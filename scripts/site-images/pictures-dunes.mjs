@@ -1,4 +1,7 @@
-/** The first sixteen pictures: dunes near and far, from the ground and from the air. See catalogue.mjs for the form. */
+/**
+ * The first sixteen pictures: dunes near and far, from the ground and from the air. See
+ * catalogue.mjs for the form.
+ */
 import { dunes } from './dunes.mjs'
 import { barchans, ripples } from './grounds.mjs'
 import { picture } from './picture.mjs'

@@ -1,4 +1,7 @@
-/** The last sixteen pictures: strata, cyclones, lightning, and what the heat leaves behind. See catalogue.mjs for the form. */
+/**
+ * The last sixteen pictures: strata, cyclones, lightning, and what the heat leaves behind. See
+ * catalogue.mjs for the form.
+ */
 import { clay, strata } from './grounds.mjs'
 import { picture } from './picture.mjs'
 import { lightning, mirage, vortex } from './skies.mjs'

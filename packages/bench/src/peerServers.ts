@@ -66,9 +66,9 @@ hosts:
 `
 
 /**
- * Files as its manual serves them: a response made of a file, which it sends by itself. That it will close
- * the connection, as it was asked to, it says only if told to (1.4.5), and wrk takes an end without a word for
- * an error.
+ * Files as its manual serves them: a response made of a file, which it sends by itself. That it
+ * will close the connection, as it was asked to, it says only if told to (1.4.5), and wrk takes an
+ * end without a word for an error.
  */
 const bunServer = (dir: string): string => `
 const CLOSE = { headers: { connection: 'close' } }

@@ -116,7 +116,10 @@ export interface Device {
   reclaim(): number
   readonly doneOff: Int32Array
 
-  /** Sleeps until a frame can be received, ring space comes free, somebody calls for us, or `timeoutUs` is over (-1: no limit). */
+  /**
+   * Sleeps until a frame can be received, ring space comes free, somebody calls for us, or
+   * `timeoutUs` is over (-1: no limit).
+   */
   wait(timeoutUs: number): void
   /** Releases what the device holds; idempotent. */
   close(): void

@@ -63,8 +63,8 @@ export class Region {
 
   /**
    * Set-up only: hands out the next `size` bytes, aligned to `align` (a power of two, a page of the
-   * system's at most, where the region begins), and returns their offset. Devices and pools carve their parts this way; nothing is ever
-   * given back.
+   * system's at most, where the region begins), and returns their offset. Devices and pools carve
+   * their parts this way; nothing is ever given back.
    */
   reserve(size: number, align = 64): number {
     const off = Math.ceil(this.#reserved / align) * align

@@ -1,4 +1,7 @@
-/** A mailbox against a plain list: what is put in comes out, in order, unharmed, in place; it is full when it is full. */
+/**
+ * A mailbox against a plain list: what is put in comes out, in order, unharmed, in place; it is
+ * full when it is full.
+ */
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import fc from 'fast-check'

@@ -6,8 +6,8 @@ import { ConfigError, UserError } from './cli/errors.ts'
 export type DeviceKind = 'auto' | 'tap' | 'packet' | 'xdp' | 'memif' | 'kernel'
 
 /**
- * `name`: the interface, the socket of memif, '' for kernel. auto is tap, or kernel where there can be no TAP;
- * packet and xdp are on an interface that is there.
+ * `name`: the interface, the socket of memif, '' for kernel. auto is tap, or kernel where there can
+ * be no TAP; packet and xdp are on an interface that is there.
  */
 export interface DeviceName {
   readonly kind: DeviceKind

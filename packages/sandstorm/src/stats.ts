@@ -1,6 +1,7 @@
 /**
- * Everything a server counts, read in one go as plain data: for tests, and for who sets SANDSTORM_STATS=1. After
- * a drain `inUse` must be all zero (no leak of connections, timers, records, buffers or frames).
+ * Everything a server counts, read in one go as plain data: for tests, and for who sets
+ * SANDSTORM_STATS=1. After a drain `inUse` must be all zero (no leak of connections, timers,
+ * records, buffers or frames).
  */
 import type { Device, DeviceStats, FramePool } from '@sandstorm/libnmio'
 import { DROP_COUNT, DROP_NAMES, type Stack, type TcpStats } from '@sandstorm/libtcpip'

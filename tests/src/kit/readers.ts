@@ -1,7 +1,8 @@
 /**
- * Clients that ask for the same paths over and over on connections that they keep, in a process of their
- * own (readersChild.ts), and judge every answer: the body is a version (versions.ts), its length and its entity
- * tag are those of the head, and no connection sees a version older than one that it saw before.
+ * Clients that ask for the same paths over and over on connections that they keep, in a process of
+ * their own (readersChild.ts), and judge every answer: the body is a version (versions.ts), its
+ * length and its entity tag are those of the head, and no connection sees a version older than one
+ * that it saw before.
  */
 import assert from 'node:assert/strict'
 import type { ChildProcess } from 'node:child_process'

@@ -23,8 +23,9 @@ export function versionOf(body: Buffer): number {
 }
 
 /**
- * The same of a file that is written over from its beginning to its end with the next version, of the same
- * length each: what it holds at a moment is some lines of a version and then the one before. 0: this is not so.
+ * The same of a file that is written over from its beginning to its end with the next version, of
+ * the same length each: what it holds at a moment is some lines of a version and then the one
+ * before. 0: this is not so.
  */
 export function versionWrittenOver(body: Buffer): number {
   const n = Number.parseInt(body.toString('latin1', 0, LINE_BYTES), 10)

@@ -1,7 +1,8 @@
 /**
- * Linux clients of every kind: over IPv4 and IPv6, with and without SACK, timestamps, window scaling and ECN, with small
- * and large MTUs and receive buffers, with each congestion control, over a good link and over one
- * that loses and reorders. Each fetches 22 KB and 20 MB and gets the right bytes.
+ * Linux clients of every kind: over IPv4 and IPv6, with and without SACK, timestamps, window
+ * scaling and ECN, with small and large MTUs and receive buffers, with each congestion control,
+ * over a good link and over one that loses and reorders. Each fetches 22 KB and 20 MB and gets the
+ * right bytes.
  *
  * Here so few combinations that every two values meet; `npm run matrix` runs them all.
  */

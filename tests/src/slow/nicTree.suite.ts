@@ -1,7 +1,8 @@
 /**
- * A tree of files as that of tree.test.ts through an interface that is there, beside the kernel, with two clients
- * that share no code and a load generator; and the same of two workers. Each kind of device has a file of
- * its own: over a bad link most of the time is waiting, and they may wait at the same time.
+ * A tree of files as that of tree.test.ts through an interface that is there, beside the kernel,
+ * with two clients that share no code and a load generator; and the same of two workers. Each kind
+ * of device has a file of its own: over a bad link most of the time is waiting, and they may wait
+ * at the same time.
  */
 import assert from 'node:assert/strict'
 import { once } from 'node:events'

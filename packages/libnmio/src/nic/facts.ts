@@ -5,7 +5,10 @@ import { XDP_ACT_BASIC, XDP_ACT_XSK_ZEROCOPY, xdpFeatures } from '../sys/netdev.
 import { isLinkLocal, prefixText } from '../sys/prefix.ts'
 import { koffiProblem } from '../sys/probe.ts'
 
-/** Where an XDP program runs: in the kernel's common code; in the driver, which copies; in the driver, without a copy. */
+/**
+ * Where an XDP program runs: in the kernel's common code; in the driver, which copies; in the
+ * driver, without a copy.
+ */
 export type XdpSupport = 'unknown' | 'generic' | 'native' | 'zero-copy'
 
 export interface NicFacts {

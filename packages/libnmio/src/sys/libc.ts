@@ -60,7 +60,10 @@ export interface Libc {
   pageSize(): number
   /** Of thread `tid`, 0: the calling one; a bit of `mask` for each CPU. */
   setAffinity(tid: number, len: number, mask: Bytes): number
-  /** A system call that libc has no name for (bpf(2)); its arguments beyond the first are a pointer and a length. */
+  /**
+   * A system call that libc has no name for (bpf(2)); its arguments beyond the first are a pointer
+   * and a length.
+   */
   syscall(number: number, command: number, bytes: Bytes, len: number): number
 
   /** The packet path: `address` and friends point into a region. */

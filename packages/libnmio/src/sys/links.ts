@@ -44,7 +44,10 @@ const IFLA_TUN_MULTI_QUEUE = 7
 const IFLA_TUN_NUM_QUEUES = 8
 const IFLA_TUN_NUM_DISABLED_QUEUES = 9
 
-/** linux/if_link.h: struct rtnl_link_stats64 { u64 rx_packets, tx_packets, rx_bytes, tx_bytes, rx_errors, tx_errors, rx_dropped, tx_dropped, … }. */
+/**
+ * linux/if_link.h: struct rtnl_link_stats64 { u64 rx_packets, tx_packets, rx_bytes, tx_bytes,
+ * rx_errors, tx_errors, rx_dropped, tx_dropped, … }.
+ */
 const STATS64_TX_DROPPED = 56
 
 /** linux/if_addr.h: attributes of an address; IFA_LOCAL is ours, IFA_ADDRESS may be a peer's. */

@@ -1,7 +1,7 @@
 /**
- * An address with the length of its subnet, `10.77.0.1/24` (RFC 4632 §3.1) or `fd77::1/64` (RFC 4291
- * §2.3), as the kernel's configuration messages want it: bytes in network order. Set-up only; packets carry addresses as
- * numbers.
+ * An address with the length of its subnet, `10.77.0.1/24` (RFC 4632 §3.1) or `fd77::1/64` (RFC
+ * 4291 §2.3), as the kernel's configuration messages want it: bytes in network order. Set-up only;
+ * packets carry addresses as numbers.
  */
 import { isIPv4, isIPv6, SocketAddress } from 'node:net'
 

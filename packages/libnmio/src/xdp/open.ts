@@ -28,14 +28,20 @@ import { isMultiBuffer, MTU_MAX, MTU_ONE_CHUNK } from './layout.ts'
 const ETH_P_802_EX1 = 0x88b5
 
 export interface XdpOptions extends NicOptions {
-  /** SO_BUSY_POLL, microseconds: calls on the socket run the driver's receive routine; 0, the default: interrupts do. */
+  /**
+   * SO_BUSY_POLL, microseconds: calls on the socket run the driver's receive routine; 0, the
+   * default: interrupts do.
+   */
   readonly busyPollUs?: number
 }
 
 /** Opens what `options` describes, with one queue. Throws SysError, whose hint says what to do. */
 export const openXdp = (options: XdpOptions): XdpHandle => openXdpQueues(options, ONE_WORKER)[0]
 
-/** Opens a socket for each worker, on a queue of the interface's own; which flows come there is the NIC's choice. */
+/**
+ * Opens a socket for each worker, on a queue of the interface's own; which flows come there is the
+ * NIC's choice.
+ */
 export function openXdpQueues(options: XdpOptions, spread: Spread): XdpHandle[] {
   const plan = planNic('xdp', options)
   const { link, isShared, steering } = plan

@@ -4,9 +4,9 @@
  * was too large is lost and leaves again at once. The path is narrow, not congested, so neither the
  * window nor the RTO pays for it. Where routers are silent, time-outs tell (segmentSize.ts).
  *
- * Such messages are forged to make us send crumbs, or nothing. Hence floors (segmentSize.ts), and RFC 5927 §7.2: once
- * full segments have been acknowledged, a message must be borne out: what it quotes has to be still
- * missing when a retransmission timer fires.
+ * Such messages are forged to make us send crumbs, or nothing. Hence floors (segmentSize.ts), and
+ * RFC 5927 §7.2: once full segments have been acknowledged, a message must be borne out: what it
+ * quotes has to be still missing when a retransmission timer fires.
  */
 import { OK } from '@sandstorm/libeth'
 import { TCP_ICMP_MTU } from '../drops.ts'

@@ -13,7 +13,10 @@ export interface LoadFlags extends ServeFlags {
   readonly config?: string
 }
 
-/** All that is wrong with a file and the flags on top; the message is one line, and says where the others are told. */
+/**
+ * All that is wrong with a file and the flags on top; the message is one line, and says where the
+ * others are told.
+ */
 export class ConfigProblems extends UserError {
   override readonly name: string = 'ConfigProblems'
   /** One at least, each a line. */

@@ -67,7 +67,10 @@ export function writeAge(bytes: Uint8Array, off: number, ageSec: number): void {
   while (at > off) bytes[--at] = SPACE
 }
 
-/** Writes the time field of an answer that is sent in this second: Date, or Age since `ageSince` if it is not 0. */
+/**
+ * Writes the time field of an answer that is sent in this second: Date, or Age since `ageSince` if
+ * it is not 0.
+ */
 export function writeTime(
   bytes: Uint8Array,
   off: number,

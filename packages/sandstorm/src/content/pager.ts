@@ -99,7 +99,10 @@ export class Pager {
     this.#files.delete(image)
   }
 
-  /** Opens the files that were added last, as many as may be, so that they can be had although they are replaced. */
+  /**
+   * Opens the files that were added last, as many as may be, so that they can be had although they
+   * are replaced.
+   */
   openFiles(): void {
     for (const paged of [...this.#files.values()].slice(-OPEN_FILES_MAX)) this.#open.keep(paged)
   }

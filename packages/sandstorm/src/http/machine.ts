@@ -295,9 +295,10 @@ export class HttpMachine {
   }
 
   /**
-   * A coding that we do not have is not read, nor is one of HTTP/1.0, where there was none (RFC 9112
-   * §6.1), nor a body that is too long; and a client that waits for "100 Continue" may or may not send its body after a final
-   * status (RFC 9110 §10.1.1): where the next request begins is unknown.
+   * A coding that we do not have is not read, nor is one of HTTP/1.0, where there was none (RFC
+   * 9112 §6.1), nor a body that is too long; and a client that waits for "100 Continue" may or may
+   * not send its body after a final status (RFC 9110 §10.1.1): where the next request begins is
+   * unknown.
    */
   #isBodyDoubtful(): boolean {
     const { coding, length } = this.#fields

@@ -1,9 +1,9 @@
 /**
  * Layouts: how an image is cut into segments of one size, and what each segment sums to. An answer
  * that fits into one segment is one; of others frame 0 holds the head and a fixed number of body
- * bytes, so later frames depend on the body alone (a head beyond HEAD_ROOM just fills frames). The segment size is taken from a short ladder,
- * always below what the peer allows: a few layouts serve every client, and memory per image is
- * bounded whatever clients ask for.
+ * bytes, so later frames depend on the body alone (a head beyond HEAD_ROOM just fills frames). The
+ * segment size is taken from a short ladder, always below what the peer allows: a few layouts serve
+ * every client, and memory per image is bounded whatever clients ask for.
  *
  * A layout is made when a client first needs it, and its payload is summed then, once
  * (paper §2: after the first client no work is repeated). One of an image that is no more is forgotten

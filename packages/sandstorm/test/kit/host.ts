@@ -1,7 +1,7 @@
 /**
- * The other end of the wire: a host with any number of addresses and raw TCP peers. It answers ARP and
- * neighbour discovery, takes every frame apart the slow way (reference/frame.ts: a wrong checksum, length or address is
- * an exception) and hands segments to their peers.
+ * The other end of the wire: a host with any number of addresses and raw TCP peers. It answers ARP
+ * and neighbour discovery, takes every frame apart the slow way (reference/frame.ts: a wrong
+ * checksum, length or address is an exception) and hands segments to their peers.
  */
 import { type Clock, type Device, FramePool, OFFLOAD_NONE } from '@sandstorm/libnmio'
 import {
