@@ -1,6 +1,6 @@
 /**
- * Puts each program into one file, with its constants written out (after `tsc`, whose business types
- * are). V8 fetches an imported constant from its module's cell at every use, and `tcb[c + SND_UNA]` is
+ * Puts each program into one file, with its constants written out (after `tsc`, which checks
+ * types). V8 fetches an imported constant from its module's cell at every use, and `tcb[c + SND_UNA]` is
  * twice as much code for it: in one file the same server takes 30 % less time per response
  * (docs/decisions.md, "One file a program"). Nothing else is changed, so profiles and stack traces
  * can be read.

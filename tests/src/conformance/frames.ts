@@ -128,7 +128,7 @@ export interface IpFields extends Route {
   /** DF, MF and offset of IPv4, as one word. */
   fragment?: number
   options?: Uint8Array
-  /** Changes the finished header; its checksum is made afterwards unless `keepChecksum`. */
+  /** Changes the header before its checksum is made. */
   spoil?: (header: Uint8Array) => void
   checksumError?: number
 }

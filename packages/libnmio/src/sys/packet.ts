@@ -51,7 +51,7 @@ export const TP_STATUS_CSUMNOTREADY = 8
 export const TP_STATUS_VLAN_VALID = 0x10
 export const TP_STATUS_CSUM_VALID = 0x80
 
-/** Geometry of a receive ring; `slotBytes` divides `blockBytes`. */
+/** Geometry of a receive ring; `slotBytes` divides BLOCK_BYTES. */
 export interface PacketRing {
   readonly slotBytes: number
   readonly slotCount: number

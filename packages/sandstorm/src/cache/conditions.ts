@@ -1,7 +1,7 @@
 /**
  * Preconditions that a cache answers itself: If-None-Match, If-Modified-Since (RFC 9111 §4.3.2), and
  * Range with If-Range (RFC 9110 §14.2, §13.1.5). If-Match and If-Unmodified-Since are the origin's
- * business.
+ * business. On a stored answer's fields, as text; http/conditions.ts judges our own variants by bytes.
  */
 import { dateOf } from './freshness.ts'
 import { parseHttpDate } from './httpDate.ts'

@@ -8,10 +8,11 @@
  * the Connection value. Both have a fixed width, so no answer ever changes its length; in the image
  * itself both are filled with zero bytes, so that the image's checksum leaves them out.
  *
+ * In what an origin has given (hits.ts) Age stands in the place of Date, as wide. An image without a
+ * head (HEAD_LEN is 0) is a piece of a body that is sent bit by bit.
+ *
  * The order of the fields is fixed, so that a head for a part of the body, or for a target with a
- * query, can be made from this one by exchanging lines (http/madeHead.ts):
- * In what an origin has given (hits.ts) Age stands in the place of Date, as wide.
- * An image without a head (HEAD_LEN is 0) is a piece of a body that is sent bit by bit.
+ * query, can be made from this one by exchanging lines (http/parts.ts):
  *
  *   HTTP/1.1 200 OK
  *   Server, Date, Connection

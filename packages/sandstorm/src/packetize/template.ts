@@ -22,8 +22,8 @@ const RESERVED_FRAMES = 256
 /** Segments that are looked at, least recently used first, for one whose frames are all idle. */
 const EVICTION_TRIES = 64
 /**
- * What a new frame carries: no frame key (tcb.ts) and no value of Connection is -1. A second may be: all
- * int32 are.
+ * What a new frame was written for: -1 is neither a frame key (tcb.ts) nor a value of Connection. It is
+ * a second, though, so of a new frame's head fields Connection alone says that they are to be written.
  */
 const CARRIES_NOTHING = -1
 
