@@ -150,6 +150,10 @@ export const TCP_ICMP_STRAY = 104
 export const TCP_ICMP_SOFT = 105
 /** "Too big" about packets that are no larger than it asks for. */
 export const TCP_ICMP_MTU = 106
+/** Shorter than a UDP header, or than its own length says. */
+export const UDP_LENGTH = 107
+/** A wrong checksum, or over IPv6 none (RFC 1122 §4.1.3.4, RFC 8200 §8.1). */
+export const UDP_CHECKSUM = 108
 
 const NAMES: readonly string[] = [
   'ip-truncated',
@@ -227,6 +231,8 @@ const NAMES: readonly string[] = [
   'tcp-icmp-stray',
   'tcp-icmp-soft',
   'tcp-icmp-mtu',
+  'udp-length',
+  'udp-checksum',
 ]
 
 /** Names by reason, libeth's included; '' where a number is not in use. */

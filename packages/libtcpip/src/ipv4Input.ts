@@ -11,6 +11,7 @@ import { answerUnreachable } from './icmpUnreachable.ts'
 import type { IpHost } from './ipHost.ts'
 import { input as tcpInput } from './tcp/input.ts'
 import type { Segment } from './tcp/segmentVariables.ts'
+import { udpCheck } from './udpCheck.ts'
 import * as icmp from './wire/icmp.ts'
 import * as ipv4 from './wire/ipv4.ts'
 
@@ -40,6 +41,11 @@ export function ipv4Input(host: IpHost, off: number, len: number, rxFlags: numbe
   }
   if (protocol === ipv4.PROTO_ICMP) return icmpInput(host, off, ip + headerLen, payloadLen)
   const isUdp = protocol === ipv4.PROTO_UDP
+  if (isUdp) {
+    const pseudo = ipv4.pseudoSum(src, dst, ipv4.PROTO_UDP, 0)
+    const bad = udpCheck(view, ip + headerLen, payloadLen, pseudo, false, rxFlags)
+    if (bad !== OK) return host.drop(bad)
+  }
   answerUnreachable(host, off, isUdp ? icmp.PORT_UNREACHABLE : icmp.PROTOCOL_UNREACHABLE)
   return host.drop(IP_PROTOCOL)
 }

@@ -10,6 +10,7 @@ import { icmpv6Input } from './icmpv6Input.ts'
 import { NO_PROBLEM } from './ipv6Headers.ts'
 import type { Ipv6Host } from './ipv6Host.ts'
 import { NO_ADDRESS } from './ndp/ownAddresses.ts'
+import { udpCheck } from './udpCheck.ts'
 import * as icmpv6 from './wire/icmpv6.ts'
 import * as ipv6 from './wire/ipv6.ts'
 import { isFromNobody } from './wire/ndp.ts'
@@ -45,6 +46,9 @@ export function ipv6Input(
   if (ipv6.isMulticast(ipv6.dst(view, ip, 0))) return host.drop(IP6_MULTICAST)
   if (headers.protocol === ipv6.PROTO_TCP) return host.onTcp6(ip, headers.off, headers.len, rxFlags)
   // UDP: nobody listens on any port.
+  const pseudo = ipv6.pseudoSum(view, ip, ipv6.PROTO_UDP, 0)
+  const badUdp = udpCheck(view, headers.off, headers.len, pseudo, true, rxFlags)
+  if (badUdp !== OK) return host.drop(badUdp)
   sendError(host, ip, icmpv6.DESTINATION_UNREACHABLE, icmpv6.PORT_UNREACHABLE, 0, nowMs)
   return host.drop(IP6_PROTOCOL)
 }

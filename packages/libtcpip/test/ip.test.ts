@@ -95,9 +95,16 @@ for (const [name, spoil, reason] of SPOILED) {
   })
 }
 
-for (const [name, number, code] of [
-  ['UDP', ipv4.PROTO_UDP, icmp.PORT_UNREACHABLE],
-  ['a protocol that nobody speaks', 222, icmp.PROTOCOL_UNREACHABLE],
+/** Makes it a datagram without a checksum. */
+const asUdp: Spoil = (v, o) => {
+  protocol(ipv4.PROTO_UDP)(v, o)
+  v.setUint16(o + TCP + 4, ipv4.totalLen(v, o + IP) - ipv4.HEADER_LEN)
+  v.setUint16(o + TCP + 6, 0)
+}
+
+for (const [name, convert, code] of [
+  ['UDP', asUdp, icmp.PORT_UNREACHABLE],
+  ['a protocol that nobody speaks', protocol(222), icmp.PROTOCOL_UNREACHABLE],
 ] as const) {
   test(`${name}: destination unreachable, code ${code}, with the packet quoted`, () => {
     const t = new Host()
@@ -106,7 +113,7 @@ for (const [name, number, code] of [
       flags: SYN,
       data: 100,
       spoil: (v, o) => {
-        protocol(number)(v, o)
+        convert(v, o)
         request = Array.from({ length: ipv4.totalLen(v, o + IP) }, (_, i) => v.getUint8(o + IP + i))
       },
     })
@@ -123,7 +130,7 @@ for (const [name, number, code] of [
 test('a flood of UDP is answered within a limit, and a long packet is quoted in 576 bytes', () => {
   const t = new Host()
   for (let i = 0; i < 500; i++) {
-    send(t, { flags: SYN, data: 1400, spoil: protocol(ipv4.PROTO_UDP) })
+    send(t, { flags: SYN, data: 1400, spoil: asUdp })
   }
   const sent = t.take()
   assert.ok(sent.length > 0 && sent.length < 200, `${sent.length} answers`)

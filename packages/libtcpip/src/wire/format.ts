@@ -12,9 +12,7 @@ import * as ipv4 from './ipv4.ts'
 import * as ipv6 from './ipv6.ts'
 import * as tcp from './tcp.ts'
 import * as options from './tcpOptions.ts'
-
-/** Bytes of a UDP header; there is no UDP here, but its ports are worth a line. */
-const UDP_HEADER_LEN = 8
+import * as udp from './udp.ts'
 
 const TAGGED_HEADER_LEN: number = ethernet.HEADER_LEN + ethernet.TAG_LEN
 
@@ -152,7 +150,7 @@ function formatTransport(
   if (proto !== ipv4.PROTO_TCP && proto !== ipv4.PROTO_UDP) {
     return `${hosts}${ip === 'IP' ? 'ip-proto' : 'ip6-next'}-${proto}, length ${len}`
   }
-  const headerLen = proto === ipv4.PROTO_TCP ? tcp.HEADER_LEN : UDP_HEADER_LEN
+  const headerLen = proto === ipv4.PROTO_TCP ? tcp.HEADER_LEN : udp.HEADER_LEN
   if (end - off < headerLen) {
     return `${hosts}[|${proto === ipv4.PROTO_TCP ? 'tcp' : 'udp'}], length ${len}`
   }
@@ -161,7 +159,7 @@ function formatTransport(
   const text =
     proto === ipv4.PROTO_TCP
       ? formatTcp(view, off, end, len)
-      : `UDP, length ${Math.max(len - UDP_HEADER_LEN, 0)}`
+      : `UDP, length ${Math.max(len - udp.HEADER_LEN, 0)}`
   return `${ip} ${peers}: ${headers}${text}`
 }
 

@@ -76,10 +76,10 @@ export class Bench6 implements Ipv6Host {
   }
 
   /** Lets a frame in that ends where the memory ends; returns the drop reason's name. */
-  inputFrame(frame: Buffer): string {
+  inputFrame(frame: Buffer, rxFlags: number = 0): string {
     const off = this.region.byteLength - frame.length
     this.region.bytes.set(frame, off)
-    return DROP_NAMES[ipv6Input(this, off, frame.length, 0, this.now)]
+    return DROP_NAMES[ipv6Input(this, off, frame.length, rxFlags, this.now)]
   }
 
   /** Lets a packet in, from the peer's hardware address to ours. */

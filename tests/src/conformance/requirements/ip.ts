@@ -1,5 +1,5 @@
 /** RFC 791, 1122 §3.2, 6864, 1858: the Internet Protocol, version 4, under TCP. */
-import { address, BROADCAST_MAC, concat, PROTO_TCP, PROTO_UDP, udp } from '../frames.ts'
+import { address, BROADCAST_MAC, concat, PROTO_TCP, PROTO_UDP, u16, udp } from '../frames.ts'
 import type { Requirement, Section } from '../requirement.ts'
 import type { Flow, Probe, Send } from '../script.ts'
 
@@ -211,6 +211,28 @@ export const HEADER: readonly Requirement[] = [
       const quoted = answer.icmp.rest.subarray(4, 32)
       p.equal([...quoted], [...frame.subarray(14, 42)], 'the header and eight bytes are quoted')
     },
+  },
+  {
+    id: 'RFC 1122 §4.1.3.4',
+    level: 'MUST',
+    rfc: 'RFC 1122 §4.1.3.4, RFC 768',
+    text: 'A UDP datagram with a wrong checksum or an impossible length is dropped in silence',
+    run: async (p: Probe) => {
+      const { self, peer } = p.target
+      const route = { src: address(peer.ipv4), dst: address(self.ipv4) }
+      for (const [at, word] of [
+        [6, 0x1234],
+        [4, 7],
+        [4, 13],
+      ]) {
+        const datagram = udp(route, 4000, 9999, concat(Uint8Array.of(1, 2, 3, 4)))
+        datagram.set(u16(word), at)
+        p.sendFrames(p.packet(datagram, { protocol: PROTO_UDP }))
+        const answer = await p.take(seen => seen.icmp?.type === 3, 50)
+        p.check(answer === undefined, `silence about ${word} at ${at}`)
+      }
+    },
+    tests: ['packages/libtcpip/test/udp.test.ts: UDP over IPv4 with a flipped bit'],
   },
 ]
 

@@ -275,6 +275,23 @@ const MESSAGES: readonly Requirement[] = [
     },
   },
   {
+    id: 'RFC 8200 §8.1 (UDP)',
+    level: 'MUST',
+    rfc: 'RFC 8200 §8.1, RFC 1122 §4.1.3.4',
+    text: 'IPv6: a UDP datagram without a checksum, or with a wrong one, is dropped in silence',
+    run: async (p: Probe) => {
+      await p.introduce(true)
+      for (const sum of [0, 0x1234, undefined]) {
+        const datagram = udp(route(p), 4000, 9999, new Uint8Array(4))
+        if (sum !== undefined) datagram.set(u16(sum), 6)
+        p.sendFrames(p.packet(datagram, { ...route(p), protocol: PROTO_UDP }))
+        const answer = await p.take(seen => seen.ip?.version === 6 && seen.icmp?.type === 1, 50)
+        p.check((answer === undefined) === (sum !== undefined), `checksum ${sum ?? 'right'}`)
+      }
+    },
+    tests: ['packages/libtcpip/test/udp.test.ts: UDP over IPv6 without a checksum'],
+  },
+  {
     id: 'RFC 4443 §2.4 (f), §3.1',
     level: 'MUST',
     rfc: 'RFC 4443 §2.4 (c, f)',
