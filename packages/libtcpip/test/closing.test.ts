@@ -236,6 +236,17 @@ test('TIME-WAIT acknowledges the FIN again, and then waits the whole time again'
   assert.equal(t.tcp.timeWait.count, 0)
 })
 
+test('TIME-WAIT: another FIN than the one that was received does not begin the wait anew', () => {
+  const t = waiting()
+  advance(t, 50_000)
+  for (const seq of [0, 2, -1_000_000]) {
+    send(t, { flags: ACK | FIN, seq, ack: 2 })
+    expectSent(t, ['. 2 ack 2'])
+  }
+  advance(t, 10_000)
+  assert.equal(t.tcp.timeWait.count, 0)
+})
+
 test('TIME-WAIT: two ends that both wait do not acknowledge each other for ever', () => {
   const t = waiting()
   send(t, { flags: ACK, seq: 2, ack: 2 })

@@ -73,7 +73,7 @@ function mayAnswer(tcp: Tcp): boolean {
 
 /**
  * TIME-WAIT: a new SYN that cannot be an old one reopens the connection (RFC 6191), an RST does not
- * end the wait (RFC 1337), a FIN that came again is acknowledged and the wait begins anew.
+ * end the wait (RFC 1337), the FIN that came again is acknowledged and the wait begins anew.
  */
 function onTimeWait(tcp: Tcp, e: number): number {
   const seg = tcp.segment
@@ -88,12 +88,17 @@ function onTimeWait(tcp: Tcp, e: number): number {
     tcp.stats.timeWaitReuses++
     return OK
   }
-  if (seg.flags & FIN) e = tcp.timeWait.renew(e, tcp.nowMs)
+  if (isRepeatedFin(tcp, e)) e = tcp.timeWait.renew(e, tcp.nowMs)
   // Nothing new and nothing wrong: no answer, or two ends in TIME-WAIT would answer each other for ever.
   if (segmentLen(tcp) === 0 && seg.seq === entries[e + TW_RCV_NXT]) return OK
   if (mayAnswer(tcp)) acknowledgeAgain(tcp, e)
   return OK
 }
+
+/** Does the segment end with the very FIN that was received? Another one is forged, or not the peer's. */
+const isRepeatedFin = (tcp: Tcp, e: number): boolean =>
+  (tcp.segment.flags & (SYN | FIN)) === FIN &&
+  ((tcp.segment.seq + segmentLen(tcp)) | 0) === tcp.timeWait.entries[e + TW_RCV_NXT]
 
 /**
  * Can the SYN be none of the old connection's (RFC 6191 §2)? Its timestamp tells, if both have one;
