@@ -247,6 +247,18 @@ test('TIME-WAIT: another FIN than the one that was received does not begin the w
   assert.equal(t.tcp.timeWait.count, 0)
 })
 
+test('TIME-WAIT: a FIN that comes a hundred times takes no other connection’s place', () => {
+  const t = new Host({ tcp: { timeWaitEntries: 4 } })
+  for (let port = 1; port <= 3; port++) {
+    established(t, { port })
+    close(t, port)
+    send(t, { flags: ACK | FIN, seq: 1, ack: 2, port })
+  }
+  for (let i = 0; i < 100; i++) send(t, { flags: ACK | FIN, seq: 1, ack: 2, port: 1 })
+  assert.equal(t.tcp.timeWait.count, 3)
+  assert.equal(t.tcp.timeWait.overflows, 0)
+})
+
 test('TIME-WAIT: two ends that both wait do not acknowledge each other for ever', () => {
   const t = waiting()
   send(t, { flags: ACK, seq: 2, ack: 2 })

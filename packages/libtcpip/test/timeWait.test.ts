@@ -61,6 +61,7 @@ test('the last ACK has timestamps if the connection had them, and our clock in t
 
 test('the wait that began anew still knows the timestamp', () => {
   const { t, recent } = waiting(true)
+  advance(t, 10_000)
   send(t, { flags: ACK | FIN, seq: 1, ack: 2 })
   t.take()
   send(t, { flags: SYN, seq: 1_000_000, options: timestampsOption(recent - 1, 0) })

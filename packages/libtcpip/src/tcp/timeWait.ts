@@ -24,6 +24,9 @@ const STRIDE = 13
 /** PORTS of an entry that is out of its chain; no connection has port 0. */
 const DEAD = 0
 
+/** An entry is young for this part of its wait, a 64th: of a minute, a second. */
+const YOUNG_SHIFT = 6
+
 /** No such connection in TIME-WAIT. */
 export const NOT_WAITING = -1
 
@@ -85,9 +88,15 @@ export class TimeWait {
     entries[e + TW_TS_OFFSET] = fields[c + tcb.TS_OFFSET]
   }
 
-  /** The wait of an entry begins anew; from now on it is the one that is returned. */
+  /**
+   * The wait of an entry begins anew; from now on it is the one that is returned. The old place comes
+   * free only in its turn, so one that is young stays where it is: else a peer that repeats its FIN for
+   * ever would fill the ring by itself.
+   */
   renew(e: number, nowMs: number): number {
     const entries = this.entries
+    const left = (entries[e + EXPIRES_AT] - nowMs) | 0
+    if (left > this.#durationMs - (this.#durationMs >> YOUNG_SHIFT)) return e
     const ports = entries[e + PORTS]
     this.remove(e)
     // In a full ring the place that comes free may be its own: nothing but the wait is written yet.
