@@ -49,6 +49,19 @@ onEachMount('requests', open => {
     }
   })
 
+  test('are not answered by what a field chose that the origin did not get', async t => {
+    const url = await httpOrigin((request, response) => {
+      const answer = String(request.headers['x-a'])
+      response.writeHead(200, { ...FRESH, Vary: 'X-A' }).end(answer)
+    })
+    const front = await open(t, url)
+    const ask = async (headers: http.OutgoingHttpHeaders): Promise<string> =>
+      (await front.ask('/a', { headers })).body
+    assert.equal(await ask({ 'X-A': '1', Connection: 'close, x-a' }), 'undefined')
+    assert.equal(await ask({ 'X-A': '1' }), '1')
+    assert.equal(await ask({}), 'undefined')
+  })
+
   test('for heads, parts and what has not changed are answered from the store', async t => {
     let asked = 0
     const url = await httpOrigin((_, response) => {

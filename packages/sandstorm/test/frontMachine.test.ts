@@ -213,4 +213,19 @@ describe('of a request for the origin', async () => {
       fields: [],
     })
   })
+
+  test('RFC 9110 §7.6.1: without the fields of the connection, whichever those are', () => {
+    const lines = [
+      'Connection: x, close, cookie',
+      'X: 1',
+      'TE: trailers',
+      'Upgrade: h2c',
+      'Cookie: a=b',
+    ]
+    const bytes = latin1(request('GET /', ...lines, 'Transfer-Encoding: chunked', 'Y: 2'))
+    assert.deepEqual(requestText(bytes, 0, bytes.length).fields, [
+      ['Cookie', 'a=b'],
+      ['Y', '2'],
+    ])
+  })
 })

@@ -1,8 +1,8 @@
 /**
- * The head of a request as the origin gets it: without fields of the client's connection, with our
- * name in Via (RFC 9110 §7.6.3) and with what the origin wants to know of the client.
+ * The head of a request as the origin gets it: with our name in Via (RFC 9110 §7.6.3) and with what the
+ * origin wants to know of the client.
  */
-import { endToEnd, withVia } from './hopByHop.ts'
+import { withVia } from './hopByHop.ts'
 import { type CacheRequest, type Field, fieldValue, without } from './message.ts'
 
 export interface ForwardConfig {
@@ -38,7 +38,7 @@ export function forwardedFields(
   config: ForwardConfig,
   name: string,
 ): Field[] {
-  const rest = without(endToEnd(request.fields), NEVER_SENT)
+  const rest = without(request.fields, NEVER_SENT)
   const host = config.keepsHost ? request.authority : originAuthority
   const added = config.xForwarded ? xForwarded(request, config) : []
   if (config.forwarded) added.push(['Forwarded', forwarded(request, config)])

@@ -15,7 +15,7 @@ export interface CacheRequest {
   readonly authority: string
   /** Path and query, "/" first. */
   readonly target: string
-  /** Without Host, which is `authority`. */
+  /** Without Host, which is `authority`, and without those of the client's connection (hopByHop.ts). */
   readonly fields: Fields
   /** The body of a request that has one; read at most once. */
   readonly body?: AsyncIterable<Uint8Array>

@@ -3,8 +3,12 @@
  * the text that the cache reads. Here nothing is checked any more, and nothing is refused: lines end in
  * CR LF, names are tokens, the target is in origin-form or absolute-form (RFC 9112 §3.2, §5).
  *
+ * Fields of the client's connection end here: what the origin does not get must not choose among stored
+ * answers either, or a client could have the answer to a request without X stored as that to one with it.
+ *
  * Text is latin1, a character for each byte, so what the origin gets are the bytes that came.
  */
+import { endToEnd } from '../cache/hopByHop.ts'
 import type { CacheRequest, Field } from '../cache/message.ts'
 
 export type RequestText = Pick<CacheRequest, 'method' | 'target' | 'authority' | 'fields'>
@@ -17,7 +21,7 @@ export function requestText(bytes: Uint8Array, start: number, end: number): Requ
   const [line, ...lines] = text.replace(/^[\r\n]+/, '').split('\r\n')
   const [method, target] = line.split(' ')
   const absolute = ABSOLUTE.exec(target)
-  const fields: Field[] = []
+  const sent: Field[] = []
   let host = ''
   for (const text of lines) {
     const colon = text.indexOf(':')
@@ -25,8 +29,9 @@ export function requestText(bytes: Uint8Array, start: number, end: number): Requ
     const name = text.slice(0, colon)
     const value = text.slice(colon + 1).replace(/^[ \t]+|[ \t]+$/g, '')
     if (name.length === 4 && name.toLowerCase() === 'host') host = value
-    else fields.push([name, value])
+    else sent.push([name, value])
   }
+  const fields = endToEnd(sent)
   if (absolute === null) return { method, target, authority: host, fields }
   const [, authority, rest] = absolute
   return { method, target: rest.startsWith('/') ? rest : `/${rest}`, authority, fields }

@@ -6,6 +6,7 @@ import http from 'node:http'
 import net, { type AddressInfo, type Socket } from 'node:net'
 import { after } from 'node:test'
 import type { Cache } from '../../src/cache/cache.ts'
+import { endToEnd } from '../../src/cache/hopByHop.ts'
 import type { CacheRequest, Field } from '../../src/cache/message.ts'
 import { openUpstream, type Upstream, type UpstreamConfig } from '../../src/cache/upstream.ts'
 
@@ -91,7 +92,7 @@ function toRequest(incoming: http.IncomingMessage, signal: AbortSignal): CacheRe
   const hasBody = headers['content-length'] !== undefined || headers['transfer-encoding']
   const clientAddress = incoming.socket.remoteAddress ?? ''
   const authority = headers.host ?? ''
-  const base = { method, scheme: 'http', authority, target: url, fields } as const
+  const base = { method, scheme: 'http', authority, target: url, fields: endToEnd(fields) } as const
   return { ...base, clientAddress, signal, ...(hasBody ? { body: incoming } : {}) }
 }
 
