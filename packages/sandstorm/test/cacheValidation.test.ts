@@ -117,6 +117,20 @@ for (const [condition, status] of [
   })
 }
 
+for (const [field, value, others, status] of [
+  ['If-Modified-Since', at(-1), [], 304],
+  ['Range', 'bytes=0-1', [], 206],
+  ['If-Range', '"v1"', [['Range', 'bytes=0-1']], 206],
+] as const) {
+  test(`RFC 9110 §13.1.3, §13.1.5, §14.2: one ${field} counts, of two neither`, async () => {
+    const s = scene()
+    await s.get()
+    const line = [field, value] as const
+    assert.equal((await s.get('/a', [...others, line])).status, status)
+    assert.equal((await s.get('/a', [...others, line, line])).status, 200)
+  })
+}
+
 test('RFC 9111 §3.3: a part of what is not stored passes through, and is not stored', async () => {
   const part: Reply = {
     status: 206,

@@ -5,7 +5,15 @@
  */
 import { dateOf } from './freshness.ts'
 import { parseHttpDate } from './httpDate.ts'
-import { type Fields, fieldValue, firstValue, listElements, type ResponseHead } from './message.ts'
+import {
+  type Fields,
+  fieldValue,
+  firstValue,
+  hasField,
+  listElements,
+  onlyValue,
+  type ResponseHead,
+} from './message.ts'
 import { opaque } from './update.ts'
 
 /** Of a request: to be taken off when the cache asks for itself. */
@@ -23,7 +31,7 @@ export function isNotModified(request: Fields, head: ResponseHead, responseMs: n
   if (head.status < 200 || head.status > 299) return false // RFC 9110 §13.2.1
   const noneMatch = fieldValue(request, 'if-none-match')
   if (noneMatch !== undefined) return matchesAny(noneMatch, firstValue(head.fields, 'etag'))
-  const since = parseHttpDate(firstValue(request, 'if-modified-since'), responseMs)
+  const since = parseHttpDate(onlyValue(request, 'if-modified-since'), responseMs)
   if (Number.isNaN(since)) return false
   const modified = parseHttpDate(firstValue(head.fields, 'last-modified'), responseMs)
   return (Number.isNaN(modified) ? dateOf(head.fields, responseMs) : modified) <= since
@@ -50,7 +58,7 @@ export function rangeOf(
   head: ResponseHead,
   length: number,
 ): ByteRange | 'unsatisfiable' | undefined {
-  const range = firstValue(request, 'range')
+  const range = onlyValue(request, 'range')
   if (range === undefined || head.status !== 200 || !isSame(request, head.fields)) return undefined
   const parts = /^bytes[ \t]*=[ \t]*(\d*)-(\d*)[ \t]*$/i.exec(range)
   if (parts === null || (parts[1] === '' && parts[2] === '')) return undefined
@@ -66,8 +74,9 @@ export function rangeOf(
 
 /** If-Range: strong tags, or exactly the date (RFC 9110 §13.1.5). */
 function isSame(request: Fields, response: Fields): boolean {
-  const condition = firstValue(request, 'if-range')
-  if (condition === undefined) return true
+  if (!hasField(request, 'if-range')) return true
+  const condition = onlyValue(request, 'if-range')
+  if (condition === undefined) return false
   if (condition.startsWith('"')) return condition === firstValue(response, 'etag')
   if (condition.startsWith('W/')) return false
   const modified = firstValue(response, 'last-modified')

@@ -55,6 +55,12 @@ export function firstValue(fields: Fields, name: string): string | undefined {
   return undefined
 }
 
+/** Likewise; undefined as well if there are several: of two neither can be trusted. */
+export function onlyValue(fields: Fields, name: string): string | undefined {
+  const value = firstValue(fields, name)
+  return value === fieldValue(fields, name) ? value : undefined
+}
+
 export function hasField(fields: Fields, name: string): boolean {
   return firstValue(fields, name) !== undefined
 }
