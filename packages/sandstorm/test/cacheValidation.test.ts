@@ -131,6 +131,14 @@ for (const [field, value, others, status] of [
   })
 }
 
+test('RFC 9110 §14.4: a Content-Range of the whole is none of its part', async () => {
+  const s = scene([...TAGGED, ['Content-Range', 'bytes 0-1/99']])
+  await s.get()
+  const part = await s.get('/a', [['Range', 'bytes=0-1']])
+  assert.deepEqual([part.status, part.get('Content-Range')], [206, 'bytes 0-1/10'])
+  assert.equal((await s.get()).get('Content-Range'), undefined)
+})
+
 test('RFC 9111 §3.3: a part of what is not stored passes through, and is not stored', async () => {
   const part: Reply = {
     status: 206,

@@ -39,7 +39,8 @@ const IN_304: ReadonlySet<string> = new Set([
   ...['cache-control', 'content-location', 'date', 'etag', 'expires', 'vary'],
   ...['cdn-cache-control', 'set-cookie', 'via', 'cache-status'],
 ])
-const COUNTED: ReadonlySet<string> = new Set(['age', 'content-length'])
+/** Told anew; Content-Range means something in a 206 and a 416 alone (RFC 9110 §14.4). */
+const COUNTED: ReadonlySet<string> = new Set(['age', 'content-length', 'content-range'])
 
 /** Answers a GET or HEAD with an entry. `name`: of this cache. */
 export function answerWith(
