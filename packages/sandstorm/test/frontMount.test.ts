@@ -78,6 +78,22 @@ onEachMount('who answers', open => {
     assert.deepEqual([headers['x-a'], headers['keep-alive']], [undefined, undefined])
   })
 
+  test('RFC 9110 §7.6.2: of an OPTIONS with Max-Forwards it gets one less, and none with 0', async t => {
+    const { asked, handler } = echo()
+    const front = await open(t, await httpOrigin(handler))
+    const options = async (hops: string): Promise<unknown[]> => {
+      const answer = await front.ask('/', { method: 'OPTIONS', headers: { 'Max-Forwards': hops } })
+      return [answer.status, asked.at(-1)?.headers['max-forwards']]
+    }
+    assert.deepEqual(await options('0'), [204, undefined])
+    assert.deepEqual(await options('7'), [200, '6'])
+    assert.deepEqual(await options('1'), [200, '0'])
+    assert.deepEqual(await options('9'.repeat(20)), [200, '255'])
+    assert.deepEqual(await options('-1'), [200, '-1'])
+    await front.ask('/', { headers: { 'Max-Forwards': '7' } })
+    assert.equal(asked.at(-1)?.headers['max-forwards'], '7')
+  })
+
   test('a request that names no host is for the origin’s own', async t => {
     const { asked, handler } = echo()
     const url = await httpOrigin(handler)

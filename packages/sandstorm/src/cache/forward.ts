@@ -25,6 +25,8 @@ export const DEFAULT_FORWARD: ForwardConfig = {
 
 /** Host is written anew, and we have waited for the body already (RFC 9110 §10.1.1). */
 const NEVER_SENT: ReadonlySet<string> = new Set(['host', 'expect', 'http2-settings'])
+/** Any longer way is as good as this one. */
+const HOPS_MAX = 256
 const CLIENT_CLAIMS: ReadonlySet<string> = new Set([
   'x-forwarded-for',
   'x-forwarded-proto',
@@ -38,11 +40,19 @@ export function forwardedFields(
   config: ForwardConfig,
   name: string,
 ): Field[] {
-  const rest = without(request.fields, NEVER_SENT)
+  const kept = without(request.fields, NEVER_SENT)
+  const rest = request.method === 'OPTIONS' ? kept.map(oneHopLess) : kept
   const host = config.keepsHost ? request.authority : originAuthority
   const added = config.xForwarded ? xForwarded(request, config) : []
   if (config.forwarded) added.push(['Forwarded', forwarded(request, config)])
   return [['Host', host], ...withVia(without(rest, CLIENT_CLAIMS), name), ...added]
+}
+
+/** RFC 9110 §7.6.2; what comes with none left does not come here (http/machine.ts). */
+function oneHopLess(field: Field): Field {
+  const [name, value] = field
+  if (name.toLowerCase() !== 'max-forwards' || !/^\d+$/.test(value)) return field
+  return [name, String(Math.max(0, Math.min(Number(value), HOPS_MAX) - 1))]
 }
 
 function xForwarded(request: CacheRequest, config: ForwardConfig): Field[] {

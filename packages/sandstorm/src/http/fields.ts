@@ -27,7 +27,9 @@ const CACHE_CONTROL = ascii('cache-control')
 const AUTHORIZATION = ascii('authorization')
 const CONTENT_LENGTH = ascii('content-length')
 const TRANSFER_ENCODING = ascii('transfer-encoding')
+const MAX_FORWARDS = ascii('max-forwards')
 const CONTINUE = ascii('100-continue')
+const ZERO = ascii('0')
 
 // Fields whose lines are kept as they are, for whoever needs them: index into `lines`
 export const IF_MATCH = 0
@@ -63,6 +65,8 @@ export class Fields {
   wantsClose = false
   wantsKeepAlive = false
   expectsContinue = false
+  /** Max-Forwards: 0, which an OPTIONS may have: nobody else is to be asked (RFC 9110 §7.6.2). */
+  isLastHop = false
   /** Content-Length, or NO_LENGTH. */
   length: number = NO_LENGTH
   /** NO_CODING, or what fieldValues.transferCoding says. */
@@ -81,6 +85,7 @@ export class Fields {
     this.wantsClose = false
     this.wantsKeepAlive = false
     this.expectsContinue = false
+    this.isLastHop = false
     this.length = NO_LENGTH
     this.coding = NO_CODING
     this.isConditional = false
@@ -137,6 +142,11 @@ export class Fields {
           this.expectsContinue = true
         }
         if (isWord(bytes, name, nameEnd, PRAGMA)) this.concernsCaches = true
+        return true
+      case 12:
+        if (isWord(bytes, name, nameEnd, MAX_FORWARDS) && isWord(bytes, off, end, ZERO)) {
+          this.isLastHop = true
+        }
         return true
       case 10:
         if (isWord(bytes, name, nameEnd, CONNECTION)) this.#connection(bytes, off, end)

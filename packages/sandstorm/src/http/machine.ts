@@ -260,9 +260,10 @@ export class HttpMachine {
       : this.#paths.find(this.site, ROOT, 0, ROOT.length)
   }
 
-  /** Is the origin to answer? Not for a path that is refused, nor for a file that is to be read. */
+  /** Is the origin to answer? Not a path that is refused, a file that is to be read, our last hop. */
   #isForOrigin(): boolean {
     if (this.#resource === BAD_PATH) return false
+    if (this.#line.method === METHOD_OPTIONS && this.#fields.isLastHop) return false
     if (this.#originPaths.areNamed(this.site)) {
       return this.#originPaths.has(this.site, this.#paths.bytes, this.#paths.off, this.#paths.end)
     }
