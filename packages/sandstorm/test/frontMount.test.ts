@@ -113,8 +113,17 @@ onEachMount('bodies', open => {
     const post = (field: string): string => `POST /p HTTP/1.1\r\n${field}\r\n${BEHIND}`
     client.send(`${post('Content-Length: 5')}hello${post('Transfer-Encoding: chunked')}`)
     client.send('3\r\nabc\r\n2;x=y\r\nde\r\n0\r\n\r\n')
+    client.send(
+      `${post('Content-Length: 2, 2')}fg${post('Content-Length: 3\r\nContent-Length: 3')}hij`,
+    )
     client.send(`GET /next HTTP/1.1\r\n${BEHIND}`)
-    for (const body of ['POST /p hello', 'POST /p abcde', 'GET /next ']) {
+    for (const body of [
+      'POST /p hello',
+      'POST /p abcde',
+      'POST /p fg',
+      'POST /p hij',
+      'GET /next ',
+    ]) {
       assert.equal(await client.text(), body)
     }
   })

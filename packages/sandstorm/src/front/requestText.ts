@@ -23,14 +23,18 @@ export function requestText(bytes: Uint8Array, start: number, end: number): Requ
   const absolute = ABSOLUTE.exec(target)
   const sent: Field[] = []
   let host = ''
+  let length = ''
   for (const text of lines) {
     const colon = text.indexOf(':')
     if (colon < 0) break // the empty line
     const name = text.slice(0, colon)
     const value = text.slice(colon + 1).replace(/^[ \t]+|[ \t]+$/g, '')
     if (name.length === 4 && name.toLowerCase() === 'host') host = value
+    // Said again it is the same, and goes on once (RFC 9112 §6.3).
+    else if (name.toLowerCase() === 'content-length') length = value.split(/[ \t,]/)[0]
     else sent.push([name, value])
   }
+  if (length !== '') sent.push(['Content-Length', length])
   const fields = endToEnd(sent)
   if (absolute === null) return { method, target, authority: host, fields }
   const [, authority, rest] = absolute
