@@ -120,7 +120,7 @@ export class KernelConnection {
   /** The client sends no more: close when all that it asked for has been answered. */
   #onEnd(): void {
     this.#hasInputEnded = true
-    if (this.#forward !== undefined && this.#forward.body.left > 0) this.#forward.body.fail()
+    if (this.#forward !== undefined && this.#forward.body.left > 0) this.#forward.cutBody()
     const isBusy = [this.#unread, this.#forward, this.#feed].some(one => one !== undefined)
     if (!this.#isClosing && !isBusy) this.#finish()
   }

@@ -111,6 +111,12 @@ export class KernelForward {
     return end - off
   }
 
+  /** The rest of the body does not come: its answer is the last. */
+  cutBody(): void {
+    this.close = true
+    this.body.fail()
+  }
+
   /** The socket has room again. */
   drained(): void {
     this.#onDrain?.()

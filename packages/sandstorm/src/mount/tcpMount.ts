@@ -124,8 +124,8 @@ export class TcpMount implements Application {
     const i = tcb.indexOf(c)
     this.#phase[i] |= PEER_DONE
     const isBodyCut = this.#forwards.isBodyDue(i)
-    if (isBodyCut) this.#streams.cutBody(i)
     if (isBodyCut || !this.#buffers.has(i) || !this.#streams.isBusy(i)) this.#close(c, i)
+    if (isBodyCut) this.#streams.cutBody(i) // after that, so that the answer says it
   }
 
   onAcked(c: number): void {
