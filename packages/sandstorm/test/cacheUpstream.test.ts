@@ -55,6 +55,11 @@ for (const [what, answer] of [
     'a length and chunks',
     `${HEAD}Content-Length: 3\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n`,
   ],
+  [
+    'a transfer coding that nobody asked for',
+    `${HEAD}Transfer-Encoding: gzip, chunked\r\n\r\n3\r\n123\r\n0\r\n\r\n`,
+  ],
+  ['a transfer coding without chunks', `${HEAD}Transfer-Encoding: gzip\r\n\r\n123`],
   ['a control byte in a field', `${HEAD}X: a\x00b\r\nContent-Length: 0\r\n\r\n`],
   ['half a head', HEAD],
 ] as const) {

@@ -5,7 +5,7 @@
  */
 import type { Dispatcher } from 'undici'
 import { endToEnd } from './hopByHop.ts'
-import type { CacheRequest, Field } from './message.ts'
+import { type CacheRequest, type Field, fieldValue } from './message.ts'
 import { type OriginAnswer, OriginError, type OriginFailure } from './origin.ts'
 
 /** Bytes of body that wait for their reader before the socket is paused. */
@@ -89,6 +89,12 @@ export class Receiver implements Dispatcher.DispatchHandler {
       this.#request.onInterim?.({ status, fields: endToEnd(fields) })
       return
     }
+    if (!hasPlainFraming(fields)) {
+      const error = new OriginError('bad', 'a transfer coding that nobody asked for')
+      this.fail(error)
+      controller.abort(error)
+      return
+    }
     this.#hasHead = true
     this.#resolve({
       status,
@@ -142,6 +148,14 @@ export class Receiver implements Dispatcher.DispatchHandler {
     if (this.#controller?.paused && this.#queuedBytes < QUEUE_BYTES / 2) this.#controller.resume()
     return { done: false, value }
   }
+}
+
+/**
+ * We send no TE, and undici hands on the bytes of another coding as if they were the content (RFC 9112
+ * §6.1, §7). "identity" is what RFC 2616 called none.
+ */
+function hasPlainFraming(fields: readonly Field[]): boolean {
+  return /^(chunked|identity)?$/i.test(fieldValue(fields, 'transfer-encoding') ?? '')
 }
 
 /** Names and values by turns, as they came. */
