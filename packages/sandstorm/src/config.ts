@@ -355,7 +355,7 @@ export function checkVlan(text: string | undefined, devices: readonly DeviceName
 }
 
 /** On a link that is there already the host's end is somewhere else. */
-function refuseHostAddress(raw: ServeFlags): void {
+export function refuseHostAddress(raw: Pick<ServeFlags, 'hostAddress' | 'hostAddress6'>): void {
   const flag = raw.hostAddress === undefined ? '--host-address6' : '--host-address'
   if (raw.hostAddress === undefined && raw.hostAddress6 === undefined) return
   throw new UserError(flag, "is the host's end of a TAP", 'Leave it out, or use --device tap alone')

@@ -69,6 +69,8 @@ describe('a plan in a VLAN', () => {
 })
 
 const URL6 = 'http://[fd77::1]/'
+const OWN_END = { address: ['10.7.0.2/24'], hostAddress: '10.7.0.1' }
+const OWN_END6 = { address6: ['fd77::2/64'], hostAddress6: ['fd77::1'] }
 const REFUSED: readonly (readonly [url: string, flags: LoadCommandFlags, line: RegExp])[] = [
   ['https://a.example/', {}, /^URL https:.*: only http is spoken\. /],
   ['http://u:p@a.example/', {}, /^URL .*: has a user name\. /],
@@ -91,6 +93,13 @@ const REFUSED: readonly (readonly [url: string, flags: LoadCommandFlags, line: R
   [URL, { vlan: '10' }, /^--vlan: works on our own stack/],
   [URL, { device: 'tap', vlan: '0' }, /^--vlan 0: out of range/],
   [URL, { device: 'tap', vlan: '10' }, /^--vlan: needs an address of ours/],
+  [URL, { device: 'tap', vlan: '10', ...OWN_END }, /^--host-address: is the host's end of a TAP/],
+  [
+    URL6,
+    { device: 'tap', vlan: '10', ...OWN_END6 },
+    /^--host-address6: is the host's end of a TAP/,
+  ],
+  [URL, { device: 'memif:/x', ...OWN_END }, /^--host-address: is the host's end of a TAP/],
   [URL, { device: 'xdp:eth0', vlan: '9' }, /^--vlan: is for .*ip link add link eth0 name eth0\.9 /],
   [URL, { device: 'tap', mtu: '100' }, /^--mtu 100: out of range/],
   [URL, { source: '10.0.0.9-10.0.0.1' }, /^--source 10.0.0.9-10.0.0.1: not a range/],

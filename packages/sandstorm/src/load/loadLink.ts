@@ -4,7 +4,7 @@
  */
 import { UserError } from '../cli/errors.ts'
 import { checkOptionalNumber } from '../config/numbers.ts'
-import { checkVlan, MTU_MAX, MTU_MIN } from '../config.ts'
+import { checkVlan, MTU_MAX, MTU_MIN, refuseHostAddress } from '../config.ts'
 import type { DeviceName } from '../devices.ts'
 import { checkLink4, type Link4, type Link4Flags, NO_LINK4, TAP_PREFIX_LEN } from '../link4.ts'
 import { checkLink6, type Link6, type Link6Flags, NO_LINK6 } from '../link6.ts'
@@ -43,6 +43,7 @@ export function checkLink(
   const vlan = checkVlan(raw.vlan, [device])
   const demander = kind === 'tap' ? '--vlan' : `--device ${kind}`
   const isOnLink = kind !== 'tap' || vlan !== 0
+  if (isOnLink) refuseHostAddress(raw)
   const mtuDefault = kind === 'tap' ? 1500 : 0
   const mtu = checkOptionalNumber('--mtu', raw.mtu, MTU_MIN, MTU_MAX) ?? mtuDefault
   if (isIpv6(target)) {
