@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict'
 import { type TestContext, test } from 'node:test'
 import type { Content } from '../src/content/content.ts'
-import { LiveContent } from '../src/content/live.ts'
+import { LiveContent, type LoadOptions } from '../src/content/live.ts'
 import { EXTENT_BYTES, type Piece } from '../src/content/pager.ts'
 import { NO_BYTES, type Slice } from '../src/content/slices.ts'
 import { attachContent } from '../src/content/table.ts'
@@ -12,6 +12,7 @@ import type { Mail } from '../src/instance/workerSetup.ts'
 import { FEED_COUNT, PIECES_MAX } from '../src/mount/feeds.ts'
 import { plainSite } from '../src/site/site.ts'
 import { makeTree } from './contentTree.ts'
+import { HangingDisk } from './kit/contentFs.ts'
 import { parseAnswers, partsOf } from './kit/response.ts'
 import { body } from './kit/site.ts'
 import { World, type WorldOptions } from './kit/world.ts'
@@ -30,13 +31,18 @@ interface Fed {
 }
 
 /** A server with a small file in memory and a big one that is not, and the main thread's end of its feeds. */
-async function feed(t: TestContext, options: Partial<WorldOptions> = {}): Promise<Fed> {
+async function feed(
+  t: TestContext,
+  options: Partial<WorldOptions> = {},
+  disk: Partial<LoadOptions> = {},
+): Promise<Fed> {
   const root = makeTree(t, { 'small.txt': 'small', 'big.bin': BIG })
   const live = await LiveContent.open([plainSite(root)], {
     memoryBytes: 96 << 20,
     stackBytes: 64 << 20,
     fileBytesMax: 1000,
     onWarning: () => {},
+    ...disk,
   })
   const content = attachContent(live.attach(() => {}).shared)
   const orders: FeedOrder[] = []
@@ -221,6 +227,22 @@ test('a failed feed resets its connection, and what comes late is ignored', asyn
   world.server.mount.onPiece(slot, serial, piece)
   assert.equal(world.server.stats().http.feedsFailed, 1)
   assert.equal(world.server.stats().inUse.sendRecords, 0)
+})
+
+test('a disk that hangs resets who waits for it, and what it brings at last is ignored', async t => {
+  const disk = new HangingDisk()
+  const { world, run, live, orders } = await feed(t, {}, { fs: disk.fs, stallTimeoutMs: 50 })
+  const peer = world.connect(PEER)
+  peer.send(get('/small.txt') + get('/big.bin'))
+  await run(() => peer.reset)
+  assert.equal(world.server.stats().http.feedsFailed, 1)
+  assert.equal(orders.at(-1)?.kind, 'drop')
+  disk.mend()
+  const next = world.connect(PEER)
+  next.send(get('/big.bin', 'Connection: close\r\n'))
+  await run(() => next.ended)
+  assert.equal(Buffer.compare(parseAnswers(next.stream, ['GET'])[0].body, BIG), 0)
+  assert.equal(live.pagingStats.failed, 1)
 })
 
 test('when there are as many feeds as there may be the next client is told to come again', async t => {

@@ -5,9 +5,15 @@ import { connect, createServer } from 'node:net'
 import { test } from 'node:test'
 import { setImmediate as turn } from 'node:timers/promises'
 import { Holds } from '../src/content/holds.ts'
+import { LiveContent } from '../src/content/live.ts'
 import { EXTENT_BYTES, type Piece } from '../src/content/pager.ts'
+import { attachContent } from '../src/content/table.ts'
 import { KernelFeed } from '../src/mount/kernelFeed.ts'
+import { mountOnKernel } from '../src/mount/kernelMount.ts'
 import { Turns } from '../src/mount/turns.ts'
+import { plainSite } from '../src/site/site.ts'
+import { makeTree } from './contentTree.ts'
+import { HangingDisk } from './kit/contentFs.ts'
 
 const RECORDS = 8
 const PIECES = 3
@@ -105,4 +111,30 @@ test('a feed whose client has gone waits for its turn and writes nothing', async
   for (let n = 0; n < 4; n++) await turn()
   assert.deepEqual([sockets.writes, sockets.released], [[], 1])
   assert.equal(sockets.holds.isHeld(0), false)
+})
+
+test('a disk that hangs resets who waits for it', { timeout: 60_000 }, async t => {
+  const disk = new HangingDisk()
+  const live = await LiveContent.open([plainSite(makeTree(t, { 'big.bin': 'big' }))], {
+    memoryBytes: 64 << 20,
+    fileBytesMax: 0,
+    stallTimeoutMs: 50,
+    fs: disk.fs,
+    onWarning: () => {},
+  })
+  const content = attachContent(live.attach(() => {}).shared)
+  const mounted = await mountOnKernel(content, { host: '127.0.0.1', port: 0, pieces: live.pieces })
+  t.after(async () => {
+    await mounted.close()
+    await live.close()
+  })
+  const client = connect(mounted.port, '127.0.0.1')
+  client.write('GET /big.bin HTTP/1.1\r\nHost: a\r\n\r\n')
+  const [head] = await once(client, 'data')
+  assert.match(`${head}`, /^HTTP\/1\.1 200 .*\r\n\r\n$/s)
+  const [error] = await once(client, 'error')
+  assert.equal(error.code, 'ECONNRESET')
+  disk.mend()
+  const answer = await fetch(`http://127.0.0.1:${mounted.port}/big.bin`)
+  assert.equal(await answer.text(), 'big')
 })

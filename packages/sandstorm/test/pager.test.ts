@@ -21,6 +21,7 @@ import { PagedFiles } from '../src/content/pagedFiles.ts'
 import { EXTENT_BYTES, Pager } from '../src/content/pager.ts'
 import { stateOf } from '../src/content/read.ts'
 import { makeTree } from './contentTree.ts'
+import { HangingDisk } from './kit/contentFs.ts'
 import { body } from './kit/site.ts'
 
 const HEAD = makeHead(200, [], ['Content-Type: text/plain', 'Content-Length: 4'], [])
@@ -36,11 +37,17 @@ interface Paged {
   read(from: number, end: number): Promise<Buffer>
 }
 
-function page(t: TestContext, extents: number, fs: ContentFs = REAL_FS): Paged {
+function page(
+  t: TestContext,
+  extents: number,
+  fs: ContentFs = REAL_FS,
+  stallTimeoutMs: number = 60_000,
+): Paged {
   const bytes = body(FILE_BYTES)
   const file = join(makeTree(t, { 'a.bin': bytes }), 'a.bin')
   const store = new ImageStore(8 << 20, 8 << 20)
-  const pager = new Pager(store, fs, extents * EXTENT_BYTES, 0)
+  const limits = { bytesMax: extents * EXTENT_BYTES, fileBytesMax: 0, stallTimeoutMs }
+  const pager = new Pager(store, fs, limits)
   const holds = new Holds(store.addReader())
   const image = store.addPaged(HEAD, FILE_BYTES)
   pager.add(image, file, stateOf(statSync(file)))
@@ -260,6 +267,39 @@ test('a reading that fails is an error for all who wait, and costs no memory', a
   assert.equal(store.freeBytes, free)
   isBroken = false
   assert.deepEqual(await read(0, 10), Buffer.from(bytes.subarray(0, 10)))
+})
+
+test('who waits for a disk that hangs is told, and its reading keeps the extent until it returns', async t => {
+  const disk = new HangingDisk()
+  const { read, bytes, pager, store, image, file } = page(t, 1, disk.fs, 50)
+  const free = store.freeBytes
+  await assert.rejects(read(0, 10), /its disk hangs/)
+  await assert.rejects(read(5, 10), /its disk hangs/, 'nor does a second have it at once')
+  await assert.rejects(
+    read(EXTENT_BYTES, EXTENT_BYTES + 1),
+    /no room/,
+    'it is not given to another',
+  )
+  assert.equal(free - store.freeBytes, EXTENT_BYTES)
+  assert.deepEqual([pager.stats.reads, pager.stats.failed, pager.stats.openFiles], [1, 3, 1])
+  rmSync(file)
+  disk.mend()
+  assert.deepEqual(await read(0, 10), Buffer.from(bytes.subarray(0, 10)), 'what it brought counts')
+  assert.deepEqual(await read(0, FILE_BYTES), Buffer.from(bytes), 'and gives way')
+  assert.equal(pager.stats.readBytes, FILE_BYTES)
+  store.discard(image)
+  assert.equal(pager.stats.openFiles, 0)
+})
+
+test('a reading that hangs keeps its descriptor when nobody asks for the file any more', async t => {
+  const disk = new HangingDisk()
+  const { read, pager, store, image } = page(t, 1, disk.fs, 50)
+  await assert.rejects(read(0, 10), /its disk hangs/)
+  store.discard(image)
+  assert.equal(pager.stats.openFiles, 1)
+  disk.mend()
+  while (pager.stats.openFiles > 0) await new Promise(resolve => setImmediate(resolve))
+  assert.equal(pager.stats.readBytes, EXTENT_BYTES)
 })
 
 test('a file that is not served any more is not read', async t => {

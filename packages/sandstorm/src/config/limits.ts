@@ -99,7 +99,11 @@ const count = (
 export const LIMIT_KEYS: Readonly<Record<string, LimitKey>> = {
   headTimeout: duration('headTimeoutMs', 100, 'a request head must be complete after so long'),
   idleTimeout: duration('idleTimeoutMs', 100, 'a connection without a request is closed'),
-  stallTimeout: duration('stallTimeoutMs', 100, 'an answer of which nothing is taken is given up'),
+  stallTimeout: duration(
+    'stallTimeoutMs',
+    100,
+    'an answer of which nothing is taken, or nothing comes from disk, is given up',
+  ),
   drainTimeout: duration('drainTimeoutMs', 0, 'so long an ending server waits for its connections'),
   requestsPerConnection: count('requestsPerConnection', 0, 1e9, 'then it is closed; 0: no limit'),
   connectionsPerAddress: count('connectionsPerAddress', 0, 1e6, 'of one client; 0: no limit'),

@@ -33,6 +33,8 @@ export interface LoadOptions {
   readonly hitBytes?: number
   /** Larger files stay on disk although there may be room for them; default: none. */
   readonly fileBytesMax?: number
+  /** So long an answer waits for bytes from disk; default: two minutes. */
+  readonly stallTimeoutMs?: number
   /** Told, in one line each, what is left out or cannot be read; of each thing once. */
   readonly onWarning: (line: string) => void
   /** Is this too much to wait for? Then all files are on disk at first; `reload` brings them into memory. */
@@ -84,6 +86,7 @@ const HIT_SHARE = 1 / 4
 const RECLAIM_MS = 100
 /** What changed is taken up after so long even if more may follow. */
 const WAIT_MS = 500
+const STALL_MS = 120_000
 
 /** Reading more takes a second or so: nobody should wait for that. */
 export const isMuchToRead = (fileBytes: number): boolean => fileBytes > 256 << 20
@@ -135,8 +138,8 @@ export class LiveContent {
     const fs = options.fs ?? REAL_FS
     const store = newStore(regionBytes, roomBytes)
     const pagedBytes = Math.min(PAGED_MAX_BYTES, roomBytes * PAGED_SHARE)
-    const { fileBytesMax = Number.POSITIVE_INFINITY } = options
-    const pager = new Pager(store, fs, pagedBytes, fileBytesMax)
+    const { fileBytesMax = Number.POSITIVE_INFINITY, stallTimeoutMs = STALL_MS } = options
+    const pager = new Pager(store, fs, { bytesMax: pagedBytes, fileBytesMax, stallTimeoutMs })
     const readers: Readers = new Map()
     const hits = new Hits(store, Math.min(options.hitBytes ?? 0, roomBytes * HIT_SHARE), mail => {
       for (const tell of readers.values()) tell(mail)

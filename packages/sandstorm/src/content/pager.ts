@@ -7,6 +7,9 @@
  * extent; if it was written to, reading fails, and who sends it must not pretend that it is whole. One
  * that was replaced, or deleted, is read to its end, and as long as its descriptor is kept (pagedFiles.ts)
  * from its start too.
+ *
+ * A disk may hang. Who waits for bytes longer than the stall time-out is told that they cannot be had;
+ * the reading itself cannot be called off, and keeps its extent until it returns.
  */
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { ContentFs } from './fileSystem.ts'
@@ -46,10 +49,21 @@ export interface PagingStats {
   failed: number
 }
 
+export interface PagerLimits {
+  /** Of the store, for extents. */
+  readonly bytesMax: number
+  /** Larger files stay on disk although there may be room. */
+  readonly fileBytesMax: number
+  /** For one extent: so long a reader waits for room, and so long for its bytes. */
+  readonly stallTimeoutMs: number
+}
+
 interface Extent {
   readonly image: number
   /** Pieces that are not released. */
   users: number
+  /** Its bytes are still being read, whoever waits for them. */
+  isReading: boolean
   /** Its bytes are there; false: they could not be had. */
   readonly ready: Promise<boolean>
 }
@@ -59,8 +73,8 @@ export class Pager {
   readonly #store: ImageStore
   readonly #fs: ContentFs
   readonly #bytesMax: number
-  /** Larger files stay on disk although there may be room. */
   readonly fileBytesMax: number
+  readonly #stallTimeoutMs: number
   readonly #files = new Map<number, PagedFile>()
   readonly #open: PagedFiles
   /** Least recently used first. */
@@ -68,12 +82,12 @@ export class Pager {
   #bytes = 0
   #lastId = 0
 
-  /** Extents take `bytesMax` of the store at most. */
-  constructor(store: ImageStore, fs: ContentFs, bytesMax: number, fileBytesMax: number) {
+  constructor(store: ImageStore, fs: ContentFs, limits: PagerLimits) {
     this.#store = store
     this.#fs = fs
-    this.#bytesMax = Math.max(bytesMax, EXTENT_BYTES)
-    this.fileBytesMax = fileBytesMax
+    this.#bytesMax = Math.max(limits.bytesMax, EXTENT_BYTES)
+    this.fileBytesMax = limits.fileBytesMax
+    this.#stallTimeoutMs = limits.stallTimeoutMs
     this.#open = new PagedFiles(fs, OPEN_FILES_MAX)
     store.onPagedGone = image => this.#remove(image)
   }
@@ -114,7 +128,7 @@ export class Pager {
 
   /**
    * Bytes [from, end) of the body of `image`, in pieces. Throws if the file is not what it was, or
-   * cannot be read. `return` it when no more is wanted.
+   * cannot be read, or not in time. `return` it when no more is wanted.
    */
   async *read(image: number, from: number, end: number): AsyncGenerator<Piece> {
     const paged = this.#files.get(image)
@@ -155,15 +169,15 @@ export class Pager {
   async #extent(paged: PagedFile, fd: number, base: number): Promise<Extent> {
     this.#check(paged, fd)
     const key = `${paged.id} ${base}`
-    const extent = this.#use(key) ?? (await this.#load(key, paged, fd, base))
+    const extent = this.#use(key) ?? (await this.#load(key, paged, base))
     if (this.#extents.get(key) === extent) {
       // The most recently used is the last.
       this.#extents.delete(key)
       this.#extents.set(key, extent)
     }
-    if (await extent.ready) return extent
+    if (await within(this.#stallTimeoutMs, extent.ready)) return extent
     extent.users--
-    throw new Error(`${paged.file} changed while it was sent`)
+    throw new Error(`${paged.file} changed while it was sent, or its disk hangs`)
   }
 
   /** An extent that is there or under way, with one user more. */
@@ -176,11 +190,12 @@ export class Pager {
   }
 
   /** With its first user from the start on: whoever looks for room must not take it for unused. */
-  async #load(key: string, paged: PagedFile, fd: number, base: number): Promise<Extent> {
+  async #load(key: string, paged: PagedFile, base: number): Promise<Extent> {
     const len = Math.min(EXTENT_BYTES, paged.state.size - base)
     let image = this.#room(len)
     if (image === NO_IMAGE) this.#counts.waits++
-    while (image === NO_IMAGE) {
+    for (let waitedMs = 0; image === NO_IMAGE; waitedMs += WAIT_MS) {
+      if (waitedMs >= this.#stallTimeoutMs) throw new Error(`no room to read ${paged.file}`)
       await sleep(WAIT_MS)
       image = this.#room(len)
     }
@@ -192,21 +207,18 @@ export class Pager {
       return other
     }
     // Begins when the extent is known, or a failure at once would find nothing to take back.
-    const ready = Promise.resolve().then(() => this.#fill(key, paged, image, fd, base))
-    const extent = { image, users: 1, ready }
+    const ready = Promise.resolve().then(() => this.#fill(key, paged, extent, base))
+    const extent: Extent = { image, users: 1, isReading: true, ready }
     this.#extents.set(key, extent)
     this.#counts.reads++
     return extent
   }
 
-  async #fill(
-    key: string,
-    paged: PagedFile,
-    image: number,
-    fd: number,
-    base: number,
-  ): Promise<boolean> {
+  async #fill(key: string, paged: PagedFile, extent: Extent, base: number): Promise<boolean> {
     const { region } = this.#store
+    const { image } = extent
+    // Who waits for it may have given up before it returns.
+    const fd = this.#open.use(paged)
     const off = this.#store.bodyOff(image)
     const len = this.#store.lenOf(image)
     try {
@@ -222,6 +234,9 @@ export class Pager {
       // Whoever waits for it sees that it is not ready, and sends nothing of it.
       this.#drop(key, image)
       return false
+    } finally {
+      extent.isReading = false
+      this.#open.release(paged)
     }
   }
 
@@ -237,7 +252,7 @@ export class Pager {
   /** Gives up the extent that nobody used for longest; false: all are in use. */
   evict(): boolean {
     for (const [key, extent] of this.#extents) {
-      if (extent.users > 0 || this.#store.isHeld(extent.image)) continue
+      if (extent.users > 0 || extent.isReading || this.#store.isHeld(extent.image)) continue
       this.#drop(key, extent.image)
       this.#counts.evicted++
       return true
@@ -253,5 +268,18 @@ export class Pager {
 
   #check({ file, state }: PagedFile, fd: number): void {
     if (!hasSameBytes(stateOf(this.#fs.fstat(fd)), state)) throw new Error(changed(file))
+  }
+}
+
+/** What it brings; false too if it takes longer. */
+async function within(ms: number, promise: Promise<boolean>): Promise<boolean> {
+  let timer: NodeJS.Timeout | undefined
+  const late = new Promise<false>(resolve => {
+    timer = setTimeout(() => resolve(false), ms)
+  })
+  try {
+    return await Promise.race([promise, late])
+  } finally {
+    clearTimeout(timer)
   }
 }

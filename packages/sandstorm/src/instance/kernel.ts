@@ -27,6 +27,7 @@ export async function startKernelInstance(
       onProgress: log.onProgress,
       isEarly: isMuchToRead,
       hitBytes: storedBytesMax(config.sites),
+      stallTimeoutMs: config.limits.stallTimeoutMs,
     })
     fronts?.publish(live.hits)
     return instanceOn(await mount(config, rings, live, fronts), config, log, live, fronts)

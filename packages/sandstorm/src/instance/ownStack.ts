@@ -61,6 +61,7 @@ export async function startOwnStack(
       onProgress: log.onProgress,
       isEarly: isMuchToRead,
       hitBytes: storedBytesMax(config.sites),
+      stallTimeoutMs: config.limits.stallTimeoutMs,
     })
     fronts?.publish(content.hits)
     servers = startAll(config, spread, opened, { content, fronts }, log, rings)

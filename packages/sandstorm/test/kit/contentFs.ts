@@ -9,3 +9,25 @@ export function interfering(interfere: (file: string) => void): ContentFs {
   }
   return { ...REAL_FS, open }
 }
+
+/** A disk whose readings of bodies hang until it is mended, for good. */
+export class HangingDisk {
+  readonly fs: ContentFs
+  /** Lets readings that hang go on, and all that follow. */
+  readonly mend: () => void
+
+  constructor() {
+    let mend = (): void => {}
+    const isMended = new Promise<void>(resolve => {
+      mend = resolve
+    })
+    this.mend = mend
+    this.fs = {
+      ...REAL_FS,
+      read: async (...args) => {
+        await isMended
+        return REAL_FS.read(...args)
+      },
+    }
+  }
+}
