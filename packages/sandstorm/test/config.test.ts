@@ -415,6 +415,7 @@ function prefix(address: number, prefixLen: number): void {
   assert.ok(host >= first && host <= last && address >= first && address <= last)
 }
 
+const ADMIN = { admin: '127.0.0.1:9077' }
 const BAD: [flags: Omit<ServeFlags, 'root'>, flag: string, value: string][] = [
   [{ port: '0' }, '--port', '0'],
   [{ port: '65536' }, '--port', '65536'],
@@ -464,6 +465,9 @@ const BAD: [flags: Omit<ServeFlags, 'root'>, flag: string, value: string][] = [
   [{ admin: '9077' }, '--admin', '9077'],
   [{ admin: 'localhost:9077' }, '--admin', 'localhost:9077'],
   [{ admin: '127.0.0.1:0' }, '--admin', '127.0.0.1:0'],
+  [{ ...ADMIN, adminHost: ['web1:9077'] }, '--admin-host', 'web1:9077'],
+  [{ ...ADMIN, adminHost: ['*.example.org'] }, '--admin-host', '*.example.org'],
+  [{ ...ADMIN, adminHost: ['web1', ''] }, '--admin-host', ''],
   [{ admin: '::1:9077' }, '--admin', '::1:9077'],
   [{ admin: '[127.0.0.1]:9077' }, '--admin', '[127.0.0.1]:9077'],
   [{ accessLog: '' }, '--access-log', ''],
@@ -604,12 +608,18 @@ describe('how a server is watched', () => {
       logFormat: 'json',
       logLevel: 'debug',
       admin: '[::1]:9077',
+      adminHost: ['Web1.example.org', 'mon.'],
     })
     assert.deepEqual(config.accessLog, { path: join(root, 'access.log'), format: 'json' })
-    assert.deepEqual(config.admin, { address: '::1', port: 9077 })
+    const hosts = ['web1.example.org', 'mon']
+    assert.deepEqual(config.admin, { address: '::1', port: 9077, hosts })
     assert.equal(config.logLevel, 'debug')
     assert.deepEqual(check({ accessLog: '-' }).accessLog, { path: '-', format: 'combined' })
-    assert.deepEqual(check({ admin: '127.0.0.1:1' }).admin, { address: '127.0.0.1', port: 1 })
+    const loopback = { address: '127.0.0.1', port: 1, hosts: [] }
+    assert.deepEqual(check({ admin: '127.0.0.1:1' }).admin, loopback)
+  })
+  test('and a name of the admin server needs one', () => {
+    assert.throws(() => check({ adminHost: ['web1'] }), /^UserError: --admin-host: .*Give --admin/)
   })
   test('and a format needs a log', () => {
     assert.throws(() => check({ logFormat: 'json' }), UserError)
@@ -737,6 +747,7 @@ test('any text in any flag gives a configuration that can be cloned, or one line
       cacheControl: text,
       cors: text,
       admin: text,
+      adminHost: fc.array(text, { maxLength: 2 }),
       accessLog: text,
     },
     { requiredKeys: [] },

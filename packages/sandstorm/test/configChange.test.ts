@@ -54,6 +54,7 @@ const CHANGES: Readonly<Record<string, { to: unknown; with?: object; also?: stri
   txDelay: { to: 50 },
   busyPoll: { to: 20, with: { device: 'xdp:web0' } },
   admin: { to: '127.0.0.1:9077' },
+  adminHost: { to: 'web1', with: { admin: '127.0.0.1:9077' } },
   'accessLog.path': { to: 'access.log' },
   'accessLog.format': { to: 'json', with: { accessLog: { path: '-' } } },
   'limits.headTimeout': { to: 1 },

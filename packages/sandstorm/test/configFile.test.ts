@@ -60,6 +60,7 @@ describe('a file', () => {
       logFormat: 'json',
       logLevel: 'error',
       admin: '[::1]:9077',
+      adminHost: ['web1', 'mon'],
     }
     const data = {
       root: 'www',
@@ -79,6 +80,7 @@ describe('a file', () => {
       accessLog: { path: 'access.log', format: 'json' },
       logLevel: 'error',
       admin: '[::1]:9077',
+      adminHost: ['web1', 'mon'],
     }
     assert.deepEqual(await load(data), checkConfig({ ...flags, root: www }))
   })
@@ -457,6 +459,7 @@ const MORE = [
   'limits',
   'accessLog',
   'admin',
+  'adminHost',
   'memory',
   'cpus',
   'pcap',

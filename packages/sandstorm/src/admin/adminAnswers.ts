@@ -26,7 +26,7 @@ export interface AdminSources {
   readonly connections: () => AsyncIterable<Part> | undefined
   /** Answers of origins that are stored; undefined where there is no origin. */
   readonly store?: () => AdminStore | undefined
-  /** Names besides localhost and the address by which it is asked, in lower case. */
+  /** Names besides localhost by which it is asked, in lower case. */
   readonly hosts?: readonly string[]
   readonly log: LimitedLog
   /** For a snapshot; default 3000. */
@@ -69,9 +69,9 @@ export class AdminAnswers {
 
   /** The status of a request that is none of ours, or 0. */
   #refusal(request: IncomingMessage): number {
-    const { headers, method, socket, url } = request
+    const { headers, method, url } = request
     const { hosts = [] } = this.#sources
-    if (!isOurHost(headers.host, socket.localAddress, hosts)) return 403
+    if (!isOurHost(headers.host, hosts)) return 403
     if (!PATHS.includes(pathOf(url))) return 404
     if (pathOf(url) === ORDER) {
       if (method !== 'POST') return 405
@@ -178,7 +178,7 @@ const PATHS: readonly string[] = [
 const pathOf = (url = ''): string => url.split('?', 1)[0]
 
 const REASONS: Readonly<Record<number, string>> = {
-  403: 'this name is not ours, or a page of another sends this: ask by the address, or by localhost\n',
+  403: 'this name is not ours (--admin-host), or a page of another sends this: ask by the address, or by localhost\n',
   404: 'no such page; / lists those there are\n',
   405: 'not with this method\n',
   413: 'no body is wanted\n',

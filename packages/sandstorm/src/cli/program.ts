@@ -227,6 +227,11 @@ function addWatchFlags(command: Command): void {
     .option('--log-format <name>', 'of these lines: common, combined or json (default: combined)')
     .option('--log-level <name>', 'error, warn, info or debug (default: info)')
     .option('--admin <address:port>', 'tell counters and health there, like 127.0.0.1:9077')
+    .option(
+      '--admin-host <name>',
+      'a name by which that may be asked, beside localhost and addresses; may be repeated (default: none)',
+      collect,
+    )
 }
 
 /** Where the server is in the network. */

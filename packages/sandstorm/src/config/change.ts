@@ -53,7 +53,7 @@ const KEYS: { readonly [K in keyof ServeConfig]: (value: ServeConfig[K]) => Valu
   workers: at('workers'),
   cpus: at('cpus'),
   accessLog: ({ path, format }) => ({ 'accessLog.path': path, 'accessLog.format': format }),
-  admin: at('admin'),
+  admin: admin => ({ admin: admin && [admin.address, admin.port], adminHost: admin?.hosts ?? [] }),
   limits: limits => {
     const values = Object.entries(LIMIT_KEYS).map(([key, { member }]) => [
       `limits.${key}`,

@@ -11,7 +11,7 @@ import type { ConfigFile, FlagValue } from './shape.ts'
 /** Keys that are no flags. */
 const NO_FLAGS: readonly string[] = ['$schema', 'root', 'sites', 'limits', 'accessLog']
 /** Flags that may be repeated. */
-const LISTS: readonly string[] = ['device', 'address', 'address6', 'hostAddress6']
+const LISTS: readonly string[] = ['device', 'address', 'address6', 'hostAddress6', 'adminHost']
 
 /** The file's keys as they would have been typed; `folder` is where its relative paths begin. */
 export function flagsOf(data: ConfigFile, folder: string): ServeFlags {

@@ -2,6 +2,7 @@
 import { isIP } from 'node:net'
 import { ConfigError, UserError } from '../cli/errors.ts'
 import { LOG_LEVELS, type LogLevel } from '../log/operatorLog.ts'
+import { normalHost } from './hosts.ts'
 import { checkOutput } from './paths.ts'
 
 export const LOG_FORMATS = ['common', 'combined', 'json'] as const
@@ -18,6 +19,8 @@ export interface Admin {
   /** IPv4 or IPv6, without brackets. */
   readonly address: string
   readonly port: number
+  /** Names by which it may be asked, in lower case. */
+  readonly hosts: readonly string[]
 }
 
 /** The flags as they were typed. */
@@ -26,6 +29,7 @@ export interface OperationFlags {
   readonly logFormat?: string
   readonly logLevel?: string
   readonly admin?: string
+  readonly adminHost?: readonly string[]
 }
 
 export function checkAccessLog({ accessLog, logFormat }: OperationFlags): AccessLog {
@@ -45,14 +49,23 @@ export const checkLogLevel = ({ logLevel }: OperationFlags): LogLevel =>
   checkChoice('--log-level', logLevel ?? 'info', LOG_LEVELS)
 
 /** `127.0.0.1:9077` or `[::1]:9077`. */
-export function checkAdmin({ admin }: OperationFlags): Admin | undefined {
+export function checkAdmin({ admin, adminHost }: OperationFlags): Admin | undefined {
+  if (admin === undefined && adminHost !== undefined)
+    throw new UserError('--admin-host', 'is of an admin server', 'Give --admin as well')
   if (admin === undefined) return undefined
   const [, six, four = six, digits] = /^(?:\[([^[\]%]*)\]|([\d.]*)):(\d{1,5})$/.exec(admin) ?? []
   const port = Number(digits)
   const isAddress = isIP(four ?? '') === (six === undefined ? 4 : 6)
-  if (isAddress && port >= 1 && port <= 65535) return { address: four, port }
+  if (isAddress && port >= 1 && port <= 65535)
+    return { address: four, port, hosts: (adminHost ?? []).map(checkAdminHost) }
   const why = isAddress ? 'out of range' : 'not an address and a port'
   throw new ConfigError('--admin', admin, why, 'one like 127.0.0.1:9077 or [::1]:9077')
+}
+
+function checkAdminHost(text: string): string {
+  const name = normalHost(text)
+  if (name !== '' && !name.startsWith('*')) return name
+  throw new ConfigError('--admin-host', text, 'not a name', 'one like web1.example.org')
 }
 
 export function checkChoice<T extends string>(

@@ -104,6 +104,11 @@ const threadKeys = (key: KeyMaker): Zod.ZodRawShape => ({
 
 const watchKeys = (z: ZodModule, key: KeyMaker): Zod.ZodRawShape => ({
   admin: key.text('where counters and health are told', 'one like 127.0.0.1:9077', 'nowhere'),
+  adminHost: key.texts(
+    'a name by which that may be asked, beside localhost and addresses',
+    'names like web1.example.org',
+    'none',
+  ),
   logLevel: key.choice('how much is said on stderr', LOG_LEVELS, 'info'),
   accessLog: key.described(
     z.strictObject(
