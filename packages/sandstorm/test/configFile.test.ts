@@ -401,9 +401,35 @@ describe('a mistake is one line that names the key', () => {
   })
 
   test('and all are told at once, by serve as the number of the others', async () => {
-    const data = { port: 0, prot: 1, sites: [{ root: 'www', listing: 'x' }] }
+    const data = { port: 0, prot: 1, sites: [{ root: www, listing: 'x' }] }
     assert.equal((await problems(data)).length, 3)
     await assert.rejects(load(data), /port 0: out of range.*; 2 more: sandstorm check-config /)
+  })
+
+  test('and so are files that are not there, beside what the schema finds', async () => {
+    const sites = [
+      { root: 'none', listing: 'x', errorPages: { 404: 'y' } },
+      { root: www, hosts: ['b'], fallback: 'z', rules: [{}] },
+      { root: www, hosts: ['B'], prot: 1 },
+    ]
+    const keys = (await problems({ port: 'x', sites })).map(line => line.replace(/[ :].*/, ''))
+    const found = ['port', 'sites[0].listing', 'sites[1].rules[0]', 'sites[2].prot']
+    const more = ['sites[2].hosts[0]', 'sites[0].root', 'sites[1].fallback']
+    assert.deepEqual(keys, [...found, ...more])
+    assert.equal((await problems({ port: 'x', root: 'none' })).length, 2)
+  })
+
+  test('but what follows from one is none', async () => {
+    const data: object[] = [
+      { prot: 1, sites: [SITE, { ...SITE, hosts: ['a:80'] }] },
+      { sites: [{ rot: 'www', fallback: 'x' }] },
+      { sites: [{ root: 1, fallback: 'x', origin: { url: 'http://a' } }] },
+      { sites: [{ origin: { url: 'x' }, errorPages: { 404: 'x' } }] },
+      { sites: [SITE, null] },
+      { root: 1, device: 'memif:/x', vlan: 'x' },
+    ]
+    const counts = await Promise.all(data.map(async one => (await problems(one)).length))
+    assert.deepEqual(counts, [2, 1, 1, 1, 1, 2])
   })
 
   test('and those of the flags on top are told with them', async () => {

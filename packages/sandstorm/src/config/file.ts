@@ -12,6 +12,7 @@ import { flagsOf, inFile } from './flags.ts'
 import { problemsOfIssues, protoProblems } from './issues.ts'
 import { knownKeys } from './jsonSchema.ts'
 import { HEAD_AROUND_TARGET_BYTES, limitsOf } from './limits.ts'
+import { newProblems, restOf } from './rest.ts'
 import { fileSchema } from './schema.ts'
 import type { ConfigFile } from './shape.ts'
 import { sitesOf } from './sites.ts'
@@ -68,10 +69,14 @@ export async function checkData(file: string, data: unknown): Promise<ReadFile> 
     ...protoProblems(file, data),
     ...(issues.length === 0 ? [] : problemsOfIssues(file, data, issues, knownKeys(z, schema))),
   ]
-  if (wrong.length > 0) return { file, data: {}, flags: {}, problems: wrong }
   const found: FileProblem[] = []
-  const typed = data as ConfigFile
   const folder = dirname(resolve(file))
+  if (wrong.length > 0) {
+    const rest = schema.safeParse(restOf(data, wrong))
+    if (rest.success) sitesOf(rest.data as ConfigFile, { file, folder, problems: found })
+    return { file, data: {}, flags: {}, problems: [...wrong, ...newProblems(found, wrong)] }
+  }
+  const typed = data as ConfigFile
   const sites = sitesOf(typed, { file, folder, problems: found })
   const flags: ServeFlags = {
     ...flagsOf(typed, folder),
