@@ -56,8 +56,12 @@ test('docs/operations.md has a line for each metric', async () => {
     ...{ generation: 0, reloads: 0, failedReloads: 0 },
   }
   const store = new ImageStore(4096, 4096)
-  const paging = new Pager(store, REAL_FS, { bytesMax: 0, fileBytesMax: 0, stallTimeoutMs: 0 })
-    .stats
+  const paging = new Pager(store, REAL_FS, {
+    bytesMax: 0,
+    fileBytesMax: 0,
+    keptFilesMax: 0,
+    stallTimeoutMs: 0,
+  }).stats
   const counters = { ...stack, accessLog, kernel, content, paging, ...fronts?.stats }
   await fronts?.close()
   const durations = { answer: Histogram.merge([]) }

@@ -13,7 +13,7 @@ import { join } from 'node:path'
 import { type TestContext, test } from 'node:test'
 import { type Content, GZIP, IDENTITY, NO_VARIANT } from '../src/content/content.ts'
 import { REAL_FS } from '../src/content/fileSystem.ts'
-import { bodyLen, PAGED } from '../src/content/image.ts'
+import { bodyLen, HEAD_LEN, IMAGE_OFF, PAGED } from '../src/content/image.ts'
 import { LiveContent, type LoadOptions } from '../src/content/live.ts'
 import { NO_BYTES } from '../src/content/slices.ts'
 import { attachContent } from '../src/content/table.ts'
@@ -490,4 +490,25 @@ test('a reading that saw half of a write is not believed, though the times say n
   clock.nowMs = whenChanged(join(root, 'a.txt'))
   await live.reload([plainSite(root)])
   assert.equal(bodyOf(content, '/a.txt'), 'abcd')
+})
+
+test('of hundreds of files on disk that are replaced at once each is had as it was', async t => {
+  const names = Array.from({ length: 300 }, (_, i) => `${i}.txt`)
+  const files = Object.fromEntries(names.map(name => [name, `old ${name}`]))
+  const { root, live, content } = await follow(t, files, {}, { fileBytesMax: 0, fs: REAL_FS })
+  for (const name of names) {
+    writeFileSync(join(root, 'new'), 'new')
+    renameSync(join(root, 'new'), join(root, name))
+  }
+  for (const name of names) {
+    const image = content.imageOf(variantOf(content, `/${name}`))
+    const end = files[name].length
+    let text = ''
+    for await (const piece of live.pieces(image, [{ made: NO_BYTES, from: 0, end }])) {
+      const off = content.images[piece.image + IMAGE_OFF] + content.images[piece.image + HEAD_LEN]
+      text += Buffer.from(content.region.bytes.slice(off + piece.from, off + piece.end))
+      piece.release()
+    }
+    assert.equal(text, files[name])
+  }
 })

@@ -46,7 +46,8 @@ function page(
   const bytes = body(FILE_BYTES)
   const file = join(makeTree(t, { 'a.bin': bytes }), 'a.bin')
   const store = new ImageStore(8 << 20, 8 << 20)
-  const limits = { bytesMax: extents * EXTENT_BYTES, fileBytesMax: 0, stallTimeoutMs }
+  const bytesMax = extents * EXTENT_BYTES
+  const limits = { bytesMax, fileBytesMax: 0, keptFilesMax: 64, stallTimeoutMs }
   const pager = new Pager(store, fs, limits)
   const holds = new Holds(store.addReader())
   const image = store.addPaged(HEAD, FILE_BYTES)

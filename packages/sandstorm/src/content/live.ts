@@ -9,7 +9,7 @@ import { assert, REGION_MAX_BYTES, type SharedMemory } from '@sandstorm/libnmio'
 import type { Site } from '../site/site.ts'
 import { Catalog } from './catalog.ts'
 import { plainReader, type ReaderChoice } from './fileReader.ts'
-import { type ContentFs, REAL_FS } from './fileSystem.ts'
+import { type ContentFs, openFilesMax, REAL_FS } from './fileSystem.ts'
 import { Hits } from './hits.ts'
 import { IMAGE_STRIDE } from './image.ts'
 import type { ImageStore } from './imageStore.ts'
@@ -81,6 +81,9 @@ const SPARE_MIN_BYTES = 64 << 20
 /** What extents of files that are not in memory may take: this share of the content's room, and this much. */
 const PAGED_SHARE = 1 / 8
 const PAGED_MAX_BYTES = 64 << 20
+/** Files on disk that are kept open: this share of what the process may have, and so many, opened in 35 ms. */
+const KEPT_FILES_SHARE = 1 / 4
+const KEPT_FILES_MAX = 1024
 /** Of the content's room. */
 const HIT_SHARE = 1 / 4
 const RECLAIM_MS = 100
@@ -139,7 +142,9 @@ export class LiveContent {
     const store = newStore(regionBytes, roomBytes)
     const pagedBytes = Math.min(PAGED_MAX_BYTES, roomBytes * PAGED_SHARE)
     const { fileBytesMax = Number.POSITIVE_INFINITY, stallTimeoutMs = STALL_MS } = options
-    const pager = new Pager(store, fs, { bytesMax: pagedBytes, fileBytesMax, stallTimeoutMs })
+    const keptFilesMax = Math.min(KEPT_FILES_MAX, Math.floor(openFilesMax() * KEPT_FILES_SHARE))
+    const limits = { bytesMax: pagedBytes, fileBytesMax, keptFilesMax, stallTimeoutMs }
+    const pager = new Pager(store, fs, limits)
     const readers: Readers = new Map()
     const hits = new Hits(store, Math.min(options.hitBytes ?? 0, roomBytes * HIT_SHARE), mail => {
       for (const tell of readers.values()) tell(mail)

@@ -21,8 +21,6 @@ import { type FileState, hasSameBytes, stateOf } from './read.ts'
 export const EXTENT_BYTES: number = 256 << 10
 /** When everything is in use: how soon to look again. */
 const WAIT_MS = 10
-/** Files that are kept open although nobody reads them. */
-const OPEN_FILES_MAX = 64
 
 /** Bytes [from, end) of the body of an image, to be sent; it stays until `release`, or while it is held. */
 export interface Piece {
@@ -54,6 +52,8 @@ export interface PagerLimits {
   readonly bytesMax: number
   /** Larger files stay on disk although there may be room. */
   readonly fileBytesMax: number
+  /** Files that are kept open although nobody reads them. */
+  readonly keptFilesMax: number
   /** For one extent: so long a reader waits for room, and so long for its bytes. */
   readonly stallTimeoutMs: number
 }
@@ -74,6 +74,7 @@ export class Pager {
   readonly #fs: ContentFs
   readonly #bytesMax: number
   readonly fileBytesMax: number
+  readonly #keptFilesMax: number
   readonly #stallTimeoutMs: number
   readonly #files = new Map<number, PagedFile>()
   readonly #open: PagedFiles
@@ -87,8 +88,9 @@ export class Pager {
     this.#fs = fs
     this.#bytesMax = Math.max(limits.bytesMax, EXTENT_BYTES)
     this.fileBytesMax = limits.fileBytesMax
+    this.#keptFilesMax = limits.keptFilesMax
     this.#stallTimeoutMs = limits.stallTimeoutMs
-    this.#open = new PagedFiles(fs, OPEN_FILES_MAX)
+    this.#open = new PagedFiles(fs, limits.keptFilesMax)
     store.onPagedGone = image => this.#remove(image)
   }
 
@@ -118,7 +120,7 @@ export class Pager {
    * are replaced.
    */
   openFiles(): void {
-    for (const paged of [...this.#files.values()].slice(-OPEN_FILES_MAX)) this.#open.keep(paged)
+    for (const paged of [...this.#files.values()].slice(-this.#keptFilesMax)) this.#open.keep(paged)
   }
 
   /** Closes files that nobody reads. */
