@@ -1,5 +1,7 @@
 /** Bodies that are not in memory, on our own TCP: a port that brings pieces when the test wants. */
 import assert from 'node:assert/strict'
+import { truncateSync } from 'node:fs'
+import { join } from 'node:path'
 import { type TestContext, test } from 'node:test'
 import type { Content } from '../src/content/content.ts'
 import { LiveContent, type LoadOptions } from '../src/content/live.ts'
@@ -9,6 +11,7 @@ import { attachContent } from '../src/content/table.ts'
 import { FeedDesk } from '../src/instance/feedDesk.ts'
 import { type FeedOrder, feedPort } from '../src/instance/feedOrder.ts'
 import type { Mail } from '../src/instance/workerSetup.ts'
+import { type AccessLog, CLIENT_LEFT } from '../src/log/accessLog.ts'
 import { FEED_COUNT, PIECES_MAX } from '../src/mount/feeds.ts'
 import { plainSite } from '../src/site/site.ts'
 import { makeTree } from './contentTree.ts'
@@ -21,11 +24,14 @@ const BIG_BYTES = 5 * EXTENT_BYTES + 777
 const BIG = body(BIG_BYTES)
 
 interface Fed {
+  readonly root: string
   readonly world: World
   readonly live: LiveContent
   readonly content: Content
   /** Orders of the mount, oldest first. */
   readonly orders: FeedOrder[]
+  /** The access log: statuses and bytes of bodies. */
+  readonly noted: [status: number, bodyBytes: number][]
   /** Lets the main thread work until the wire is quiet. */
   run(until: () => boolean): Promise<void>
 }
@@ -52,10 +58,16 @@ async function feed(
     orders.push(one)
     desk.take(one)
   }
+  const noted: Fed['noted'] = []
+  const accessLog: AccessLog = {
+    timeMs: 0,
+    request: (...args) => void noted.push([args[9], args[10]]),
+  }
   const site = { content, bodies: new Map(), imageOf: () => 0, etagOf: () => '' }
   const world = new World(site, {
     ...options,
     feedPort: feedPort(order),
+    accessLog,
   })
   const deliver = (): void => {
     for (const mail of mails.splice(0)) {
@@ -72,7 +84,7 @@ async function feed(
       world.pass(1)
     }
   }
-  return { world, live, content, orders, run }
+  return { root, world, live, content, orders, noted, run }
 }
 
 const PEER = { mss: 1460, window: 65535, scale: 7 }
@@ -214,11 +226,11 @@ test('where the rest can not be had the connection is reset', async t => {
   )
 })
 
-test('a failed feed resets its connection, and what comes late is ignored', async t => {
-  const { world, run, orders } = await feed(t)
+test('a feed that fails in the middle resets its connection, and what comes late is ignored', async t => {
+  const { world, run, orders, noted } = await feed(t)
   const peer = world.connect(PEER)
   peer.send(get('/big.bin'))
-  world.settle()
+  await run(() => peer.stream.length > 1000)
   const { slot, serial } = orders[0]
   world.server.mount.onFeedFailed(slot, serial)
   await run(() => peer.reset)
@@ -227,15 +239,56 @@ test('a failed feed resets its connection, and what comes late is ignored', asyn
   world.server.mount.onPiece(slot, serial, piece)
   assert.equal(world.server.stats().http.feedsFailed, 1)
   assert.equal(world.server.stats().inUse.sendRecords, 0)
+  assert.deepEqual(noted, [[200, BIG_BYTES]])
 })
 
-test('a disk that hangs resets who waits for it, and what it brings at last is ignored', async t => {
+const RANGES = ['', 'Range: bytes=5-10\r\n', 'Range: bytes=5-10,20-30\r\n']
+for (const more of [...RANGES, 'Connection: close\r\n']) {
+  test(`a file that is not what it was is no answer, but another: ${more.trim()}`, async t => {
+    const { world, run, noted, root } = await feed(t)
+    truncateSync(join(root, 'big.bin'), BIG_BYTES - 1)
+    const peer = world.connect(PEER)
+    peer.send(get('/small.txt') + get('/big.bin', more) + get('/small.txt'))
+    await run(() => peer.ended)
+    const answers = parseAnswers(peer.stream, ['GET', 'GET'])
+    assert.deepEqual(
+      answers.map(({ status }) => status),
+      [200, 503],
+    )
+    assert.equal(answers[1].fields.get('connection'), 'close')
+    assert.deepEqual(noted, [
+      [200, 5],
+      [503, answers[1].body.length],
+    ])
+    assertNothingHeld(world)
+  })
+}
+
+test('a client that leaves before there is a piece leaves nothing behind', async t => {
+  const { world, orders, noted } = await feed(t)
+  for (const more of RANGES) {
+    const peer = world.connect(PEER)
+    peer.send(get('/big.bin', more))
+    world.settle()
+    assert.equal(peer.stream.length, 0)
+    peer.rst()
+    world.settle()
+  }
+  assert.deepEqual(
+    orders.map(({ kind }) => kind),
+    ['open', 'drop', 'open', 'drop', 'open', 'drop'],
+  )
+  assert.deepEqual(noted, Array(3).fill([CLIENT_LEFT, 0]))
+  assertNothingHeld(world)
+})
+
+test('a disk that hangs is no answer, but another, and what it brings at last is ignored', async t => {
   const disk = new HangingDisk()
   const { world, run, live, orders } = await feed(t, {}, { fs: disk.fs, stallTimeoutMs: 50 })
   const peer = world.connect(PEER)
-  peer.send(get('/small.txt') + get('/big.bin'))
-  await run(() => peer.reset)
-  assert.equal(world.server.stats().http.feedsFailed, 1)
+  peer.send(get('/big.bin'))
+  await run(() => peer.ended)
+  assert.equal(parseAnswers(peer.stream, ['GET'])[0].status, 503)
   assert.equal(orders.at(-1)?.kind, 'drop')
   disk.mend()
   const next = world.connect(PEER)
@@ -259,6 +312,12 @@ test('when there are as many feeds as there may be the next client is told to co
   await run(() => peer.ended)
   assert.equal(parseAnswers(peer.stream, ['GET'])[0].status, 503)
 })
+
+/** Of answers, and of heads that were made. */
+function assertNothingHeld(world: World): void {
+  const { answers } = world.server.mount
+  assert.deepEqual([answers.usedCount, answers.heads.usedCount], [0, 0])
+}
 
 function bigImage(world: World): number {
   const { content } = world.site

@@ -65,13 +65,18 @@ export class PagedFolder {
     return Number(/^VmHWM:\s+(\d+) kB$/m.exec(status)?.[1]) * 1024
   }
 
-  /** Clients of a file, each of other bytes of it. */
-  slowClients(name: string, connections: number, bytesPerSecond: number): Promise<SlowClients> {
+  /** Clients of a file, each of other bytes of it; with `mayWait` it is enough that no more begin. */
+  slowClients(
+    name: string,
+    connections: number,
+    bytesPerSecond: number,
+    mayWait = false,
+  ): Promise<SlowClients> {
     const { url, namespace } = this.live.mounted
     const { size } = statSync(this.live.path(name))
     // The last one has something left to take.
     const strideBytes = Math.floor(size / (connections * 1.5))
-    const job = { url, path: `/${name}`, connections, bytesPerSecond, strideBytes }
+    const job = { url, path: `/${name}`, connections, bytesPerSecond, strideBytes, mayWait }
     return SlowClients.begin(job, namespace)
   }
 

@@ -169,7 +169,7 @@ export function describePaging(): void {
 
     it('keep nobody from files in memory while their clients take nothing', async () => {
       const paged = await serve({ 'a.bin': FILE_BYTES, 'b.bin': FILE_BYTES }, '--memory', LITTLE)
-      const stalled = await paged.slowClients('a.bin', STALLED, 0)
+      const stalled = await paged.slowClients('a.bin', STALLED, 0, true)
       const waiting = paged.download('b.bin', RATE)
       const [small, none] = await paged.ask([{ path: '/readme.txt' }, { path: '/none' }])
       assert.deepEqual([small.status, small.bytes, none.status], [200, 16, 404])

@@ -16,6 +16,8 @@ export interface SlowJob {
   readonly bytesPerSecond: number
   /** Each begins so many bytes behind the one before. */
   readonly strideBytes: number
+  /** Some get no answer while the others take theirs: it is enough that no more begin. */
+  readonly mayWait: boolean
 }
 
 const CHILD = fileURLToPath(new URL('slowClientsChild.js', import.meta.url))
@@ -29,7 +31,7 @@ export class SlowClients {
     this.#ended = new Promise(resolve => child.once('close', resolve))
   }
 
-  /** All of them have the first bytes of a 206. */
+  /** All of them, or all that can, have the first bytes of a 206. */
   static async begin(job: SlowJob, namespace?: Namespace): Promise<SlowClients> {
     const argv = [process.execPath, '--enable-source-maps', CHILD, JSON.stringify(job)]
     const child = start(argv, { namespace, keepsInput: true })

@@ -4,15 +4,23 @@ import type { SlowJob } from './slowClients.ts'
 
 const job = JSON.parse(process.argv[2]) as SlowJob
 const { hostname, port } = new URL(job.url)
+/** When nobody has begun for so long nobody will. */
+const QUIET_MS = 1000
 let begun = 0
+let quiet: NodeJS.Timeout | undefined
 
 function onFirst(chunk: Buffer): void {
   if (!chunk.toString('latin1').startsWith('HTTP/1.1 206 ')) {
     process.stderr.write(chunk.subarray(0, 500))
     process.exit(1)
   }
-  if (++begun === job.connections) process.stdout.write('ready\n')
+  begun++
+  clearTimeout(quiet)
+  if (begun === job.connections) isReady()
+  else if (job.mayWait) quiet = setTimeout(isReady, QUIET_MS)
 }
+
+const isReady = (): boolean => process.stdout.write('ready\n')
 
 /** After each chunk it waits for as long as that should have taken. */
 function throttle(socket: Socket): void {

@@ -123,7 +123,7 @@ export const KNOWN: Readonly<Record<string, Known>> = {
   ),
   'paging.failed': counter(
     'paging_failed',
-    'Answers cut off: the file was not what it was, or could not be read.',
+    'Answers refused or cut off: the file was not what it was, or could not be read.',
   ),
   'cache.requests': counter('cache_requests', 'Requests that no file answered.'),
   'cache.hits': counter(

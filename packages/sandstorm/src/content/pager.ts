@@ -43,7 +43,7 @@ export interface PagingStats {
   evicted: number
   /** Times that all extents were in use, so that an answer had to wait. */
   waits: number
-  /** Answers that were cut off: the file is not what it was, or cannot be read. */
+  /** Answers that were refused, or cut off: the file is not what it was, or cannot be read in time. */
   failed: number
 }
 

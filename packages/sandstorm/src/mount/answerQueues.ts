@@ -14,6 +14,8 @@ export class AnswerQueues {
   readonly #sharedMax: number
   /** Connections that have an answer. */
   #busyCount = 0
+  /** Answers that are to be somebody's first, or belong to a feed, and are in no queue yet. */
+  heldCount = 0
 
   /** `sharedMax`: answers beyond the first of each connection, but for pieces, which are bounded by themselves. */
   constructor(answers: Answers, maxConnections: number, sharedMax: number) {
@@ -34,7 +36,7 @@ export class AnswerQueues {
 
   /** Of the answers that are shared, how many are left. */
   get sharedLeft(): number {
-    return this.#sharedMax - (this.#answers.usedCount - this.#busyCount)
+    return this.#sharedMax - (this.#answers.usedCount - this.#busyCount - this.heldCount)
   }
 
   /** May it have one more, if `most` are the most that one has? */

@@ -130,20 +130,24 @@ export class AnswerStreams {
     return freeCount > 0 && this.#queues.sharedLeft + PIECES_MAX * (freeCount - 1) >= 0
   }
 
-  /** Queues what the machine has answered; `mayAnswer` was true, and `bound` came first. */
-  answer(c: number, i: number): void {
+  /**
+   * Queues what the machine has answered; `mayAnswer` was true, and `bound` came first. True: it is held
+   * until something of its body has come (`onPiece`).
+   */
+  answer(c: number, i: number): boolean {
     const { parts, image, headOnly, close, isPaged } = this.#http
+    if (isPaged && !headOnly && this.#openFeed(c, i)) return true
     if (parts.count === 0) this.whole(c, i, image, headOnly, close)
     else if (isPaged) this.#part(c, i, 0)
     else for (let part = 0; part < parts.count; part++) this.#part(c, i, part)
     this.#sample.begin(this.#queues.last(i), this.#tcp.nowUs)
-    if (isPaged && !headOnly) this.#openFeed(c, i, image)
+    return false
   }
 
   /** Queues an image. */
   whole(c: number, i: number, image: number, headOnly: boolean, close: boolean): void {
     const len = answerBytes(this.#content.images, image, headOnly)
-    this.#queue(c, i, ready(image, close), 0, len)
+    this.#queue(c, i, this.#record(ready(image, close), len), 0)
   }
 
   /** Gives back what is acknowledged, and sees to it that there is more to send. */
@@ -195,7 +199,17 @@ export class AnswerStreams {
     return this.#feed[i] !== NO_FEED && this.#feeds.imageOf(this.#feed[i]) === NO_FEED
   }
 
-  /** Of the request that an origin is to answer: its head … */
+  /** The head of the request whose answer is held, and what is to be said of it. */
+  note(i: number, head: Uint8Array, answered: Answered): void {
+    this.#feeds.note(this.#feed[i], head, answered)
+  }
+
+  /** Is an answer held, since nothing of its body has come yet? */
+  isHeld(i: number): boolean {
+    return this.#feed[i] !== NO_FEED && this.#feeds.heldOf(this.#feed[i]) !== NO_ANSWER
+  }
+
+  /** Of the request that an origin is to answer, or whose answer is held: its head … */
   headOf(i: number): Uint8Array {
     return this.#feeds.headOf(this.#feed[i])
   }
@@ -224,7 +238,8 @@ export class AnswerStreams {
   onPiece(c: number, piece: FeedPiece): void {
     const i = tcb.indexOf(c)
     this.#feeds.onPiece(this.#feed[i], piece)
-    this.#queue(c, i, ready(piece.image, false), piece.from, piece.end)
+    if (this.isHeld(i)) this.#queue(c, i, this.#unhold(this.#feed[i]), 0)
+    this.#queue(c, i, this.#record(ready(piece.image, false), piece.end), piece.from)
     if (piece.isLast) this.onFed(c)
     else this.#pull(c, i)
     this.#tcp.addWork(c, tcb.NEED_OUTPUT)
@@ -265,41 +280,76 @@ export class AnswerStreams {
   }
 
   #part(c: number, i: number, part: number): void {
-    const { parts, image, headOnly, isPaged } = this.#http
+    const { parts, headOnly, isPaged } = this.#http
+    const sliceLen = headOnly || isPaged ? 0 : parts.end[part] - parts.from[part]
+    this.#queue(c, i, this.#madeRecord(part, sliceLen), 0)
+  }
+
+  /** An answer that is the head of a part and `sliceLen` bytes of the body. */
+  #madeRecord(part: number, sliceLen: number): number {
+    const { parts, image } = this.#http
     const { heads } = this.answers
     const slot = heads.alloc()
     heads.image[slot] = image
     heads.from[slot] = parts.from[part]
     heads.len[slot] = parts.write(part, this.#bytes, heads.offOf(slot), this.epochSec >>> 0)
-    const sliceLen = headOnly || isPaged ? 0 : parts.end[part] - parts.from[part]
-    this.#queue(c, i, made(slot), 0, heads.len[slot] + sliceLen)
+    return this.#record(made(slot), heads.len[slot] + sliceLen)
   }
 
-  /** Puts bytes [from, end) of an answer into the stream. */
-  #queue(c: number, i: number, what: number, from: number, end: number): void {
+  /** An answer that ends at byte `end` of `what`, as of this second. */
+  #record(what: number, end: number): number {
     const a = this.answers.alloc(what)
     assert(a !== NO_ANSWER, 'every connection can have one answer, and a feed its pieces')
-    const { records } = this.answers
-    // Where its first byte would be: those before `from` count as acknowledged.
-    records[a + BASE] = (this.#tcp.tcb[c + tcb.SND_END] - from) | 0
-    records[a + LEN] = end
-    records[a + DATE_SEC] = this.epochSec
-    this.#queues.append(i, a)
-    this.#stats.answerBytes += end - from
-    this.#tcp.commit(c, end - from)
+    this.answers.records[a + LEN] = end
+    this.answers.records[a + DATE_SEC] = this.epochSec
+    return a
   }
 
-  /** Begins what follows the head that was queued: the body of an image, or parts of it. */
-  #openFeed(c: number, i: number, image: number): void {
+  /** Puts answer `a`, from byte `from` on, into the stream. */
+  #queue(c: number, i: number, a: number, from: number): void {
+    const { records } = this.answers
+    const len = records[a + LEN] - from
+    // Where its first byte would be: those before `from` count as acknowledged.
+    records[a + BASE] = (this.#tcp.tcb[c + tcb.SND_END] - from) | 0
+    this.#queues.append(i, a)
+    this.#stats.answerBytes += len
+    this.#tcp.commit(c, len)
+  }
+
+  /** Asks for the body of an image, or parts of it, and holds the head meanwhile; false: there is none. */
+  #openFeed(c: number, i: number): boolean {
+    const { parts, image, close } = this.#http
     const slices = this.#http.slices()
-    if (sliceBytes(slices) === 0) return
+    if (sliceBytes(slices) === 0) return false
     this.#stats.feeds++
     this.#content.holds.hold(image)
-    this.#feed[i] = this.#feeds.open(c, image, slices)
+    const slot = this.#feeds.open(c, image, slices)
+    this.#feed[i] = slot
+    const a =
+      parts.count === 0
+        ? this.#record(ready(image, close), answerBytes(this.#content.images, image, true))
+        : this.#madeRecord(0, 0)
+    this.#sample.begin(a, this.#tcp.nowUs)
+    this.#feeds.hold(slot, a)
+    this.#queues.heldCount++
+    return true
+  }
+
+  /** The answer that is held, if there is one, is so no more; returns it, or NO_ANSWER. */
+  #unhold(slot: number): number {
+    const a = this.#feeds.heldOf(slot)
+    if (a !== NO_ANSWER) this.#queues.heldCount--
+    this.#feeds.hold(slot, NO_ANSWER)
+    return a
   }
 
   #dropFeed(i: number): void {
     const slot = this.#feed[i]
+    const held = this.#unhold(slot)
+    if (held !== NO_ANSWER) {
+      this.#sample.forget(held)
+      this.answers.free(held)
+    }
     const image = this.#feeds.imageOf(slot)
     if (image !== NO_FEED) this.#content.holds.release(image)
     this.#feed[i] = NO_FEED

@@ -4,12 +4,16 @@
  * other. Pieces come from another thread; how many are asked for ahead is bounded, and a client that
  * takes nothing gets nothing more. While a connection has a feed no further request of it is answered.
  *
+ * The head before a body from disk waits for its first piece: if there is none, the client is told so by
+ * another answer, instead of a reset.
+ *
  * A feed is a slot of a bounded table and a serial number, so that what comes late is known as such.
  */
 import { EXTENT_BYTES } from '../content/pager.ts'
 import type { Slice } from '../content/slices.ts'
 import { type Answered, notAnswered } from '../front/answered.ts'
 import type { ForwardRequest } from '../front/forwardRequest.ts'
+import { NO_ANSWER } from '../packetize/answers.ts'
 
 export const FEED_COUNT = 1024
 /** No feed. */
@@ -74,7 +78,9 @@ export class Feeds {
   readonly #isAsking: Uint8Array = new Uint8Array(FEED_COUNT)
   /** The connection is to be closed behind the last piece. */
   readonly #closes: Uint8Array = new Uint8Array(FEED_COUNT)
-  /** Of a request that an origin answers: its head, and how far the answer has come. */
+  /** The answer that is the head, while it waits for the first piece; else NO_ANSWER. */
+  readonly #held: Int32Array = new Int32Array(FEED_COUNT)
+  /** Of a request that waits: its head, and how far the answer has come, or how it will be. */
   readonly #head: Uint8Array[] = new Array(FEED_COUNT).fill(NO_HEAD)
   readonly #answered: Answered[] = new Array(FEED_COUNT).fill(NOT_ANSWERED)
   readonly #free: Int32Array = new Int32Array(FEED_COUNT)
@@ -125,6 +131,7 @@ export class Feeds {
     this.#image[slot] = image
     this.#isAsking[slot] = 1
     this.#closes[slot] = 0
+    this.#held[slot] = NO_ANSWER
     this.#answered[slot] = NOT_ANSWERED
     return slot
   }
@@ -139,12 +146,28 @@ export class Feeds {
     return this.#image[slot]
   }
 
-  /** Of a request that an origin answers. */
+  /** Answer `a` waits for the first piece; NO_ANSWER: it waits no more. */
+  hold(slot: number, a: number): void {
+    this.#held[slot] = a
+  }
+
+  /** The answer that waits, or NO_ANSWER. */
+  heldOf(slot: number): number {
+    return this.#held[slot]
+  }
+
+  /** What is to be said of that answer: the head of its request, and how it will be. */
+  note(slot: number, head: Uint8Array, answered: Answered): void {
+    this.#head[slot] = head
+    this.#answered[slot] = answered
+  }
+
+  /** Of a request that an origin answers, or whose answer is held. */
   headOf(slot: number): Uint8Array {
     return this.#head[slot]
   }
 
-  /** How far the origin's answer has come. */
+  /** How far the origin's answer has come; of one that is held, how it will be. */
   answeredOf(slot: number): Answered {
     return this.#answered[slot]
   }

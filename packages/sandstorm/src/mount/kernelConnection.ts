@@ -19,6 +19,7 @@ import type { Fronts } from '../front/fronts.ts'
 import type { ChunkDecoder } from '../http/chunkDecoder.ts'
 import { CLIENT_LEFT, CLOSES, FROM_STORE, HEAD_ONLY } from '../log/accessLog.ts'
 import { clientText } from '../log/client.ts'
+import { Deadline } from './deadline.ts'
 import type { KernelContext } from './kernelContext.ts'
 import { KernelFeed } from './kernelFeed.ts'
 import { KernelForward } from './kernelForward.ts'
@@ -56,7 +57,7 @@ export class KernelConnection {
   #hasInputEnded = false
   #lingerBytes = 0
   /** The end of the time for a head, a body or a lingering close. */
-  #deadline: NodeJS.Timeout | undefined
+  readonly #deadline = new Deadline()
 
   constructor(socket: Socket, context: KernelContext) {
     this.#socket = socket
@@ -150,7 +151,7 @@ export class KernelConnection {
         break
       } else if (this.#socket.writableNeedDrain) {
         this.#unread = chunk.subarray(off)
-        this.#stopDeadline()
+        this.#deadline.stop()
         this.#socket.pause()
         break
       } else {
@@ -175,7 +176,7 @@ export class KernelConnection {
     if (rest !== undefined && rest.refused > 0) this.#finish()
     if (this.#skip > 0) return end
     this.#rest = undefined
-    this.#stopDeadline()
+    this.#deadline.stop()
     return end
   }
 
@@ -189,7 +190,7 @@ export class KernelConnection {
     // Shorter than headBytes, or the machine would have refused it.
     this.#head ??= Buffer.allocUnsafe(this.#context.machine.limits.headBytes)
     this.#headLen = chunk.copy(this.#head, 0, off)
-    this.#startDeadline(this.#context.headTimeoutMs, () => this.#onSlow())
+    this.#deadline.start(this.#context.headTimeoutMs, () => this.#onSlow())
     return this.#headLen
   }
 
@@ -204,7 +205,7 @@ export class KernelConnection {
       return copied
     }
     this.#headLen = 0
-    this.#stopDeadline()
+    this.#deadline.stop()
     this.#answer(head, 0, taken)
     return taken - kept
   }
@@ -225,18 +226,22 @@ export class KernelConnection {
       this.#ask(fronts, bytes, start, end)
       return
     }
-    stats.answers++
-    if (machine.isHit) stats.storeHits++
-    const from = machine.isHit ? FROM_STORE : 0
-    const flags = (machine.headOnly ? HEAD_ONLY : 0) | (machine.close ? CLOSES : 0) | from
-    this.#notes.add(bytes, start, end, machine.status, machine.bodyBytes, flags)
-    this.#send()
+    if (machine.isPaged && !machine.headOnly) {
+      this.#openFeed(bytes.slice(start, end))
+    } else {
+      stats.answers++
+      if (machine.isHit) stats.storeHits++
+      const from = machine.isHit ? FROM_STORE : 0
+      const flags = (machine.headOnly ? HEAD_ONLY : 0) | (machine.close ? CLOSES : 0) | from
+      this.#notes.add(bytes, start, end, machine.status, machine.bodyBytes, flags)
+      this.#sender.answer(machine, this.#epochSec)
+    }
     if (machine.close && this.#feed === undefined) {
       this.#finish()
       return
     }
     this.#skip = machine.skip
-    if (this.#skip > 0) this.#startDeadline(headTimeoutMs, () => this.#onSlow())
+    if (this.#skip > 0) this.#deadline.start(headTimeoutMs, () => this.#onSlow())
   }
 
   /** Refuses what the machine has answered if the client is over its rate. */
@@ -248,23 +253,15 @@ export class KernelConnection {
     stats.limited++
   }
 
-  /** Writes what the machine has answered. */
-  #send(): void {
-    const { machine } = this.#context
-    const epochSec = this.#epochSec
-    if (machine.parts.count > 0) this.#sender.parts(machine, epochSec)
-    else this.#sender.whole(machine.image, machine.headOnly, machine.close, epochSec)
-    if (machine.isPaged && !machine.headOnly) this.#openFeed()
-  }
-
   get #epochSec(): number {
     return Math.floor(this.#context.clock() / 1000)
   }
 
-  /** Begins what follows the head that was written: the body of an image, or parts of it. */
-  #openFeed(): void {
-    const { machine, content, pieces, turns } = this.#context
-    const { image, close } = machine
+  /** Begins what the machine has answered to this head: the body of an image, or parts of it. */
+  #openFeed(request: Uint8Array): void {
+    const { machine, content, pieces, turns, stats } = this.#context
+    const { image, close, status, bodyBytes } = machine
+    const head = this.#sender.headOf(machine, this.#epochSec)
     this.#feed = new KernelFeed({
       socket: this.#socket,
       sender: this.#sender,
@@ -273,7 +270,18 @@ export class KernelConnection {
       holds: content.holds,
       turns,
       close,
+      request,
+      onBegin: () => {
+        stats.answers++
+        this.#notes.add(request, 0, request.length, status, bodyBytes, close ? CLOSES : 0)
+        this.#socket.write(head)
+      },
       onEnd: () => this.#onFed(),
+      onNone: () => {
+        this.#feed = undefined
+        this.#refuse(request, request.length, 503)
+        this.#finish()
+      },
     })
   }
 
@@ -320,17 +328,20 @@ export class KernelConnection {
   #resume(left: number, chunks?: ChunkDecoder): void {
     this.#rest = left > 0 ? chunks : undefined
     this.#skip = left
-    if (left > 0) this.#startDeadline(this.#context.headTimeoutMs, () => this.#onSlow())
+    if (left > 0) this.#deadline.start(this.#context.headTimeoutMs, () => this.#onSlow())
     if (!this.#socket.writableNeedDrain) this.#goOn()
     if (this.#hasInputEnded) this.#onEnd()
   }
 
   /** The socket is gone. */
   #onClose(): void {
-    this.#stopDeadline()
+    this.#deadline.end()
     this.#sender.onClose()
-    this.#feed?.cancel()
+    const feed = this.#feed
     this.#feed = undefined
+    feed?.cancel()
+    if (feed?.hasBegun === false)
+      this.#notes.add(feed.request, 0, feed.request.length, CLIENT_LEFT, 0, 0)
     const forward = this.#forward
     this.#forward = undefined
     forward?.cancel()
@@ -375,24 +386,13 @@ export class KernelConnection {
   /** Half a close behind the last answer; the rest of the client's bytes is dropped. */
   #finish(): void {
     this.#isClosing = true
-    this.#stopDeadline()
+    this.#deadline.stop()
     this.#head = undefined
     this.#headLen = 0
     this.#unread = undefined
     this.#socket.end(() => {
-      this.#startDeadline(LINGER_MS, () => this.#socket.destroy())
+      this.#deadline.start(LINGER_MS, () => this.#socket.destroy())
     })
     this.#socket.resume()
-  }
-
-  #startDeadline(ms: number, onOver: () => void): void {
-    if (this.#socket.destroyed) return
-    this.#stopDeadline()
-    this.#deadline = setTimeout(onOver, ms)
-  }
-
-  #stopDeadline(): void {
-    clearTimeout(this.#deadline)
-    this.#deadline = undefined
   }
 }

@@ -1,7 +1,8 @@
 /**
  * The body of one answer of the kernel mount that is not in memory: piece by piece from the pager to
  * the socket, one more only when the last is nearly sent, and in parts between which others have their
- * turn. The connection answers nothing else until `onEnd`.
+ * turn. The head waits for the first piece, since there may be none. The connection answers nothing else
+ * until `onEnd` or `onNone`; unless it is cancelled, one of them is called, once, or the socket is reset.
  */
 import type { Socket } from 'node:net'
 import type { Holds } from '../content/holds.ts'
@@ -27,14 +28,23 @@ export interface KernelFeedOptions {
   readonly turns: Turns
   /** The connection ends behind it. */
   readonly close: boolean
-  /** Called once, unless it is cancelled: all is written. */
+  /** The head of the request. */
+  readonly request: Uint8Array
+  /** The body is about to be written: the head goes first. */
+  readonly onBegin: () => void
+  /** All is written. */
   readonly onEnd: () => void
+  /** Nothing of the body can be had, and nothing is written. */
+  readonly onNone: () => void
 }
 
 export class KernelFeed {
   /** The connection ends behind it. */
   close: boolean
   readonly #options: KernelFeedOptions
+  /** Something is written. */
+  hasBegun = false
+  readonly request: Uint8Array
   #isOver = false
   /** Set while the socket has more than it wants. */
   #onDrain: (() => void) | undefined
@@ -42,6 +52,7 @@ export class KernelFeed {
   constructor(options: KernelFeedOptions) {
     this.#options = options
     this.close = options.close
+    this.request = options.request
     options.holds.hold(options.image)
     void this.#run()
   }
@@ -62,9 +73,9 @@ export class KernelFeed {
     this.#onDrain?.()
   }
 
-  /** A file that changes, or can't be read, cuts the answer: the client must not take it for whole. */
+  /** A file that changes, or can't be read, cuts an answer that has begun: nobody must take it for whole. */
   async #run(): Promise<void> {
-    const { socket, pieces, onEnd, image, holds } = this.#options
+    const { socket, pieces, onEnd, onNone, image, holds } = this.#options
     try {
       for await (const piece of pieces) {
         try {
@@ -74,8 +85,11 @@ export class KernelFeed {
         }
         if (this.#isOver) return
       }
+      if (this.#isOver) return
+      this.#begin()
     } catch {
-      socket.resetAndDestroy()
+      if (this.hasBegun) socket.resetAndDestroy()
+      else if (!this.#isOver) onNone()
       return
     } finally {
       holds.release(image)
@@ -84,12 +98,18 @@ export class KernelFeed {
     onEnd()
   }
 
+  #begin(): void {
+    if (!this.hasBegun) this.#options.onBegin()
+    this.hasBegun = true
+  }
+
   /** Writes a piece, in parts of which each has its turn. */
   async #write({ image, from, end }: Piece): Promise<void> {
     const { socket, sender, turns } = this.#options
     for (let at = from; at < end; at += WRITE_BYTES) {
       await turns.next()
       if (this.#isOver) return
+      this.#begin()
       sender.body(image, at, Math.min(end, at + WRITE_BYTES))
       if (socket.writableNeedDrain) await this.#room()
       if (this.#isOver) return

@@ -13,6 +13,7 @@ import { interimBytes, type WireAnswer, type WireClient } from '../front/wire.ts
 import { ChunkDecoder } from '../http/chunkDecoder.ts'
 import type { HttpLimits } from '../http/limits.ts'
 import { FROM_ORIGIN, FROM_STORE } from '../log/accessLog.ts'
+import { Deadline } from './deadline.ts'
 import { RequestBody } from './requestBody.ts'
 
 const CRLF = Buffer.from('\r\n')
@@ -58,7 +59,7 @@ export class KernelForward {
   #isOver = false
   /** Set while the socket has more than it wants. */
   #onDrain: (() => void) | undefined
-  #deadline: NodeJS.Timeout | undefined
+  readonly #deadline = new Deadline()
   #stepBytes = 0
 
   constructor(socket: Socket, front: Front, asked: ForwardRequest & ForwardEvents) {
@@ -91,8 +92,8 @@ export class KernelForward {
     const taken = this.#put(chunk, off)
     if (this.#isOver) return chunk.length - off
     this.#stepBytes += taken
-    const isStep = this.#stepBytes >= BODY_STEP_BYTES || this.#deadline === undefined
-    if (taken === 0 || this.body.left === 0) this.#stopDeadline()
+    const isStep = this.#stepBytes >= BODY_STEP_BYTES || !this.#deadline.isRunning
+    if (taken === 0 || this.body.left === 0) this.#deadline.stop()
     else if (isStep) this.#startDeadline()
     return taken
   }
@@ -125,7 +126,7 @@ export class KernelForward {
   /** Ends it as it stands. */
   cancel(): void {
     this.#isOver = true
-    this.#stopDeadline()
+    this.#deadline.stop()
     this.body.fail()
     this.#onDrain?.()
     this.#leaving?.abort()
@@ -145,7 +146,7 @@ export class KernelForward {
     }
     if (this.#isOver) return
     this.#isOver = true
-    this.#stopDeadline()
+    this.#deadline.stop()
     this.#events.onEnd()
   }
 
@@ -239,13 +240,7 @@ export class KernelForward {
   }
 
   #startDeadline(): void {
-    this.#stopDeadline()
     this.#stepBytes = 0
-    this.#deadline = setTimeout(() => this.#events.onSlow(), this.#events.headTimeoutMs)
-  }
-
-  #stopDeadline(): void {
-    clearTimeout(this.#deadline)
-    this.#deadline = undefined
+    this.#deadline.start(this.#events.headTimeoutMs, () => this.#events.onSlow())
   }
 }

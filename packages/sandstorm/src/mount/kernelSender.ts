@@ -21,8 +21,35 @@ export class KernelSender {
     this.#content = content
   }
 
+  /** What the machine has answered; of a body that is not in memory, the first head alone. */
+  answer(machine: HttpMachine, epochSec: number): void {
+    const { parts, image: of, headOnly, close } = machine
+    if (parts.count > 0) this.#parts(machine, epochSec)
+    else this.whole(of, headOnly, close, epochSec)
+  }
+
   /** An answer, and its body if that is in memory. */
   whole(answer: number, headOnly: boolean, close: boolean, epochSec: number): void {
+    this.#socket.write(this.#head(answer, close, epochSec))
+    const bodyLen = this.#content.images[answer + image.BODY_LEN]
+    if (bodyLen > 0 && !headOnly) this.body(answer, 0, bodyLen)
+  }
+
+  /** Heads of their own, and slices of a body in memory. */
+  #parts({ parts, image: of, headOnly, isPaged }: HttpMachine, epochSec: number): void {
+    for (let i = 0; i < (isPaged ? 1 : parts.count); i++) {
+      this.#socket.write(partHead(parts, i, epochSec))
+      const hasBody = parts.end[i] > parts.from[i] && !headOnly && !isPaged
+      if (hasBody) this.body(of, parts.from[i], parts.end[i])
+    }
+  }
+
+  /** The head of what the machine has answered, not sent; of several parts, that of the first. */
+  headOf({ parts, image: of, close }: HttpMachine, epochSec: number): Buffer {
+    return parts.count > 0 ? partHead(parts, 0, epochSec) : this.#head(of, close, epochSec)
+  }
+
+  #head(answer: number, close: boolean, epochSec: number): Buffer {
     const { images, region } = this.#content
     const off = images[answer + image.IMAGE_OFF]
     const head = Buffer.from(region.bytes.subarray(off, off + images[answer + image.HEAD_LEN]))
@@ -31,23 +58,7 @@ export class KernelSender {
       close ? CONNECTION_CLOSE : CONNECTION_KEEP_ALIVE,
       images[answer + image.CONNECTION_OFF],
     )
-    this.#socket.write(head)
-    const bodyLen = images[answer + image.BODY_LEN]
-    if (bodyLen > 0 && !headOnly) this.body(answer, 0, bodyLen)
-  }
-
-  /**
-   * The parts that the machine has answered with: heads of their own, and slices of a body in memory. Of
-   * one that is not, the first head.
-   */
-  parts({ parts, image: of, headOnly, isPaged }: HttpMachine, epochSec: number): void {
-    for (let i = 0; i < (isPaged ? 1 : parts.count); i++) {
-      const head = Buffer.allocUnsafe(PART_HEAD_MAX)
-      const len = parts.write(i, head, 0, epochSec)
-      this.#socket.write(head.subarray(0, len))
-      const hasBody = parts.end[i] > parts.from[i] && !headOnly && !isPaged
-      if (hasBody) this.body(of, parts.from[i], parts.end[i])
-    }
+    return head
   }
 
   /** Bytes [from, end) of an image's body. */
@@ -68,4 +79,9 @@ export class KernelSender {
     const of = this.#sending.shift()
     if (of !== undefined) this.#content.holds.release(of)
   }
+}
+
+function partHead(parts: HttpMachine['parts'], part: number, epochSec: number): Buffer {
+  const head = Buffer.allocUnsafe(PART_HEAD_MAX)
+  return head.subarray(0, parts.write(part, head, 0, epochSec))
 }

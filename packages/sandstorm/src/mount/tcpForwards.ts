@@ -1,11 +1,12 @@
 /**
  * Requests of the mount on our own TCP that origins answer: they are handed over as plain data, with a
  * feed for the answer (feeds.ts), their bodies follow as they come (incomingBody.ts), and they are noted in
- * the access log when the answer has ended, or was cut.
+ * the access log when the answer has ended, or was cut. Those whose answer waits for the disk are noted
+ * when that has brought something.
  *
  * Invariant: each is noted once.
  */
-import type { Answered } from '../front/answered.ts'
+import { type Answered, notAnswered } from '../front/answered.ts'
 import { forwardRequest } from '../front/forwardRequest.ts'
 import type { HttpMachine } from '../http/machine.ts'
 import { CLIENT_LEFT } from '../log/accessLog.ts'
@@ -36,6 +37,19 @@ export class TcpForwards {
     const { bodyBytes } = request
     if (bodyBytes > 0) this.#bodies[i] = new IncomingBody(bodyBytes, this.#http.limits)
     this.#streams.forward(c, i, request)
+  }
+
+  /** The machine's answer to the request in bytes[start, end) is held (AnswerStreams.answer); allocates. */
+  hold(i: number, bytes: Uint8Array, start: number, end: number): void {
+    const { status, bodyBytes, close } = this.#http
+    this.#streams.note(i, bytes.slice(start, end), { status, bodyBytes, from: 0, close })
+  }
+
+  /** A piece of an answer has come: if it was held, it begins. */
+  onPiece(c: number, i: number): void {
+    if (!this.#streams.isHeld(i)) return
+    const answered = this.#streams.answeredOf(i)
+    this.#notes.forwarded(c, this.#streams.headOf(i), answered.status, answered)
   }
 
   /** Is there more to come of a request's body, whoever wants it? */
@@ -102,8 +116,10 @@ export class TcpForwards {
   /** The connection is gone, with such a request or without. */
   gone(c: number, i: number): void {
     this.#bodies[i] = undefined
-    if (!this.#streams.isForwarding(i)) return
-    const answered = this.#streams.answeredOf(i)
+    const isHeld = this.#streams.isHeld(i)
+    if (!isHeld && !this.#streams.isForwarding(i)) return
+    const found = this.#streams.answeredOf(i)
+    const answered = isHeld ? notAnswered(found.close) : found
     const status = answered.status || CLIENT_LEFT
     this.#notes.forwarded(c, this.#streams.headOf(i), status, answered)
   }
@@ -111,6 +127,12 @@ export class TcpForwards {
   /** Is an answer waited for that has not begun? Then there may be another in its place. */
   mayRefuse(i: number): boolean {
     return this.#streams.isForwarding(i) && this.#streams.answeredOf(i).status === 0
+  }
+
+  /** The status of a refusal in place of an answer that fails; 0: it has begun. */
+  refusal(i: number): number {
+    if (this.#streams.isHeld(i)) return 503
+    return this.mayRefuse(i) ? 500 : 0
   }
 
   /** Gives it up, unnoted; returns the head of the request. */

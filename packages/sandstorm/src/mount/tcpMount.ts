@@ -144,6 +144,7 @@ export class TcpMount implements Application {
   onPiece(slot: number, serial: number, piece: FeedPiece): void {
     const c = this.#streams.feedOf(slot, serial)
     if (c === NO_FEED) return
+    this.#forwards.onPiece(c, tcb.indexOf(c))
     this.#streams.onPiece(c, piece)
     this.#goOn(c, tcb.indexOf(c))
   }
@@ -174,7 +175,8 @@ export class TcpMount implements Application {
     const c = this.#streams.feedOf(slot, serial)
     if (c === NO_FEED) return
     const i = tcb.indexOf(c)
-    if (this.#forwards.mayRefuse(i)) this.#refuse(c, i, 500, this.#forwards.giveUp(i))
+    const status = this.#forwards.refusal(i)
+    if (status > 0) this.#refuse(c, i, status, this.#forwards.giveUp(i))
     else this.#streams.onFeedFailed(c)
   }
 
@@ -263,10 +265,10 @@ export class TcpMount implements Application {
         continue
       }
       if (this.#http.isHit) this.stats.storeHits++
-      this.#notes.answered(c, this.#bytes, at, at + taken, this.#http)
+      if (this.#streams.answer(c, i)) this.#forwards.hold(i, this.#bytes, at, at + taken)
+      else this.#notes.answered(c, this.#bytes, at, at + taken, this.#http)
       at += taken
       this.#skip[i] = this.#http.skip
-      this.#streams.answer(c, i)
       if (this.#http.close) {
         this.#close(c, i)
         return end - start

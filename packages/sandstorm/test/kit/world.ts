@@ -27,7 +27,10 @@ export const SERVER_PORT = 80
 
 export interface WorldOptions
   extends Partial<
-    Pick<ServerOptions, 'tcp' | 'limits' | 'replicas' | 'cc' | 'feedPort' | 'originPaths' | 'rate'>
+    Pick<
+      ServerOptions,
+      'tcp' | 'limits' | 'replicas' | 'cc' | 'feedPort' | 'originPaths' | 'rate' | 'accessLog'
+    >
   > {
   transmit?: TransmitKind
   mtu?: number
@@ -93,6 +96,7 @@ export class World {
       limits: options.limits ?? {},
       feedPort: options.feedPort,
       rate: options.rate,
+      accessLog: options.accessLog,
       originPaths: options.originPaths,
       random: lcg(),
       nowUs: this.clock.nowUs,
