@@ -110,6 +110,15 @@ test('a short answer goes out in the batch that brings its request, whoever wait
   assert.ok(total(bytes) < TURN_BYTES + 22_528 + RUN_BYTES)
 })
 
+test('short answers that found the ring full all go out in the next batch: they are no turns', () => {
+  const t = open(40)
+  for (let port = 1; port <= 20; port++) fill(t, port, 22_528)
+  for (let port = 21; port <= 40; port++) fill(t, port)
+  const bytes = poll(t)
+  for (let port = 1; port <= 20; port++) assert.equal(bytes.get(port), 22_528)
+  assert.ok(total(bytes) < 20 * 22_528 + TURN_BYTES + RUN_BYTES)
+})
+
 test('what is sent between two batches counts for the second', () => {
   const t = open(20)
   for (let port = 1; port <= 20; port++) fill(t, port)

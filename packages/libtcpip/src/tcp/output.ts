@@ -7,7 +7,8 @@
  * Lost bytes (flight.ts) go first.
  *
  * Whoever has much to send takes turns: so much at once and then back to the work list, and once a batch
- * has sent what it may, only there. A short answer is thus never behind the windows of many downloads.
+ * has sent of such what it may, only there. A short answer is thus never behind the windows of many
+ * downloads.
  */
 import { ACK, FIN } from '../wire/tcp.ts'
 import { BUSY } from './application.ts'
@@ -70,28 +71,33 @@ export function output(tcp: Tcp, c: number): void {
 const isLong = (tcb: Int32Array, c: number): boolean =>
   ((tcb[c + SND_END] - tcb[c + SND_NXT]) | 0) > TURN_BYTES
 
-/** As output, for one whose turn has come. */
-export function takeTurn(tcp: Tcp, c: number): void {
-  if (!state.isSynchronized(tcp.tcb[c + STATE])) return
-  if (!hasUnsent(tcp, c)) return
+/** As output, for one whose turn has come; returns the bytes that were sent. */
+export function takeTurn(tcp: Tcp, c: number): number {
+  if (!state.isSynchronized(tcp.tcb[c + STATE])) return 0
+  if (!hasUnsent(tcp, c)) return 0
+  let sent = 0
   if (isReachable(tcp, c)) {
     restartAfterIdle(tcp, c)
-    sendTurn(tcp, c)
+    sent = sendTurn(tcp, c)
   } else waitForNeighbour(tcp, c, NEED_OUTPUT)
   keepTimer(tcp, c)
+  return sent
 }
 
-function sendTurn(tcp: Tcp, c: number): void {
-  let left = TURN_BYTES
-  while (left > 0) {
+/** Only who has much to send draws on what the batch may send: else short answers would hold up others. */
+function sendTurn(tcp: Tcp, c: number): number {
+  const draws = isLong(tcp.tcb, c)
+  let done = 0
+  while (done < TURN_BYTES) {
     const sent = sendNext(tcp, c)
-    if (sent === 0) return
-    left -= sent
-    tcp.batchLeft -= sent
+    if (sent === 0) return done
+    done += sent
+    if (draws) tcp.batchLeft -= sent
     // Once anything is out, it is not the peer's window that is waited for.
     if (tcp.tcb[c + FLAGS] & PERSIST) stopTimer(tcp, c)
   }
   if (hasUnsent(tcp, c)) tcp.addWork(c, NEED_OUTPUT)
+  return done
 }
 
 /**

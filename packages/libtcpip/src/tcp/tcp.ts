@@ -137,7 +137,7 @@ export class Tcp {
   /** The work list (work.ts), first and last. */
   workHead: number = NO_CONN
   workTail: number = NO_CONN
-  /** Bytes that this batch may still send (output.ts). */
+  /** Bytes that those who have much to send may still send in this batch (output.ts). */
   batchLeft: number = TURN_BYTES
   /** The last batch ended with work left, and not because the ring or the frames ran out. */
   isCutShort = false

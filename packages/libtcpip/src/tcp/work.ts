@@ -42,30 +42,32 @@ export function runWork(tcp: Tcp): boolean {
 
 /** Serves those who are on the list when the call begins; true: data was sent. */
 function serveRound(tcp: Tcp): boolean {
-  const { batchLeft } = tcp
   const last = tcp.workTail
+  let sent = 0
   let c = NO_CONN
   while (c !== last && tcp.device.txSpace() > 0 && tcp.batchLeft > 0) {
     c = tcp.workHead
     tcp.workHead = tcp.tcb[c + LIST_NEXT]
     if (tcp.workHead === NO_CONN) tcp.workTail = NO_CONN
-    serve(tcp, c)
+    sent += serve(tcp, c)
   }
-  return tcp.batchLeft < batchLeft
+  return sent > 0
 }
 
-function serve(tcp: Tcp, c: number): void {
+/** Returns the bytes of data that were sent. */
+function serve(tcp: Tcp, c: number): number {
   const tcb = tcp.tcb
   const needsOutput = (tcb[c + FLAGS] & NEED_OUTPUT) !== 0
   tcb[c + FLAGS] &= ~(ON_LIST | NEED_OUTPUT)
   if (tcb[c + STATE] === state.CLOSED) {
     tcp.pool.free(c)
-    return
+    return 0
   }
+  let sent = 0
   if (needsOutput) {
     if (tcb[c + STATE] === state.SYN_SENT) sendSyn(tcp, c)
     else if (tcb[c + STATE] === state.SYN_RCVD) sendSynAck(tcp, c)
-    else takeTurn(tcp, c)
+    else sent = takeTurn(tcp, c)
   }
   if (tcb[c + FLAGS] & NEED_ACK) {
     if (!isReachable(tcp, c)) waitForNeighbour(tcp, c, NEED_ACK)
@@ -73,4 +75,5 @@ function serve(tcp: Tcp, c: number): void {
   } else if (tcb[c + FLAGS] & ACK_DELAYED) {
     tcp.timers.schedule(c, tcb[c + ACK_AT])
   }
+  return sent
 }
