@@ -8,7 +8,7 @@
  * The other side may change any byte at any moment: who reads here does so once, into a local, and
  * believes nothing before it is checked. Indices are loaded and stored atomically, and order all else.
  * Words of descriptors are read plainly: once read, a value stays what it is (ECMA-262 §29.11, "reads
- * must be stable"), and V8 calls a function for each Atomics.load (8 ns of 38 a frame of 64 bytes).
+ * must be stable"), and V8 calls a function for each Atomics.load.
  */
 import type { Region } from '../region.ts'
 import * as layout from './layout.ts'

@@ -138,7 +138,6 @@ export class AnswerStreams {
     const { parts, image, headOnly, close, isPaged } = this.#http
     if (isPaged && !headOnly && this.#openFeed(c, i)) return true
     if (parts.count === 0) this.whole(c, i, image, headOnly, close)
-    else if (isPaged) this.#part(c, i, 0)
     else for (let part = 0; part < parts.count; part++) this.#part(c, i, part)
     this.#sample.begin(this.#queues.last(i), this.#tcp.nowUs)
     return false
@@ -280,8 +279,8 @@ export class AnswerStreams {
   }
 
   #part(c: number, i: number, part: number): void {
-    const { parts, headOnly, isPaged } = this.#http
-    const sliceLen = headOnly || isPaged ? 0 : parts.end[part] - parts.from[part]
+    const { parts, headOnly } = this.#http
+    const sliceLen = headOnly ? 0 : parts.end[part] - parts.from[part]
     this.#queue(c, i, this.#madeRecord(part, sliceLen), 0)
   }
 

@@ -21,7 +21,7 @@ export class KernelSender {
     this.#content = content
   }
 
-  /** What the machine has answered; of a body that is not in memory, the first head alone. */
+  /** What the machine has answered, its body in memory or not wanted. */
   answer(machine: HttpMachine, epochSec: number): void {
     const { parts, image: of, headOnly, close } = machine
     if (parts.count > 0) this.#parts(machine, epochSec)
@@ -36,10 +36,10 @@ export class KernelSender {
   }
 
   /** Heads of their own, and slices of a body in memory. */
-  #parts({ parts, image: of, headOnly, isPaged }: HttpMachine, epochSec: number): void {
-    for (let i = 0; i < (isPaged ? 1 : parts.count); i++) {
+  #parts({ parts, image: of, headOnly }: HttpMachine, epochSec: number): void {
+    for (let i = 0; i < parts.count; i++) {
       this.#socket.write(partHead(parts, i, epochSec))
-      const hasBody = parts.end[i] > parts.from[i] && !headOnly && !isPaged
+      const hasBody = parts.end[i] > parts.from[i] && !headOnly
       if (hasBody) this.body(of, parts.from[i], parts.end[i])
     }
   }

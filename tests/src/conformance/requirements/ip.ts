@@ -1,5 +1,5 @@
 /** RFC 791, 1122 §3.2, 6864, 1858: the Internet Protocol, version 4, under TCP. */
-import { address, BROADCAST_MAC, concat, PROTO_TCP, PROTO_UDP, u16, udp } from '../frames.ts'
+import { address, BROADCAST_MAC, PROTO_TCP, PROTO_UDP, u16, udp } from '../frames.ts'
 import type { Requirement, Section } from '../requirement.ts'
 import type { Flow, Probe, Send } from '../script.ts'
 
@@ -202,7 +202,7 @@ export const HEADER: readonly Requirement[] = [
     run: async (p: Probe) => {
       const { self, peer } = p.target
       const route = { src: address(peer.ipv4), dst: address(self.ipv4) }
-      const datagram = udp(route, 4000, 9999, concat(Uint8Array.of(1, 2, 3, 4)))
+      const datagram = udp(route, 4000, 9999, Uint8Array.of(1, 2, 3, 4))
       const frame = p.packet(datagram, { protocol: PROTO_UDP })
       p.sendFrames(frame)
       const answer = await p.take(seen => seen.icmp?.type === 3, 500)
@@ -225,7 +225,7 @@ export const HEADER: readonly Requirement[] = [
         [4, 7],
         [4, 13],
       ]) {
-        const datagram = udp(route, 4000, 9999, concat(Uint8Array.of(1, 2, 3, 4)))
+        const datagram = udp(route, 4000, 9999, Uint8Array.of(1, 2, 3, 4))
         datagram.set(u16(word), at)
         p.sendFrames(p.packet(datagram, { protocol: PROTO_UDP }))
         const answer = await p.take(seen => seen.icmp?.type === 3, 50)
