@@ -21,15 +21,17 @@ import { markdownTable, median, report } from './report.ts'
 const RUN = fileURLToPath(new URL('./framesRun.js', import.meta.url))
 const SENDER_CORE = 0
 const RECEIVER_CORE = 1
-/** Before measuring, for both sides to find each other and to get warm. */
-const WARM_UP_SECONDS = 4
-/** To find each other alone. */
-const QUICK_SECONDS = 2
+/** Seconds in which frames already pass before those that are measured, and in a quick run. */
+const WARM_UP_SECONDS = 2
+const QUICK_WARM_UP_SECONDS = 1
+/** For both sides to start and to find each other: testpmd writes to 512 MB first. */
+const START_SECONDS = 30
 const SETTLE_MS = 1000
+const POLL_MS = 100
 
 /** A process that says once a second how many frames it has sent or taken. */
 interface Counting {
-  /** Frames a second, of the seconds after those of the warm-up. */
+  /** Frames a second, of the seconds after those of the warm-up, which starts with the first frame. */
   rate(warmUp: number, seconds: number): Promise<number>
   /** Throws if it has ended by itself. */
   checkAlive(): void
@@ -82,11 +84,16 @@ function counting(child: ChildProcess, read: (text: string) => number[]): Counti
   const done = ended(child)
   return {
     async rate(warmUp, seconds) {
-      await sleep((warmUp + seconds) * 1000)
-      const complete = stdout.slice(0, stdout.lastIndexOf('\n') + 1)
-      const rates = read(complete).slice(-seconds)
-      if (rates.length < seconds) throw new Error(`no frames were counted: ${stderr.trim()}`)
-      return median(rates)
+      const deadline = Date.now() + (START_SECONDS + warmUp + seconds) * 1000
+      while (child.exitCode === null && Date.now() < deadline) {
+        await sleep(POLL_MS)
+        const complete = stdout.slice(0, stdout.lastIndexOf('\n') + 1)
+        const rates = read(complete)
+        const first = rates.findIndex(rate => rate > 0)
+        const measured = first < 0 ? [] : rates.slice(first + warmUp)
+        if (measured.length >= seconds) return median(measured.slice(0, seconds))
+      }
+      throw new Error(`too few frames were counted: ${stderr.trim()}`)
     },
     checkAlive() {
       if (child.exitCode !== null) throw new Error(stderr.trim())
@@ -110,7 +117,7 @@ interface Row {
 async function run(scene: Scene, { seconds, quick }: Options): Promise<number> {
   const all = await scene()
   try {
-    const rate = await all[0].rate(quick ? QUICK_SECONDS : WARM_UP_SECONDS, seconds)
+    const rate = await all[0].rate(quick ? QUICK_WARM_UP_SECONDS : WARM_UP_SECONDS, seconds)
     for (const one of all) one.checkAlive()
     return rate
   } finally {
