@@ -468,6 +468,16 @@ test('it counts what it has', async t => {
   assert.deepEqual([live.stats().images, live.stats().retired], [images, 0])
 })
 
+test('it counts images that lie where others were', async t => {
+  const { root, live } = await follow(t, { 'a.txt': 'a' })
+  const { images } = live.stats()
+  for (const text of ['bb', 'ccc', 'dddd']) {
+    writeFileSync(join(root, 'a.txt'), text)
+    assert.deepEqual(await live.reload(), { added: 2, retired: 2 })
+    assert.equal(live.stats().images, images)
+  }
+})
+
 test('a reading that saw half of a write is not believed, though the times say nothing', async t => {
   let reads = 0
   const { root, live, content, clock } = await follow(

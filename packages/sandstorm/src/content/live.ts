@@ -90,6 +90,8 @@ const RECLAIM_MS = 100
 /** What changed is taken up after so long even if more may follow. */
 const WAIT_MS = 500
 const STALL_MS = 120_000
+/** No generation: the first is 1. */
+const NEVER = 0
 
 /** Reading more takes a second or so: nobody should wait for that. */
 export const isMuchToRead = (fileBytes: number): boolean => fileBytes > 256 << 20
@@ -119,7 +121,7 @@ export class LiveContent {
   /** How much of the region, from its start, is the content's. */
   readonly contentBytes: number
   readonly #readers: Readers
-  /** By image record: the last generation that has it. */
+  /** By image record: the last generation that has its image, or NEVER. */
   readonly #lastSeen: Int32Array
   #said: ReadonlySet<string>
   /** When a change began to wait for more, by `nowMs`. */
@@ -342,13 +344,14 @@ export class LiveContent {
     for (const image of old.images()) this.#lastSeen[at(image)] = number - 1
     let added = 0
     for (const image of now.images()) {
-      if (this.#lastSeen[at(image)] !== number - 1) added++
+      if (this.#lastSeen[at(image)] < number - 1) added++
       this.#lastSeen[at(image)] = number
     }
     let retired = 0
     for (const image of old.images()) {
-      if (this.#lastSeen[at(image)] === number) continue
-      this.#lastSeen[at(image)] = number
+      if (this.#lastSeen[at(image)] !== number - 1) continue
+      // Not `number`: the next generation may have another image in this record.
+      this.#lastSeen[at(image)] = NEVER
       this.#store.retire(image, number)
       retired++
     }
