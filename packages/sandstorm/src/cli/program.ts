@@ -206,10 +206,7 @@ function addServe(program: Command, finish: (exitCode: number) => void): void {
 /** What is served, and how. */
 function addSiteFlags(command: Command): void {
   command
-    .option(
-      '--origin <url>',
-      'who answers what DIR has not, through a cache (only: --device kernel)',
-    )
+    .option('--origin <url>', 'who answers what DIR has not, through a cache')
     .option('--config <file>', 'a file in JSON or TOML for all of this, and for several sites')
     .option('--listing <how>', 'what a folder without an index shows: html or json (default: off)')
     .option('--spa <file>', 'a file that answers for paths that name nothing, like index.html')
