@@ -47,6 +47,8 @@ export class ImageStore {
   #unusedRecord = 0
   readonly #readers = new Map<SharedArrayBuffer, Holds>()
   #retired: Retired[] = []
+  /** Told that `reclaim` has something to wait for. */
+  onRetired: () => void = () => {}
   /** Told of each image whose file is not wanted any more. */
   onPagedGone: (handle: number) => void = () => {}
 
@@ -197,12 +199,17 @@ export class ImageStore {
 
   /** From `generation` on nothing leads to the image any more. */
   retire(handle: number, generation: number): void {
-    this.#retired.push({ image: handle, generation, mail: 0 })
+    this.#retire({ image: handle, generation, mail: 0 })
   }
 
   /** Who has heard this mail answers with the image no more (hits.ts). */
   retireHit(handle: number, mail: number): void {
-    this.#retired.push({ image: handle, generation: 0, mail })
+    this.#retire({ image: handle, generation: 0, mail })
+  }
+
+  #retire(one: Retired): void {
+    this.#retired.push(one)
+    this.onRetired()
   }
 
   /** What a new reader writes for us (holds.ts); nothing is freed before it has adopted a generation. */

@@ -22,6 +22,8 @@ export class Lender {
   readonly #makeRoom: () => boolean
   #loans: Loan[] = []
   #bytes = 0
+  /** Told that `reclaim` has something to wait for. */
+  onLent: () => void = () => {}
 
   /**
    * Lends `bytesMax` of the store at most, at one time. `makeRoom` gives up something that is only kept
@@ -31,6 +33,10 @@ export class Lender {
     this.#store = store
     this.#makeRoom = makeRoom
     this.#bytesMax = Math.max(bytesMax, EXTENT_BYTES)
+  }
+
+  get lentCount(): number {
+    return this.#loans.length
   }
 
   /** `bytes` in pieces of EXTENT_BYTES at most; waits while too much is lent. */
@@ -50,6 +56,7 @@ export class Lender {
     this.#store.region.bytes.set(bytes, this.#store.bodyOff(image))
     const loan: Loan = { image, len, isReleased: false }
     this.#loans.push(loan)
+    this.onLent()
     const release = (): void => {
       loan.isReleased = true
     }
@@ -58,7 +65,7 @@ export class Lender {
 
   /** A place, what is not needed any more given back first; NO_IMAGE: there is none. */
   #place(len: number): number {
-    this.#sweep()
+    this.reclaim()
     if (this.#bytes + len > this.#bytesMax) return NO_IMAGE
     let image = this.#store.addPiece(len)
     while (image === NO_IMAGE && this.#makeRoom()) image = this.#store.addPiece(len)
@@ -66,7 +73,8 @@ export class Lender {
     return image
   }
 
-  #sweep(): void {
+  /** Takes back what nobody needs any more. Call it again while something is lent. */
+  reclaim(): void {
     this.#loans = this.#loans.filter(({ image, len, isReleased }) => {
       if (!isReleased || this.#store.isHeld(image)) return true
       this.#store.discard(image)

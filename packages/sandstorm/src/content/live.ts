@@ -202,6 +202,8 @@ export class LiveContent {
     this.#reservedBytes = reservedBytes
     this.#readers = readers
     this.#lender = new Lender(store, pager.wantedBytes, () => pager.evict())
+    store.onRetired = () => this.#reclaimSoon()
+    this.#lender.onLent = () => this.#reclaimSoon()
     this.#loaded = loaded
     this.contentBytes = contentBytes
     this.#said = said
@@ -359,14 +361,16 @@ export class LiveContent {
     return { added, retired }
   }
 
-  /** Frees what it can, now and from time to time. */
+  /** Frees what it can; from time to time until nothing is left. */
   #reclaim(): void {
     this.#store.reclaim()
-    if (this.#store.retiredCount === 0) {
-      clearInterval(this.#reclaiming)
-      this.#reclaiming = undefined
-      return
-    }
+    this.#lender.reclaim()
+    if (this.#store.retiredCount + this.#lender.lentCount > 0) return
+    clearInterval(this.#reclaiming)
+    this.#reclaiming = undefined
+  }
+
+  #reclaimSoon(): void {
     this.#reclaiming ??= setInterval(() => this.#reclaim(), RECLAIM_MS).unref()
   }
 }
