@@ -122,3 +122,29 @@ test('a disk that fails is counted, and the store goes on', async () => {
   await files.settled()
   assert.deepEqual([files.stats.errors, store.stats.entries], [1, 1])
 })
+
+test('what a full disk does not take leaves no older answer there, and no half of a file', async () => {
+  const path = await folder()
+  const { store, files } = await open(path)
+  store.put(entry('a', 'old'))
+  await files.settled()
+  const full: Disk = {
+    ...(disk as Disk),
+    open: async (name, flags) => {
+      const file = await disk.open(name, flags)
+      const writeFile = async (bytes: Uint8Array): Promise<void> => {
+        await file.writeFile(bytes.subarray(0, 10))
+        throw new Error('ENOSPC')
+      }
+      return { writeFile, sync: () => file.sync(), close: () => file.close() }
+    },
+  }
+  const later = new Persistence(full, path)
+  const again = new Store(1e6, 8)
+  await later.attach(again, DEFAULT_POLICY, FILE_MAX)
+  again.purge('a')
+  again.put(entry('a', 'new'))
+  await later.settled()
+  assert.deepEqual(await disk.readdir(path), [])
+  assert.equal(later.stats.errors, 1)
+})

@@ -108,6 +108,7 @@ export class Persistence {
         else await this.#write(name, content)
       } catch {
         this.stats.errors++ // a full disk is no reason to stop serving
+        if (content !== undefined) await this.#clear(name)
       }
     }
     this.#worker = undefined
@@ -116,6 +117,12 @@ export class Persistence {
   async #remove(name: string): Promise<void> {
     await this.#disk.rm(`${this.#folder}/${name}`, { force: true })
     this.stats.removed++
+  }
+
+  /** After a write that failed: half a file is none, and what lies there may have been purged. */
+  async #clear(name: string): Promise<void> {
+    const paths = [name, name + TEMPORARY].map(each => `${this.#folder}/${each}`)
+    await Promise.allSettled(paths.map(path => this.#disk.rm(path, { force: true })))
   }
 
   async #write(name: string, entry: Entry): Promise<void> {
