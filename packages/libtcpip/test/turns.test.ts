@@ -7,11 +7,12 @@ import { ACK } from './kit/segment.ts'
 
 const TURN_BYTES = 32 << 10
 const RUN_BYTES = 64 << 10
+const TURNS = 64
 const WINDOW = 65_535
 
 /** `count` connections from port 1 on, whose congestion windows are wide open. */
 function open(count: number): Host {
-  const t = new Host({ ringSize: 1024, frames: 1024 })
+  const t = new Host({ ringSize: 1024, frames: 1024, tcp: { maxConnections: 1024 } })
   for (let port = 1; port <= count; port++) {
     const c = established(t, { port, win: WINDOW })
     t.tcp.tcb[c + tcb.CWND] = 1 << 24
@@ -130,4 +131,18 @@ test('what is sent between two batches counts for the second', () => {
   assert.equal(total(poll(t)), 0)
   assert.equal(t.stack.idleUs(), 0)
   assert.ok(total(poll(t)) >= TURN_BYTES)
+})
+
+test('of very many with little to send a batch serves some, and the next goes on at once', () => {
+  const t = open(1000)
+  for (let port = 1; port <= 1000; port++) fill(t, port, 100)
+  const sum = new Map<number, number>()
+  let polls = 0
+  for (; polls === 0 || t.stack.idleUs() === 0; polls++) {
+    const bytes = poll(t)
+    assert.ok(bytes.size <= TURNS, `${bytes.size} in a batch`)
+    for (const [port, n] of bytes) sum.set(port, (sum.get(port) ?? 0) + n)
+  }
+  assert.equal(polls, Math.ceil(1000 / TURNS))
+  for (let port = 1; port <= 1000; port++) assert.equal(sum.get(port), 100)
 })

@@ -4,7 +4,7 @@
  * `timers.ts`), frames go out through the device's ring; no call waits for anything.
  */
 import { type Arp, ethernet } from '@sandstorm/libeth'
-import { assert, type Device, type FlowShare, type FramePool } from '@sandstorm/libnmio'
+import { assert, BATCH_MAX, type Device, type FlowShare, type FramePool } from '@sandstorm/libnmio'
 import type { Addresses } from '../addresses.ts'
 import { DROP_COUNT } from '../drops.ts'
 import type { Ndp } from '../ndp/ndp.ts'
@@ -68,6 +68,13 @@ const PATH_MTUS = 1024
  * stays in the processor's cache. Who has no more to send need not wait for a turn (output.ts).
  */
 export const TURN_BYTES: number = 32 << 10
+
+/**
+ * Connections on the work list that a batch serves, and frames that its timers send, as many as it
+ * receives: if very many have something to send at once, what comes meanwhile is not left unread until
+ * the last of them has sent.
+ */
+export const TURNS: number = BATCH_MAX
 
 /** What the stack gives TCP to stand on. */
 export interface TcpPorts {
@@ -139,6 +146,8 @@ export class Tcp {
   workTail: number = NO_CONN
   /** Bytes that those who have much to send may still send in this batch (output.ts). */
   batchLeft: number = TURN_BYTES
+  /** Connections on the work list that may still be served in this batch. */
+  turnsLeft: number = TURNS
   /** The last batch ended with work left, and not because the ring or the frames ran out. */
   isCutShort = false
   readonly isPaced: boolean
@@ -203,8 +212,9 @@ export class Tcp {
 
   /** The batch is over; what is done from now on belongs to the next. */
   endBatch(): void {
-    this.isCutShort = this.batchLeft <= 0 && this.workHead !== NO_CONN
+    this.isCutShort = this.workHead !== NO_CONN && (this.batchLeft <= 0 || this.turnsLeft <= 0)
     this.batchLeft = TURN_BYTES
+    this.turnsLeft = TURNS
   }
 
   /** Accepts connections to a local port. */

@@ -39,15 +39,19 @@ import {
   SYN_RESENT,
   TLP,
 } from './tcb.ts'
-import type { Tcp } from './tcp.ts'
+import { type Tcp, TURNS } from './tcp.ts'
 import { onProbeTimer } from './tlp.ts'
 
-/** Runs everything that is due at the stack's clock. */
+/** Runs what is due at the stack's clock, until that has sent what a batch's timers may send. */
 export function runTimers(tcp: Tcp): void {
-  for (let c = tcp.timers.pop(tcp.nowMs); c !== NO_CONN; c = tcp.timers.pop(tcp.nowMs)) {
+  const { device, nowMs } = tcp
+  const least = device.txSpace() - TURNS
+  while (device.txSpace() > least) {
+    const c = tcp.timers.pop(nowMs)
+    if (c === NO_CONN) break
     if (onTimer(tcp, c)) reschedule(tcp, c)
   }
-  tcp.timeWait.expire(tcp.nowMs)
+  tcp.timeWait.expire(nowMs)
 }
 
 /** Milliseconds until `runTimers` has something to do, -1 for never. */

@@ -35,18 +35,21 @@ import { waitForNeighbour, wakeResolved } from './unresolved.ts'
 export function runWork(tcp: Tcp): boolean {
   wakeResolved(tcp)
   wakeForFlights(tcp)
-  while (tcp.workHead !== NO_CONN && serveRound(tcp) && tcp.batchLeft > 0);
+  while (tcp.workHead !== NO_CONN && serveRound(tcp) && mayServe(tcp));
   const exhausted = tcp.device.txSpace() === 0 || tcp.frames.freeCount === 0
   return tcp.workHead !== NO_CONN && exhausted
 }
+
+const mayServe = (tcp: Tcp): boolean => tcp.batchLeft > 0 && tcp.turnsLeft > 0
 
 /** Serves those who are on the list when the call begins; true: data was sent. */
 function serveRound(tcp: Tcp): boolean {
   const last = tcp.workTail
   let sent = 0
   let c = NO_CONN
-  while (c !== last && tcp.device.txSpace() > 0 && tcp.batchLeft > 0) {
+  while (c !== last && tcp.device.txSpace() > 0 && mayServe(tcp)) {
     c = tcp.workHead
+    tcp.turnsLeft--
     tcp.workHead = tcp.tcb[c + LIST_NEXT]
     if (tcp.workHead === NO_CONN) tcp.workTail = NO_CONN
     sent += serve(tcp, c)
