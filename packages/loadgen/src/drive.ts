@@ -6,8 +6,8 @@
 import { findFirstHop, type IpAddress, type Stack } from '@sandstorm/libtcpip'
 import type { Generator } from './generator.ts'
 
-/** So long may connections take to end after the run, microseconds. */
-const ENDING_US = 200_000
+/** In the end nobody is waited for when no connection has ended for so long, microseconds. */
+const ENDING_US = 500_000
 /** Waits shorter than this cost more than looking again. */
 const SHORT_US = 20
 
@@ -31,7 +31,7 @@ export function drive(
     if (count === 0) wait(stack, generator.waitUs(now))
   }
   generator.finish(nowUs())
-  end(stack, nowUs)
+  end(stack, generator, nowUs)
   return device.down
 }
 
@@ -65,14 +65,19 @@ function wait(stack: Stack, mostUs: number): void {
   if (us >= SHORT_US) stack.device.wait(us)
 }
 
-/** What was closed in the end says so. */
-function end(stack: Stack, nowUs: () => number): void {
-  const untilUs = nowUs() + ENDING_US
+/** What is closed in the end says so, to the last connection: its port would be in use at the server. */
+function end(stack: Stack, generator: Generator, nowUs: () => number): void {
+  let left = -1
+  let untilUs = 0
   for (;;) {
     const now = nowUs()
+    generator.poll(now)
     const count = stack.poll(now)
-    const isQuiet = stack.tcp.table.count === 0 && stack.frames.inFlightCount === 0
-    if (isQuiet || now >= untilUs || stack.device.down !== '') return
-    if (count === 0) wait(stack, untilUs - now)
+    const open = stack.tcp.table.count
+    if (open === 0 && stack.frames.inFlightCount === 0) return
+    if (open !== left) untilUs = now + ENDING_US
+    left = open
+    if (now >= untilUs || stack.device.down !== '') return
+    if (count === 0) wait(stack, Math.min(untilUs - now, generator.waitUs(now)))
   }
 }

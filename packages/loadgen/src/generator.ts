@@ -10,6 +10,8 @@
  * asked to, so TIME-WAIT is the server's (RFC 9112 §9.6, RFC 9293 §3.6).
  */
 import { assert } from '@sandstorm/libnmio'
+import { BURST, ENDING_US, LOOK_US, OPENING_MAX, RETRY_US, SAMPLE } from './limits.ts'
+import { ASKED, ENDING, IDLE, OPENING, READING, RETIRED, WAITING } from './phases.ts'
 import { Responses } from './response.ts'
 import type { Schedule } from './schedule.ts'
 import { CONNECT, LENGTH, PROTOCOL, RESET, Tally, TIMEOUT } from './tally.ts'
@@ -26,29 +28,6 @@ export interface GeneratorOptions {
   readonly graceUs: number
 }
 
-// Phases of a connection
-/** It does nothing any more. */
-const RETIRED = 0
-/** To be opened: at its deadline, or when its turn comes for the first time. */
-const IDLE = 1
-const OPENING = 2
-/** Ready for a request: open with keep-alive, not open without. */
-const WAITING = 3
-const ASKED = 4
-const READING = 5
-/** Its answer is whole, and the server is to close. */
-const ENDING = 6
-
-/** Every so many answers one is hashed. */
-export const SAMPLE = 64
-/** How often deadlines are looked at. */
-const LOOK_US = 20_000
-/** After a failure to connect. */
-const RETRY_US = 100_000
-/** A server that has said `close` closes in so much time, or we do. */
-const ENDING_US = 1_000_000
-/** As long as not all are open, so many open at the same time: listen queues have an end. */
-const OPENING_MAX = 256
 const NEVER = Number.POSITIVE_INFINITY
 
 export class Generator implements TransportListener {
@@ -76,6 +55,11 @@ export class Generator implements TransportListener {
   #active = 0
   #asked = 0
   #lookUs = 0
+  /** The connection whose deadline is looked at next. */
+  #looked = 0
+  /** When nothing begins any more, and in the end: those before it have been let go. */
+  #drained = 0
+  #left = 0
   #startedUs = 0
   #overUs = NEVER
   #lastUs = 0
@@ -119,27 +103,40 @@ export class Generator implements TransportListener {
     return this.#isOver
   }
 
-  /** What is due: requests, deadlines. To be called with each batch, and when `waitUs` is over. */
+  /** It is over, and no connection is left. */
+  get hasLeft(): boolean {
+    return this.#isOver && this.#left === this.#phase.length
+  }
+
+  /**
+   * What is due: requests, deadlines, and once it is over the ends of connections. To be called with each
+   * batch, and when `waitUs` is over.
+   */
   poll(nowUs: number): void {
     this.nowUs = nowUs
-    if (this.#isOver) return
+    if (this.#isOver) {
+      this.#leave()
+      return
+    }
     this.#openMore()
     const areOpen = this.#settled === this.#options.connections
     if (areOpen && !this.#schedule.hasBegun) this.#setOut()
     this.#beginDue()
-    if (this.#overUs === NEVER && this.#schedule.isOver(this.nowUs)) this.#drain()
+    if (this.#schedule.isOver(this.nowUs)) this.#drain()
     if (nowUs >= this.#lookUs) this.#lookAtDeadlines()
     if (this.#active === 0 || this.#isHopeless() || this.#isOverdue()) this.finish(nowUs)
   }
 
   /** Microseconds until `poll` has something to do by itself. */
   waitUs(nowUs: number): number {
+    if (this.#isOver) return this.hasLeft ? LOOK_US : 0
+    if (!this.#waiting.isEmpty && this.#schedule.isDue(nowUs)) return 0
     const look = Math.max(0, this.#lookUs - nowUs)
     const due = this.#waiting.isEmpty ? -1 : this.#schedule.waitUs(nowUs)
     return due < 0 || due > look ? look : due
   }
 
-  /** Ends it now; what is under way is counted as unfinished. Idempotent. */
+  /** Ends it now; what is under way is counted as unfinished, and `poll` lets it go. Idempotent. */
   finish(nowUs: number): void {
     if (this.#isOver) return
     this.#isOver = true
@@ -150,13 +147,22 @@ export class Generator implements TransportListener {
     tally.seconds = this.#schedule.elapsedUs(endUs) / 1e6
     for (let i = 0; i < this.#phase.length; i++) {
       if (this.#hasRequest[i] === 1) tally.unfinished++
-      if (this.#isOpen(i)) this.#transport.abort(i)
-      this.#phase[i] = RETIRED
     }
-    this.#active = 0
+  }
+
+  #leave(): void {
+    for (let left = BURST; left > 0 && this.#left < this.#phase.length; this.#left++) {
+      const i = this.#left
+      if (!this.#isOpen(i)) continue
+      if (this.#hasRequest[i] === 1) this.#transport.abort(i)
+      else this.#transport.close(i)
+      this.#phase[i] = RETIRED
+      left--
+    }
   }
 
   onOpen(i: number): void {
+    if (this.#isOver) return
     this.tally.opened++
     this.tally.connect.record(this.nowUs - this.#openUs[i])
     this.#settle(i)
@@ -166,6 +172,7 @@ export class Generator implements TransportListener {
   }
 
   onData(i: number, bytes: Uint8Array, off: number, len: number): void {
+    if (this.#isOver) return
     this.tally.bytes += len
     if (this.#phase[i] === ASKED) {
       this.tally.firstByte.record(this.nowUs - this.#startUs[i])
@@ -181,6 +188,7 @@ export class Generator implements TransportListener {
   }
 
   onFin(i: number): void {
+    if (this.#isOver) return
     if (this.#phase[i] === READING) {
       this.#responses.end(i)
       if (!this.#responses.isDone(i)) {
@@ -197,7 +205,8 @@ export class Generator implements TransportListener {
   }
 
   onLost(i: number, isTimeout: boolean): void {
-    if (this.#phase[i] === OPENING) this.#refused(i, isTimeout ? TIMEOUT : CONNECT)
+    if (this.#isOver) this.#phase[i] = RETIRED
+    else if (this.#phase[i] === OPENING) this.#refused(i, isTimeout ? TIMEOUT : CONNECT)
     else if (this.#hasRequest[i] === 1) {
       this.#error(i, isTimeout ? TIMEOUT : RESET)
       this.#again(i)
@@ -233,7 +242,8 @@ export class Generator implements TransportListener {
   }
 
   #beginDue(): void {
-    while (!this.#waiting.isEmpty && this.#schedule.isDue(this.nowUs)) {
+    for (let left = BURST; left > 0 && !this.#waiting.isEmpty; left--) {
+      if (!this.#schedule.isDue(this.nowUs)) return
       const i = this.#waiting.shift()
       // It may have been closed meanwhile.
       if (this.#phase[i] === WAITING) this.#begin(i)
@@ -340,25 +350,32 @@ export class Generator implements TransportListener {
 
   /** Nothing begins any more: who carries no request is let go. */
   #drain(): void {
-    this.#overUs = this.nowUs
-    for (let i = 0; i < this.#phase.length; i++) {
-      if (this.#hasRequest[i] === 0 && this.#phase[i] !== RETIRED) this.#retire(i)
+    const connections = this.#phase.length
+    this.#begun = connections
+    if (this.#overUs === NEVER) this.#overUs = this.nowUs
+    for (let left = BURST; left > 0 && this.#drained < connections; this.#drained++) {
+      const i = this.#drained
+      if (this.#hasRequest[i] === 1 || this.#phase[i] === RETIRED) continue
+      this.#retire(i)
+      left--
     }
-    this.#begun = this.#phase.length
   }
 
   #lookAtDeadlines(): void {
     const { nowUs } = this
-    this.#lookUs = nowUs + LOOK_US
-    for (let i = 0; i < this.#begun; i++) {
-      if (this.#deadlineUs[i] <= nowUs) this.#onDeadline(i)
+    for (let left = BURST; this.#looked < this.#begun; this.#looked++) {
+      if (this.#deadlineUs[this.#looked] > nowUs) continue
+      if (left-- === 0) return
+      this.#onDeadline(this.#looked)
     }
+    this.#looked = 0
+    this.#lookUs = nowUs + LOOK_US
   }
 
   #onDeadline(i: number): void {
     const phase = this.#phase[i]
     this.#deadlineUs[i] = NEVER
-    if (phase === IDLE) this.#anew(i)
+    if (phase === IDLE) this.#again(i)
     else if (phase === OPENING) {
       this.#transport.abort(i)
       this.#refused(i, TIMEOUT)

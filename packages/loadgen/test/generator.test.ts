@@ -279,9 +279,33 @@ it('a run that is stopped says what was done so far', () => {
   bench.generator.start(bench.nowUs)
   for (let turn = 0; turn < 1000; turn++) bench.step()
   bench.generator.finish(bench.nowUs)
-  assert.ok(bench.tally.answers > 500)
+  const { answers } = bench.tally
+  assert.ok(answers > 500)
   assert.ok(Math.abs(bench.tally.seconds - 0.1) < 0.001)
   assert.ok(bench.tally.unfinished <= 3)
+  // What still comes is not counted.
+  for (let turn = 0; turn < 10; turn++) bench.step()
+  assert.equal(bench.tally.answers, answers)
+})
+
+it('many answer, time out and end a few at a time, and all of them do', () => {
+  const answer: BenchOptions['answer'] = (stream, n) => {
+    if (n >= 250) say(stream, OK_ANSWER)
+  }
+  const bench = new Bench({ connections: 250, durationUs: 800_000, timeoutUs: 300_000, answer })
+  const { stats } = bench.client.tcp
+  bench.generator.start(bench.nowUs)
+  let most = 0
+  while (!bench.generator.hasLeft) {
+    const before = bench.requests.length + stats.outRsts
+    bench.step()
+    most = Math.max(most, bench.requests.length + stats.outRsts - before)
+  }
+  assert.equal(bench.tally.errors[TIMEOUT], 250)
+  assert.ok(most <= 192, `${most} requests and resets in a turn`)
+  for (let turn = 0; turn < 100; turn++) bench.step()
+  assert.equal(bench.client.tcp.table.count, 0)
+  assert.equal(bench.server.tcp.table.count, 0)
 })
 
 it('many connections are opened a few at a time', () => {

@@ -131,7 +131,7 @@ export async function startNginx(namespace: Namespace, bytes: number): Promise<v
   writeFileSync(join(path, 'object'), Buffer.alloc(bytes, 'nginx '))
   const config = `
     daemon off; master_process off; pid ${path}/pid; error_log ${path}/error.log;
-    events { worker_connections 2048; }
+    events { worker_connections 4096; }
     http { access_log off; server { listen 8080; listen [::]:8080; root ${path}; } }`
   writeFileSync(join(path, 'nginx.conf'), config)
   start(['nginx', '-e', `${path}/error.log`, '-c', `${path}/nginx.conf`], { namespace })

@@ -126,7 +126,7 @@ export function driveKernel(
       const now = nowUs()
       generator.poll(now)
       if (isStopped()) generator.finish(now)
-      if (generator.isOver) {
+      if (generator.hasLeft) {
         resolve()
         return
       }
