@@ -59,6 +59,12 @@ describe('a plan', () => {
 })
 
 describe('a plan in a VLAN', () => {
+  it('has all its IPv6 addresses for sources', () => {
+    const address6 = ['fd77::10/64', 'fd77::11/64']
+    const plan = checkLoad('http://[fd77::1]/', { device: 'tap', connections: '100000', address6 })
+    assert.deepEqual(plan.sources, address6)
+  })
+
   it('has no end of the host, and needs an address, or sources', () => {
     const own = { device: 'tap', vlan: '10', address: ['10.7.0.1/24'] }
     const { vlan, link4 } = checkLoad(URL, own)
@@ -115,6 +121,7 @@ const REFUSED: readonly (readonly [url: string, flags: LoadCommandFlags, line: R
   [URL, { address6: ['fd77::2'] }, /^--address6: works on our own stack/],
   [URL, { device: 'tap', address6: ['fd77::2'] }, /^--address6: is for IPv6, and the server’s/],
   [URL6, { device: 'tap', address: ['10.7.0.2'] }, /^--address: is for IPv4, and the server’s/],
+  [URL6, { device: 'tap', connections: '70000' }, /Expected more addresses with --address6$/],
   [URL6, { device: 'tap', source: '10.77.0.3' }, /^--source: is for IPv4, and the server’s/],
   [URL6, { device: 'packet:eth1' }, /^--device packet: needs an IPv6 address of ours/],
   [URL6, { device: 'tap', address6: ['fd77'] }, /^--address6 fd77: not an IPv6 address/],

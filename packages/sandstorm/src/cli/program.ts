@@ -159,7 +159,7 @@ function addLoad(program: Command, finish: (exitCode: number) => void): void {
     .option('--vlan <id>', 'be in a VLAN of the TAP or memif, 1 to 4094 (default: none)')
     .option(
       '--address6 <ip/len>',
-      'our address for a server with an IPv6 address (default, tap: fd77::2/64)',
+      'our address for a server with an IPv6 address; may be repeated, then taken in turn (default, tap: fd77::2/64)',
       collect,
     )
     .option(

@@ -37,7 +37,10 @@ export interface LoadPlan extends LoadLink {
   /** Requests a second; 0: closed loop. */
   readonly rate: number
   readonly timeoutUs: number
-  /** Our addresses that connections come from; none: what suits the way to the server. */
+  /**
+   * Our addresses that connections come from in turn, of `--source` or, on our own stack, all IPv6 ones;
+   * none: what suits the way to the server.
+   */
   readonly sources: readonly string[]
   readonly device: DeviceName
 }
@@ -68,8 +71,11 @@ export function checkLoad(url: string, raw: LoadCommandFlags): LoadPlan {
   }
   const keepAlive = raw.keepAlive ?? false
   const numbers = checkNumbers(raw)
-  const sources = checkSources(raw.source, device)
-  checkPorts(numbers, sources, device)
+  const typed = checkSources(raw.source, device)
+  const link = checkLink(raw, device, target, typed)
+  const { addresses } = link.link6
+  const sources = addresses.length > 0 ? addresses : typed
+  checkPorts(numbers, sources, device, addresses.length > 0 ? '--address6' : '--source')
   return {
     target,
     request: requestHead(target, keepAlive, raw.header ?? []),
@@ -77,7 +83,7 @@ export function checkLoad(url: string, raw: LoadCommandFlags): LoadPlan {
     keepAlive,
     sources,
     device,
-    ...checkLink(raw, device, target, sources),
+    ...link,
   }
 }
 
@@ -142,9 +148,10 @@ function checkPorts(
   { connections, threads }: Numbers,
   sources: readonly string[],
   { kind }: DeviceName,
+  flag: string,
 ): void {
   const ports = threads === 1 ? PORTS_PER_SOURCE : SHARED_PORTS_PER_SOURCE
   if (kind === 'kernel' || connections <= Math.max(1, sources.length) * ports) return
   const why = `an address of ours has ${ports} ports`
-  throw new ConfigError('-c', `${connections}`, why, 'more addresses with --source')
+  throw new ConfigError('-c', `${connections}`, why, `more addresses with ${flag}`)
 }

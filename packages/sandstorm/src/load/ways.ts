@@ -11,7 +11,7 @@ import { isIpv6 } from './target.ts'
 export async function findTarget(plan: LoadPlan): Promise<string> {
   const { target, device, sources } = plan
   const isOwn = device.kind !== 'kernel'
-  const needsIpv4 = (isOwn && !isIpv6(target)) || sources.length > 0
+  const needsIpv4 = isOwn ? !isIpv6(target) : sources.length > 0
   const address = await resolve(target.host, needsIpv4)
   if (isOwn) checkRoute(address, plan)
   return address
