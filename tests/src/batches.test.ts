@@ -1,4 +1,6 @@
-/** The flags that change batches, for measurements: told by ping and by the number of system calls. */
+/**
+ * The flags that change batches, for measurements: told by ping and by the number of system calls.
+ */
 import assert from 'node:assert/strict'
 import { after, afterEach, before, describe, it } from 'node:test'
 import { type Outcome, run } from './kit/command.ts'

@@ -1,6 +1,6 @@
 /**
- * The TAP as a port of a bridge: hosts on the other ports reach us at an address of theirs, as does the
- * bridge's own host, and two servers are there side by side.
+ * The TAP as a port of a bridge: hosts on the other ports reach us at an address of theirs, as does
+ * the bridge's own host, and two servers are there side by side.
  */
 import assert from 'node:assert/strict'
 import { after, afterEach, before, describe, it } from 'node:test'

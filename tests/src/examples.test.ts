@@ -43,7 +43,10 @@ describe('the examples in memory', { timeout }, () => {
   })
 })
 
-/** Connects, sends argv[1] bytes, shuts down, and prints how many came back and whether all were right. */
+/**
+ * Connects, sends argv[1] bytes, shuts down, and prints how many came back and whether all were
+ * right.
+ */
 const ECHO_CLIENT = `
   const net = require('node:net')
   const sent = Buffer.from(Array.from({ length: +process.argv[1] }, (_, i) => (i * 7919) >> 5))

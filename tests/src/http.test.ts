@@ -1,6 +1,6 @@
 /**
- * The questions of docs/http-answers.md, asked of our server on both mounts: every answer is as expected,
- * and none differs from one mount to the other.
+ * The questions of docs/http-answers.md, asked of our server on both mounts: every answer is as
+ * expected, and none differs from one mount to the other.
  */
 import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'

@@ -1,6 +1,7 @@
 /**
- * What people do with curl, on both mounts: ranges and resumed downloads, coded answers, conditions with
- * what an earlier answer left on disk, uploads that are refused, several requests on one connection.
+ * What people do with curl, on both mounts: ranges and resumed downloads, coded answers, conditions
+ * with what an earlier answer left on disk, uploads that are refused, several requests on one
+ * connection.
  */
 import assert from 'node:assert/strict'
 import { readFileSync, statSync, truncateSync, utimesSync, writeFileSync } from 'node:fs'

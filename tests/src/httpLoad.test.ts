@@ -1,6 +1,6 @@
 /**
- * Load generators that others wrote, on both mounts: no request fails, none is answered with anything
- * but 200, and every body has its length. How fast that goes is not asked.
+ * Load generators that others wrote, on both mounts: no request fails, none is answered with
+ * anything but 200, and every body has its length. How fast that goes is not asked.
  */
 import assert from 'node:assert/strict'
 import { writeFileSync } from 'node:fs'

@@ -1,6 +1,7 @@
 /**
- * Thousands of targets that try to leave the served folder (kit/hostilePaths.ts), on both mounts: no answer
- * contains a byte of what lies outside or is hidden, each is one of a few refusals, and the server lives.
+ * Thousands of targets that try to leave the served folder (kit/hostilePaths.ts), on both mounts:
+ * no answer contains a byte of what lies outside or is hidden, each is one of a few refusals, and
+ * the server lives.
  */
 import assert from 'node:assert/strict'
 import { mkdirSync, readFileSync, symlinkSync, writeFileSync } from 'node:fs'

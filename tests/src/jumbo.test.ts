@@ -1,6 +1,6 @@
 /**
- * AF_XDP on an interface with jumbo frames, as a client of the kernel's at the other end of the cable
- * sees it: packets that lie in several chunks, both ways, for one worker and for two.
+ * AF_XDP on an interface with jumbo frames, as a client of the kernel's at the other end of the
+ * cable sees it: packets that lie in several chunks, both ways, for one worker and for two.
  */
 import assert from 'node:assert/strict'
 import { createHash, randomBytes } from 'node:crypto'

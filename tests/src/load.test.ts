@@ -1,6 +1,6 @@
 /**
- * `sandstorm load` as a stranger runs it: against our own server, Node's and nginx, on the kernel's stack
- * and on ours, and against servers that do everything wrong.
+ * `sandstorm load` as a stranger runs it: against our own server, Node's and nginx, on the kernel's
+ * stack and on ours, and against servers that do everything wrong.
  */
 import assert from 'node:assert/strict'
 import { createServer } from 'node:http'

@@ -1,6 +1,6 @@
 /**
- * `sandstorm load -t` on our own stack: every thread does its share, by flows that come back to it or are
- * handed to it, whatever the device; and frames that the host had no room for are told of.
+ * `sandstorm load -t` on our own stack: every thread does its share, by flows that come back to it
+ * or are handed to it, whatever the device; and frames that the host had no room for are told of.
  */
 import assert from 'node:assert/strict'
 import { once } from 'node:events'

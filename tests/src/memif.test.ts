@@ -1,6 +1,6 @@
 /**
- * Our stack at a memif socket. The clients are the kernel's, at the other end of a cable; between cable
- * and socket is DPDK's testpmd, in the other role.
+ * Our stack at a memif socket. The clients are the kernel's, at the other end of a cable; between
+ * cable and socket is DPDK's testpmd, in the other role.
  */
 import assert from 'node:assert/strict'
 import { existsSync } from 'node:fs'

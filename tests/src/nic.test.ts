@@ -1,7 +1,7 @@
 /**
  * Our stack on an interface that is there already, beside the kernel: real clients at the other end
- * of a veth pair, the interface's address shared or one of our own, and what happens to the interface
- * when we are killed, it goes down, or it goes away.
+ * of a veth pair, the interface's address shared or one of our own, and what happens to the
+ * interface when we are killed, it goes down, or it goes away.
  */
 import assert from 'node:assert/strict'
 import { after, afterEach, before, beforeEach, describe, it } from 'node:test'

@@ -1,6 +1,6 @@
 /**
- * `--origin` before a real nginx, asked with curl, on both mounts: the committed command, its cache, its
- * orders on the admin address, and what is left of both when nginx has gone.
+ * `--origin` before a real nginx, asked with curl, on both mounts: the committed command, its
+ * cache, its orders on the admin address, and what is left of both when nginx has gone.
  */
 import assert from 'node:assert/strict'
 import type { ChildProcess } from 'node:child_process'

@@ -1,6 +1,6 @@
 /**
- * Files that do not fit into memory, on both mounts: they are sent as they are on disk, in one version or
- * not at all, and take little memory; nobody who takes nothing keeps others waiting.
+ * Files that do not fit into memory, on both mounts: they are sent as they are on disk, in one
+ * version or not at all, and take little memory; nobody who takes nothing keeps others waiting.
  */
 import { describeLargeFiles, describePaging } from './kit/pagingSuite.ts'
 

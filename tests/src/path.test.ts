@@ -1,6 +1,6 @@
 /**
- * Paths with a router, Linux's: a narrow link behind it that it tells of, and one that swallows what
- * is too large. And a client that knows ECN.
+ * Paths with a router, Linux's: a narrow link behind it that it tells of, and one that swallows
+ * what is too large. And a client that knows ECN.
  *
  *     client's namespace ── veth ── router's namespace ── TAP ── our server
  */

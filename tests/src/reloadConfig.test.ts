@@ -1,6 +1,6 @@
 /**
- * SIGHUP as an operator sends it, on both mounts: answers are of the old configuration or of the new one,
- * never of both, no connection is lost, and a file with mistakes changes nothing.
+ * SIGHUP as an operator sends it, on both mounts: answers are of the old configuration or of the
+ * new one, never of both, no connection is lost, and a file with mistakes changes nothing.
  */
 import assert from 'node:assert/strict'
 import { writeFileSync } from 'node:fs'

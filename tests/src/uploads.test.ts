@@ -1,7 +1,7 @@
 /**
  * Request bodies on their way to an origin, sent with curl on both mounts: sized and in chunks, of
- * megabytes, with and without "Expect: 100-continue"; nginx stores them, and what it stored is compared.
- * Another origin takes its time.
+ * megabytes, with and without "Expect: 100-continue"; nginx stores them, and what it stored is
+ * compared. Another origin takes its time.
  */
 import assert from 'node:assert/strict'
 import type { ChildProcess } from 'node:child_process'

@@ -1,6 +1,6 @@
 /**
- * A VLAN of a bridge, and of a memif socket: clients in it reach us, others do not, and what is on the
- * wire is what tshark and the kernel take for tagged frames.
+ * A VLAN of a bridge, and of a memif socket: clients in it reach us, others do not, and what is on
+ * the wire is what tshark and the kernel take for tagged frames.
  */
 import assert from 'node:assert/strict'
 import { after, afterEach, before, describe, it } from 'node:test'

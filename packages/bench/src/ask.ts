@@ -1,6 +1,6 @@
 /**
- * One real request, before a load of them: a load generator counts what it is given, and a server that
- * answers 200 where 304 was meant looks fast or slow for the wrong reason.
+ * One real request, before a load of them: a load generator counts what it is given, and a server
+ * that answers 200 where 304 was meant looks fast or slow for the wrong reason.
  */
 import { createHash } from 'node:crypto'
 import { runInside } from './process.ts'

@@ -1,7 +1,7 @@
 /**
- * Servers under the same load, in turns: requests per second of one server core (how they are set up:
- * servers.ts). What is asked is up to the case; most take the paper's 22 KB objects and 1 KB ones, with
- * connections kept alive and with one per request (paper §3).
+ * Servers under the same load, in turns: requests per second of one server core (how they are set
+ * up: servers.ts). What is asked is up to the case; most take the paper's 22 KB objects and 1 KB
+ * ones, with connections kept alive and with one per request (paper §3).
  *
  * They take turns, A B A B, because a virtual machine's speed drifts; what counts is the ratio, the
  * median of those of neighbouring runs. A row in which any request failed has no figure.

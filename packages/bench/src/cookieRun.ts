@@ -1,7 +1,7 @@
 /**
- * A server whose SYN table is full: what a SYN costs that gets a cookie, and an ACK with a made-up one,
- * from the receive ring to the answer. Only the time inside `server.poll` counts. Sources are random,
- * so that no cache knows them.
+ * A server whose SYN table is full: what a SYN costs that gets a cookie, and an ACK with a made-up
+ * one, from the receive ring to the answer. Only the time inside `server.poll` counts. Sources are
+ * random, so that no cache knows them.
  */
 import { assert, BATCH_MAX, memoryLink } from '@sandstorm/libnmio'
 import { ipv4Address, tcp } from '@sandstorm/libtcpip'

@@ -1,7 +1,7 @@
 /**
- * Our devices beside each other and beside nginx: requests per second (compare.ts), and what a response
- * costs on each: system calls, frames, and payload bytes that we copied or summed ourselves. What the
- * kernel copies is not counted but known; docs/devices.md says it.
+ * Our devices beside each other and beside nginx: requests per second (compare.ts), and what a
+ * response costs on each: system calls, frames, and payload bytes that we copied or summed
+ * ourselves. What the kernel copies is not counted but known; docs/devices.md says it.
  */
 import {
   compare,

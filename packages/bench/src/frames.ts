@@ -1,6 +1,6 @@
 /**
- * Frames a second of a device alone, no protocol: 1500 bytes, one core each side, beside DPDK's testpmd in
- * the same place, in turns.
+ * Frames a second of a device alone, no protocol: 1500 bytes, one core each side, beside DPDK's
+ * testpmd in the same place, in turns.
  *
  *   memif   sender → receiver: testpmd → testpmd; ours → testpmd; testpmd → ours (the other end is a server)
  *   veth    sender → the kernel, which drops: testpmd with net_af_xdp or net_af_packet; ours with xdp or packet
@@ -31,7 +31,9 @@ const POLL_MS = 100
 
 /** A process that says once a second how many frames it has sent or taken. */
 interface Counting {
-  /** Frames a second, of the seconds after those of the warm-up, which starts with the first frame. */
+  /**
+   * Frames a second, of the seconds after those of the warm-up, which starts with the first frame.
+   */
   rate(warmUp: number, seconds: number): Promise<number>
   /** Throws if it has ended by itself. */
   checkAlive(): void

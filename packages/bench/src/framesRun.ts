@@ -1,6 +1,6 @@
 /**
- * Our end of the frames benchmark: sends ready frames of 1500 bytes as fast as the device takes them, or
- * takes what comes. Prints a line of JSON each second: frames so far, and microseconds.
+ * Our end of the frames benchmark: sends ready frames of 1500 bytes as fast as the device takes
+ * them, or takes what comes. Prints a line of JSON each second: frames so far, and microseconds.
  *
  *   node framesRun.js tx|rx memif|xdp|packet SOCKET|INTERFACE
  */

@@ -1,6 +1,7 @@
 /**
- * What the load generator costs for a response, with its TCP and beside our server, on two linked ports in
- * memory (generatorRun.ts, a process per run). It measures others, so it must cost less than they do.
+ * What the load generator costs for a response, with its TCP and beside our server, on two linked
+ * ports in memory (generatorRun.ts, a process per run). It measures others, so it must cost less
+ * than they do.
  */
 import { spawnSync } from 'node:child_process'
 import { fileURLToPath } from 'node:url'

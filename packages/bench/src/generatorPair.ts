@@ -1,6 +1,7 @@
 /**
- * Our server and our load generator on two linked ports, in one thread, taking turns: what a response
- * costs each of them, with TCP on both sides and no kernel (memoryPair.ts has a client without one).
+ * Our server and our load generator on two linked ports, in one thread, taking turns: what a
+ * response costs each of them, with TCP on both sides and no kernel (memoryPair.ts has a client
+ * without one).
  */
 import { FramePool, memoryLink } from '@sandstorm/libnmio'
 import { Cubic, ipv4Address, Stack } from '@sandstorm/libtcpip'

@@ -1,8 +1,8 @@
 /**
- * What a web server does beside plain answers, ours on a TAP and on a veth pair against nginx with the
- * same features: 304 (RFC 9110 §13.1.2), a range (§14), a precompressed variant (§12.5.3), and many
- * files, and what is stored of an origin (RFC 9111). 64 connections, kept alive; each row asks both sides
- * once and looks at the answer before it measures.
+ * What a web server does beside plain answers, ours on a TAP and on a veth pair against nginx with
+ * the same features: 304 (RFC 9110 §13.1.2), a range (§14), a precompressed variant (§12.5.3), and
+ * many files, and what is stored of an origin (RFC 9111). 64 connections, kept alive; each row asks
+ * both sides once and looks at the answer before it measures.
  */
 import { mkdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'

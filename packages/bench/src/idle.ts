@@ -1,7 +1,7 @@
 /**
- * Many idle connections in one process: what they cost in memory, and whether a poll that has nothing
- * to do still costs nothing (idleRun.ts, a process of its own). Tables are made in their full length
- * at the start, yet memory that nobody has touched is not resident.
+ * Many idle connections in one process: what they cost in memory, and whether a poll that has
+ * nothing to do still costs nothing (idleRun.ts, a process of its own). Tables are made in their
+ * full length at the start, yet memory that nobody has touched is not resident.
  */
 import { spawnSync } from 'node:child_process'
 import { fileURLToPath } from 'node:url'
@@ -13,7 +13,9 @@ const RUN = fileURLToPath(new URL('./idleRun.js', import.meta.url))
 const CONNECTIONS = 1_000_000
 const CONNECTIONS_QUICK = 100_000
 
-/** One run; memory is the same in each, and times are only to be read by their order of magnitude. */
+/**
+ * One run; memory is the same in each, and times are only to be read by their order of magnitude.
+ */
 export function benchIdle(options: Options): void {
   const count = options.quick ? CONNECTIONS_QUICK : CONNECTIONS
   const run = idleRun(count)

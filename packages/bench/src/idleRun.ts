@@ -1,8 +1,9 @@
 /**
- * One run of the idle benchmark, in a process of its own: opens connections, fetches one small object
- * on each, keeps them, and looks at what they cost, in memory and in time. The client remembers
- * nothing (what a frame says is enough to answer it), so what the process grows by is the server's.
- * The clock is virtual, a millisecond a turn, but for what is measured. Prints one line of JSON.
+ * One run of the idle benchmark, in a process of its own: opens connections, fetches one small
+ * object on each, keeps them, and looks at what they cost, in memory and in time. The client
+ * remembers nothing (what a frame says is enough to answer it), so what the process grows by is the
+ * server's. The clock is virtual, a millisecond a turn, but for what is measured. Prints one line
+ * of JSON.
  *
  * node --expose-gc idleRun.js CONNECTIONS
  */
@@ -18,7 +19,9 @@ export interface IdleRun {
   /** Resident, before the first connection and with all of them idle. */
   readonly rssBeforeBytes: number
   readonly rssBytes: number
-  /** Of all tables that grow with the number of connections, by their length, for each connection. */
+  /**
+   * Of all tables that grow with the number of connections, by their length, for each connection.
+   */
   readonly tableBytes: number
   /** Accepted and answered in a second of server.poll, and in one of the whole process. */
   readonly acceptsPerServerSecond: number

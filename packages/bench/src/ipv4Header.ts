@@ -1,4 +1,7 @@
-/** The IPv4 header of clients that have no TCP of their own (RFC 791): nothing in it but what is needed. */
+/**
+ * The IPv4 header of clients that have no TCP of their own (RFC 791): nothing in it but what is
+ * needed.
+ */
 import { checksum, ipv4 } from '@sandstorm/libtcpip'
 
 /** Writes all of it at `ip`, checksum included, in front of a TCP segment of `tcpLen` bytes. */

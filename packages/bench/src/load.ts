@@ -1,7 +1,7 @@
 /**
- * How fast content is loaded, from files that the system has in memory: scan, read, hash and tables,
- * without codings. Beside it the same files read one after the other by readFileSync, which looks at
- * none of their bytes. MB are 10^6 bytes.
+ * How fast content is loaded, from files that the system has in memory: scan, read, hash and
+ * tables, without codings. Beside it the same files read one after the other by readFileSync, which
+ * looks at none of their bytes. MB are 10^6 bytes.
  */
 import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'

@@ -6,9 +6,9 @@
  *                                                                              └── kernel ── nginx
  *
  * The process is the one of the tests (tests/src/kit/lossyLink.ts). It sees segments of the MTU's
- * size, whoever sent them, for its TAPs have no offloads. Each run has a link of its own; the two of
- * a pair have the same seed, and nothing but the measured connection crosses the link and uses up
- * its accidents, so the same ones of both servers' segments are lost until their windows differ.
+ * size, whoever sent them, for its TAPs have no offloads. Each run has a link of its own; the two
+ * of a pair have the same seed, and nothing but the measured connection crosses the link and uses
+ * up its accidents, so the same ones of both servers' segments are lost until their windows differ.
  * What is compared is the medians. A run ends with the file or with its time, whichever is first:
  * what has arrived until then is its goodput. Where in slow start the first loss falls decides a
  * short run, and a single pair says nothing.

@@ -3,9 +3,9 @@
  * (`template`), against building each by copying its payload (`copy`, the memcpy variant of paper
  * §3). Two linked ports in memory, MTU 1500, no offloads, all checksums verified by the server, 64
  * connections; counted is only the time inside `server.poll` (memoryRun.ts, a process per run): the
- * median of the runs and, since on a virtual machine it tells as much of other guests as of us, what
- * it takes undisturbed, in the best twentieth of the batches of the best run. The ratio is that of the
- * undisturbed. Beside it the same object stored of an origin.
+ * median of the runs and, since on a virtual machine it tells as much of other guests as of us,
+ * what it takes undisturbed, in the best twentieth of the batches of the best run. The ratio is
+ * that of the undisturbed. Beside it the same object stored of an origin.
  */
 import type { TransmitKind } from 'sandstorm'
 import { runOrder } from './memoryOrder.ts'

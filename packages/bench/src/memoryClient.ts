@@ -1,8 +1,8 @@
 /**
  * A client without a TCP: just enough of one for a network that loses nothing, so that it costs
- * little beside the server it keeps busy. Each of its connections asks for one object over and over,
- * keeping the connection or making a new one per request, and acknowledges every second segment as
- * RFC 9293 §3.8.6.3 has it. Its requests are finished packets, too.
+ * little beside the server it keeps busy. Each of its connections asks for one object over and
+ * over, keeping the connection or making a new one per request, and acknowledges every second
+ * segment as RFC 9293 §3.8.6.3 has it. Its requests are finished packets, too.
  *
  * Invariant: what is not exactly the next expected byte is counted in `errors`; so is, while
  * `verifying`, a frame whose checksums do not hold.

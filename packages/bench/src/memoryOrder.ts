@@ -1,4 +1,7 @@
-/** What a run of the memory benchmark is asked for (memoryRun.ts): plain data, so that it can be an argument. */
+/**
+ * What a run of the memory benchmark is asked for (memoryRun.ts): plain data, so that it can be an
+ * argument.
+ */
 import { spawnSync } from 'node:child_process'
 import { fileURLToPath } from 'node:url'
 import type { TransmitKind } from 'sandstorm'

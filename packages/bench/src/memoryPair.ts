@@ -15,7 +15,10 @@ export const HOST = '10.0.0.1'
 const ADDRESS = ipv4Address(HOST, 24)
 const PORT = 80
 export const REGION_BYTES: number = 96 << 20
-/** The server's clock takes no longer steps: a machine that stands still for a while loses no packets. */
+/**
+ * The server's clock takes no longer steps: a machine that stands still for a while loses no
+ * packets.
+ */
 const STEP_MAX_MS = 1
 
 /** What the client asks for is `/object`. */

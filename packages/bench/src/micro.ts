@@ -246,7 +246,9 @@ function sendFrames(): Run {
   }
 }
 
-/** A flow in congestion avoidance, with a loss now and then so that its window stays one of many. */
+/**
+ * A flow in congestion avoidance, with a loss now and then so that its window stays one of many.
+ */
 function cubicAcks(): Run {
   const { CWND, MSS, SRTT_US, SSTHRESH, TCB_STRIDE } = tcb
   const cc = new Cubic()
@@ -287,8 +289,8 @@ function sackedAcks(): Timed {
 }
 
 /**
- * Silence until every connection has sent its segment again, and two ACKs: the second gives the round
- * trip that ends the back-off (RFC 6298 §5).
+ * Silence until every connection has sent its segment again, and two ACKs: the second gives the
+ * round trip that ends the back-off (RFC 6298 §5).
  */
 function timeOuts(): Timed {
   const run = new StackRun('nothing', 1)
@@ -307,8 +309,8 @@ function timeOuts(): Timed {
 type Counter = 'syncookiesSent' | 'syncookiesFailed' | 'syncookiesRecv'
 
 /**
- * Segments for a listener whose SYN table is full; `counters` tell that each was what it should be. (Of
- * made-up cookies one in 2^28 is right, and a run has millions.)
+ * Segments for a listener whose SYN table is full; `counters` tell that each was what it should be.
+ * (Of made-up cookies one in 2^28 is right, and a run has millions.)
  */
 async function whileFull(flags: number, counters: readonly Counter[]): Promise<Timed> {
   const run = new CookieRun(await oneObject(0))

@@ -1,10 +1,11 @@
 /**
- * The floor under any stack on a TAP: a responder that does what the wire demands and nothing else. Frames
- * come and ready answers go by the same device, in the same batches, and ten segments are the initial window
- * (RFC 6928); but nothing is checked, there are no timers, no recovery and no HTTP, and who waits for what
- * was lost waits for ever. What a real stack costs beyond this is its own work; the rest is the device's.
- * It is a floor and not the lowest there could be: headers are written anew for each answer, and it sleeps
- * at once when nothing comes, where our server looks for a while.
+ * The floor under any stack on a TAP: a responder that does what the wire demands and nothing else.
+ * Frames come and ready answers go by the same device, in the same batches, and ten segments are
+ * the initial window (RFC 6928); but nothing is checked, there are no timers, no recovery and no
+ * HTTP, and who waits for what was lost waits for ever. What a real stack costs beyond this is its
+ * own work; the rest is the device's. It is a floor and not the lowest there could be: headers are
+ * written anew for each answer, and it sleeps at once when nothing comes, where our server looks
+ * for a while.
  *
  *     node nullResponder.js DIR     makes a TAP, answers `GET /NAME` with DIR/NAME
  *
@@ -31,7 +32,10 @@ const MSS = 1460
 const INITIAL_WINDOW = 10 * MSS
 const FRAMES = 1024
 const MSS_OPTION_LEN = 4
-/** `GET /`: the name begins behind it; its first byte is enough to tell the objects of a figure apart. */
+/**
+ * `GET /`: the name begins behind it; its first byte is enough to tell the objects of a figure
+ * apart.
+ */
 const NAME_AT = 5
 /** `n: c`, as in `Connection: close`. */
 const N_CLOSE = 0x6e3a2063

@@ -13,7 +13,9 @@ export interface Options {
   readonly names: readonly string[]
   /** Length of one run. */
   readonly seconds: number
-  /** Likewise on links in memory, where no other program wants whole seconds: less in a quick run. */
+  /**
+   * Likewise on links in memory, where no other program wants whole seconds: less in a quick run.
+   */
   readonly linkSeconds: number
   /** How many times A and B take turns. */
   readonly pairs: number

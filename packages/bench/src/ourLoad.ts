@@ -15,7 +15,10 @@ export interface OurLoadRun {
   readonly latencyUs: { readonly mean: number; readonly p99: number }
 }
 
-/** Asks a side at a rate for some seconds. Throws if an answer was wrong, or the generator could not follow. */
+/**
+ * Asks a side at a rate for some seconds. Throws if an answer was wrong, or the generator could not
+ * follow.
+ */
 export async function loadAtRate(
   { name, clientNamespace, url }: Side,
   path: string,

@@ -1,6 +1,6 @@
 /**
- * Other web servers for static files, on the far side of a veth pair like nginx (servers.ts), one thread
- * each on the server's core, as their manuals advise for static files.
+ * Other web servers for static files, on the far side of a veth pair like nginx (servers.ts), one
+ * thread each on the server's core, as their manuals advise for static files.
  */
 import { writeFileSync } from 'node:fs'
 import { join } from 'node:path'

@@ -54,7 +54,9 @@ export function startInside(namespace: string, argv: readonly string[]): ChildPr
   return child
 }
 
-/** Runs a command inside a namespace to its end; past the limit it is killed, and its code is -1. */
+/**
+ * Runs a command inside a namespace to its end; past the limit it is killed, and its code is -1.
+ */
 export async function runInside(
   namespace: string,
   argv: readonly string[],

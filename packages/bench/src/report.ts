@@ -1,6 +1,6 @@
 /**
- * How a measurement is told: medians with their spread in a markdown table on standard output, and a
- * JSON file with everything needed to judge it: machine, kernel, Node, commit, each single run.
+ * How a measurement is told: medians with their spread in a markdown table on standard output, and
+ * a JSON file with everything needed to judge it: machine, kernel, Node, commit, each single run.
  */
 import { spawnSync } from 'node:child_process'
 import { mkdirSync, writeFileSync } from 'node:fs'
@@ -43,7 +43,8 @@ export function machine(): Record<string, string | number> {
     cpu: cpu?.model.trim() ?? 'unknown',
     cores: cpus().length,
     memoryBytes: totalmem(),
-    // Of the last minute: on a busy machine only ratios count, and not much above the cores' number.
+    // Of the last minute: on a busy machine only ratios count, and not much above the cores'
+    // number.
     loadAverage: loadavg()[0],
     kernel: release(),
     node: process.version,

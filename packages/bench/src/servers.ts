@@ -1,6 +1,6 @@
 /**
- * The sides of a comparison, each pinned to the same core, each serving the same folder, each with the
- * client at the other end of one link:
+ * The sides of a comparison, each pinned to the same core, each serving the same folder, each with
+ * the client at the other end of one link:
  *
  *     tap     wrk ── TAP ── sandstorm                  the client's kernel is the TAP's other end
  *     packet  wrk ── veth pair ── sandstorm            likewise xdp

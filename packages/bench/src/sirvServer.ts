@@ -1,4 +1,7 @@
-/** A server of node:http with sirv, which reads its folder once, as it does in production: DIR ADDRESS. */
+/**
+ * A server of node:http with sirv, which reads its folder once, as it does in production: DIR
+ * ADDRESS.
+ */
 import { createServer } from 'node:http'
 import sirv from 'sirv'
 

@@ -177,8 +177,8 @@ export class StackRun {
   }
 
   /**
-   * A batch of what the peer has pushed, and as many more as it takes to send all that may be sent, which
-   * is taken off the wire.
+   * A batch of what the peer has pushed, and as many more as it takes to send all that may be sent,
+   * which is taken off the wire.
    */
   poll(passedUs: number = TURN_US): void {
     this.#nowUs += passedUs

@@ -1,6 +1,7 @@
 /**
- * An object that was stored of an origin, for measurements: a small origin is asked for it once, through
- * the cache, which then has readers answer with it by themselves (sandstorm: content/hits.ts).
+ * An object that was stored of an origin, for measurements: a small origin is asked for it once,
+ * through the cache, which then has readers answer with it by themselves (sandstorm:
+ * content/hits.ts).
  */
 import { once } from 'node:events'
 import { createServer } from 'node:http'

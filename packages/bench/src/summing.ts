@@ -1,6 +1,7 @@
 /**
- * A device that sums every segment before it is sent: what a stack pays that does not know the sums of its
- * content (paper §2.1 has them ahead of time). What it finds is what is written there already.
+ * A device that sums every segment before it is sent: what a stack pays that does not know the sums
+ * of its content (paper §2.1 has them ahead of time). What it finds is what is written there
+ * already.
  */
 import { ethernet } from '@sandstorm/libeth'
 import { assert, DelegateDevice } from '@sandstorm/libnmio'

@@ -1,6 +1,7 @@
 /**
- * Do workers share nothing (paper §2.1)? Threads with a server and a generator each (workersRun.ts),
- * two at once against one alone, in turns; a thread has a core to itself. What they share is content.
+ * Do workers share nothing (paper §2.1)? Threads with a server and a generator each
+ * (workersRun.ts), two at once against one alone, in turns; a thread has a core to itself. What
+ * they share is content.
  */
 import { once } from 'node:events'
 import { Worker } from 'node:worker_threads'
@@ -45,7 +46,9 @@ export interface WorkersOrder {
   readonly kind?: TransmitKind
 }
 
-/** Of one worker and of two, by turn: responses per second, and microseconds in a server for each. */
+/**
+ * Of one worker and of two, by turn: responses per second, and microseconds in a server for each.
+ */
 export interface OneAndTwo {
   readonly one: readonly number[]
   readonly two: readonly number[]

@@ -1,6 +1,6 @@
 /**
- * A worker of the workers benchmark: a thread with a server and its generator (memoryPair.ts), in its
- * own part of the region. It says that it is ready, and when told to measures for some seconds.
+ * A worker of the workers benchmark: a thread with a server and its generator (memoryPair.ts), in
+ * its own part of the region. It says that it is ready, and when told to measures for some seconds.
  */
 import { parentPort, workerData } from 'node:worker_threads'
 import { assert, pinThread } from '@sandstorm/libnmio'

@@ -1,7 +1,8 @@
 /**
- * wrk(1), the load generator: one thread, 64 connections if nothing else is said, pinned to the core
- * that the server does not use. A run with any error counts for nothing; it says so instead of giving a
- * figure. An answer that is wrong but no error, a 200 for a 304, wrk does not see: ask.ts does before.
+ * wrk(1), the load generator: one thread, 64 connections if nothing else is said, pinned to the
+ * core that the server does not use. A run with any error counts for nothing; it says so instead of
+ * giving a figure. An answer that is wrong but no error, a 200 for a 304, wrk does not see: ask.ts
+ * does before.
  */
 import { runInside } from './process.ts'
 import type { Side } from './servers.ts'

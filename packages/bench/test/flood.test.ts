@@ -1,4 +1,6 @@
-/** The small version of `npm run flood`'s second half: a SYN flood in a ring that is always full. */
+/**
+ * The small version of `npm run flood`'s second half: a SYN flood in a ring that is always full.
+ */
 import assert from 'node:assert/strict'
 import { spawnSync } from 'node:child_process'
 import { test } from 'node:test'

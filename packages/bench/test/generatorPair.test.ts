@@ -1,4 +1,6 @@
-/** The generator and our server, in one thread: every answer is right, and nothing is left behind. */
+/**
+ * The generator and our server, in one thread: every answer is right, and nothing is left behind.
+ */
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { GeneratorPair } from '../src/generatorPair.ts'

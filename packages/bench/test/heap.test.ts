@@ -1,4 +1,7 @@
-/** Invariant 3: after start-up nothing is allocated per packet, by the server or the load generator as a whole. */
+/**
+ * Invariant 3: after start-up nothing is allocated per packet, by the server or the load generator
+ * as a whole.
+ */
 import assert from 'node:assert/strict'
 import { spawnSync } from 'node:child_process'
 import { test } from 'node:test'

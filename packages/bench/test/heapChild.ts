@@ -1,6 +1,6 @@
 /**
- * Serves a number of frames and prints what the heap says. Its own work allocates nothing: the clock
- * is a counter, the client is the benchmark's.
+ * Serves a number of frames and prints what the heap says. Its own work allocates nothing: the
+ * clock is a counter, the client is the benchmark's.
  *
  * node --expose-gc heapChild.js KIND close|keep FRAMES
  */

@@ -1,6 +1,6 @@
 /**
- * What /proc/stat says of a process that is busy for 60 µs of each millisecond, at ten phases of the clock
- * (src/figures/coreTime.ts): `taskset -c 0 node packages/bench/dist/test/measureTicks.js`
+ * What /proc/stat says of a process that is busy for 60 µs of each millisecond, at ten phases of
+ * the clock (src/figures/coreTime.ts): `taskset -c 0 node packages/bench/dist/test/measureTicks.js`
  */
 import { spawnSync } from 'node:child_process'
 import { between, readCoreCount } from '../src/figures/coreTime.ts'

@@ -60,7 +60,9 @@ export class ArpSender {
     this.#ownLo = ethernet.loOf(port.device.mac)
   }
 
-  /** `from`, ours, asks the station `hi:lo` (or everybody) who has `ip`. False, as below: no room. */
+  /**
+   * `from`, ours, asks the station `hi:lo` (or everybody) who has `ip`. False, as below: no room.
+   */
   request(from: number, hi: number, lo: number, ip: number): boolean {
     if (!this.#send(arp.REQUEST, hi, lo, from, 0, 0, ip)) return false
     this.stats.requestsSent++

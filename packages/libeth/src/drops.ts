@@ -9,7 +9,9 @@
 export const OK = 0
 /** Shorter than an Ethernet header. */
 export const ETH_TRUNCATED = 1
-/** 802.1Q, 802.1ad or QinQ tag that is still there: the frame is of a VLAN, and none is known here. */
+/**
+ * 802.1Q, 802.1ad or QinQ tag that is still there: the frame is of a VLAN, and none is known here.
+ */
 export const ETH_VLAN = 2
 /** An IEEE 802.3 length where Ethernet II has a type (LLC, spanning tree). */
 export const ETH_LENGTH = 3

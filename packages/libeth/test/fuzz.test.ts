@@ -1,4 +1,6 @@
-/** Random and mutated frames through the ARP input: nothing throws, nothing leaks, nothing grows. */
+/**
+ * Random and mutated frames through the ARP input: nothing throws, nothing leaks, nothing grows.
+ */
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import * as drops from '../src/drops.ts'

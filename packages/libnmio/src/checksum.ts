@@ -1,8 +1,8 @@
 /**
- * Transport checksums that a sender on this machine left to hardware that was never there: the field
- * holds the folded sum of the pseudo-header (linux/virtio_net.h: VIRTIO_NET_HDR_F_NEEDS_CSUM; RFC 1071,
- * RFC 9293 §3.1). Frames of TCP and UDP that are whole, without IPv6 extension headers, with a VLAN tag
- * or without.
+ * Transport checksums that a sender on this machine left to hardware that was never there: the
+ * field holds the folded sum of the pseudo-header (linux/virtio_net.h: VIRTIO_NET_HDR_F_NEEDS_CSUM;
+ * RFC 1071, RFC 9293 §3.1). Frames of TCP and UDP that are whole, without IPv6 extension headers,
+ * with a VLAN tag or without.
  */
 import { VLAN_TAG_LEN } from './device.ts'
 
@@ -28,7 +28,9 @@ const UDP_HEADER_LEN = 8
 /** There is no such header or field. */
 const NONE = 0
 
-/** Folded sum of the 16-bit words of [off, end), RFC 1071; an odd last byte counts as a high byte. */
+/**
+ * Folded sum of the 16-bit words of [off, end), RFC 1071; an odd last byte counts as a high byte.
+ */
 function sum(view: DataView, off: number, end: number): number {
   let total = 0
   let at = off
@@ -77,8 +79,8 @@ function field(view: DataView, ip: number, l4: number, end: number): number {
 }
 
 /**
- * Was the checksum of the frame [off, off+len) left to hardware? A complete one can look the same, once
- * in 65536; to complete that leaves it as it is.
+ * Was the checksum of the frame [off, off+len) left to hardware? A complete one can look the same,
+ * once in 65536; to complete that leaves it as it is.
  */
 export function isChecksumPartial(view: DataView, off: number, len: number): boolean {
   const end = off + len
@@ -96,9 +98,9 @@ export function isChecksumPartial(view: DataView, off: number, len: number): boo
 }
 
 /**
- * Completes the checksum of the frame [off, off+len) in place, as the hardware would: the sum over the
- * segment, field included, is complemented and takes the field's place. Other frames stay as they are.
- * For captures and fault injection; the stack has faster ways and never comes here.
+ * Completes the checksum of the frame [off, off+len) in place, as the hardware would: the sum over
+ * the segment, field included, is complemented and takes the field's place. Other frames stay as
+ * they are. For captures and fault injection; the stack has faster ways and never comes here.
  */
 export function completeChecksum(view: DataView, off: number, len: number): void {
   const end = off + len

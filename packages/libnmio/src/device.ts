@@ -3,8 +3,8 @@
  *
  * Ownership is netmap's. A received frame belongs to the caller from `rx()` until the next `rx()`.
  * A frame to be sent belongs to the device from `push`/`gather` until `reclaim()` reports it; until
- * then not a byte of it may change. Ring space is visible (`txSpace`), so nobody builds a frame that
- * the ring cannot take (paper §2: bufferless). Work is batched: many `push`, one `flush`.
+ * then not a byte of it may change. Ring space is visible (`txSpace`), so nobody builds a frame
+ * that the ring cannot take (paper §2: bufferless). Work is batched: many `push`, one `flush`.
  *
  * Everything but `wait` returns at once. Nothing here throws for what the wire did; a device that
  * is gone says so through `down`.
@@ -20,12 +20,16 @@ export const BATCH_MAX = 64
  */
 export const DEVICE_HEADROOM = 16
 
-/** Bytes of a VLAN tag (IEEE 802.1Q §9.3): with it a frame may be so much longer than `mtu` says. */
+/**
+ * Bytes of a VLAN tag (IEEE 802.1Q §9.3): with it a frame may be so much longer than `mtu` says.
+ */
 export const VLAN_TAG_LEN = 4
 
 /** rxFlags: the device vouches for the transport checksum. */
 export const RX_CSUM_GOOD = 1
-/** rxFlags: the checksum was left to hardware that was never there; the segment is from this host. */
+/**
+ * rxFlags: the checksum was left to hardware that was never there; the segment is from this host.
+ */
 export const RX_CSUM_PARTIAL = 2
 
 export interface Capabilities {
@@ -106,13 +110,20 @@ export interface Device {
 
   /** How many more frames `push`/`gather` will take now. */
   txSpace(): number
-  /** Hands the frame [off, off+len) to the device. Needs txSpace() > 0. `request`: OFFLOAD_NONE or offload(). */
+  /**
+   * Hands the frame [off, off+len) to the device. Needs txSpace() > 0. `request`: OFFLOAD_NONE or
+   * offload().
+   */
   push(off: number, len: number, request: number): void
-  /** As push, with `bodyLen` payload bytes from the content region behind the `len` header bytes. */
+  /**
+   * As push, with `bodyLen` payload bytes from the content region behind the `len` header bytes.
+   */
   gather(off: number, len: number, bodyOff: number, bodyLen: number, request: number): void
   /** Ends a batch: everything pushed goes out. */
   flush(): void
-  /** Sets doneOff[0 … n) to the `off` of frames that are the caller's again, in order; returns n. */
+  /**
+   * Sets doneOff[0 … n) to the `off` of frames that are the caller's again, in order; returns n.
+   */
   reclaim(): number
   readonly doneOff: Int32Array
 

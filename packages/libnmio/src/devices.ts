@@ -1,4 +1,6 @@
-/** Every kind of device by its handle: what opens on the main thread is made on the packet thread. */
+/**
+ * Every kind of device by its handle: what opens on the main thread is made on the packet thread.
+ */
 import type { Device } from './device.ts'
 import type { MemifHandle } from './memif/handle.ts'
 import { MemifDevice } from './memif/memif.ts'

@@ -11,7 +11,10 @@ import { assert } from './assert.ts'
 import { DEVICE_HEADROOM } from './device.ts'
 import type { Region } from './region.ts'
 
-/** Byte offset of the payload in a frame: Ethernet 14 + IPv6 40 + TCP 60 fit, and the device's headroom. */
+/**
+ * Byte offset of the payload in a frame: Ethernet 14 + IPv6 40 + TCP 60 fit, and the device's
+ * headroom.
+ */
 export const PAYLOAD_OFF = 144
 /** No frame: what `alloc` returns when the pool is dry. */
 export const NO_FRAME = -1

@@ -1,7 +1,7 @@
 /**
  * An open device as plain data. The thread that opens it owns its descriptors and closes them; the
- * thread that moves packets gets a copy of the handle by message and only uses them. So a worker that
- * dies leaves nothing open, and closing has one place (nobody else would close what was opened
+ * thread that moves packets gets a copy of the handle by message and only uses them. So a worker
+ * that dies leaves nothing open, and closing has one place (nobody else would close what was opened
  * through FFI).
  */
 import { libc } from './sys/libc.ts'
@@ -28,8 +28,8 @@ export function wakeDevice(handle: OpenHandle): void {
 
 /**
  * Closes the descriptors; what the kernel keeps for them (a TAP that is not persistent, a BPF link)
- * goes with them. To be called by the opener, once no thread uses the device any more: a descriptor's
- * number is soon somebody else's. Idempotent.
+ * goes with them. To be called by the opener, once no thread uses the device any more: a
+ * descriptor's number is soon somebody else's. Idempotent.
  */
 export function closeHandle(handle: OpenHandle): void {
   for (const fd of handle.owned) libc().close(fd)
@@ -43,8 +43,8 @@ export function closeHandles(handles: readonly OpenHandle[]): void {
 }
 
 /**
- * Makes the handles of a device's queues with `open`, which hands over each descriptor as soon as it
- * has it (`own` returns it); closes them all if that fails. The first handle owns them all.
+ * Makes the handles of a device's queues with `open`, which hands over each descriptor as soon as
+ * it has it (`own` returns it); closes them all if that fails. The first handle owns them all.
  */
 export function opening<T extends OpenHandle>(
   open: (own: (fd: number) => number) => Omit<T, 'owned'>[],

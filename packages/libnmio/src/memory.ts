@@ -26,7 +26,10 @@ export interface MemoryLinkOptions {
   readonly mtu?: number
   /** Frames in flight in each direction, a power of two; default 1024. */
   readonly ringSize?: number
-  /** The link vouches for checksums: nothing in it can harm a frame. Default: nobody has looked at them. */
+  /**
+   * The link vouches for checksums: nothing in it can harm a frame. Default: nobody has looked at
+   * them.
+   */
   readonly vouches?: boolean | undefined
   /** Frames in a batch at most; default BATCH_MAX. */
   readonly batchMax?: number | undefined
@@ -137,7 +140,9 @@ export class MemoryPort implements Device {
     return count
   }
 
-  /** Slots whose frames `reclaim` has reported, or that were never used; 0 when an end is closed. */
+  /**
+   * Slots whose frames `reclaim` has reported, or that were never used; 0 when an end is closed.
+   */
   txSpace(): number {
     const lane = this.#out
     return lane.open ? lane.size - ((lane.pushed - lane.reclaimed) | 0) : 0

@@ -4,9 +4,9 @@
  * (view, off); nobody makes a view of their own per packet.
  *
  * Threads share the memory by message (sharedMemory.ts), and libc reaches it by address. What a
- * kernel or a peer shares with us (rings, their buffers) is mapped over pages of it (sys/mapping.ts),
- * so that one view sees it all. Offsets are kept below 2^31 so that V8 holds them as small integers
- * and never boxes one.
+ * kernel or a peer shares with us (rings, their buffers) is mapped over pages of it
+ * (sys/mapping.ts), so that one view sees it all. Offsets are kept below 2^31 so that V8 holds them
+ * as small integers and never boxes one.
  */
 import { assert } from './assert.ts'
 import { type Copy, copyOf, newSharedMemory, type SharedMemory } from './sharedMemory.ts'
@@ -37,8 +37,8 @@ export class Region {
   #sharing: Sharing | undefined
 
   /**
-   * Makes a region of `size` bytes or a little more, or sees memory that is there (another thread's) as
-   * one. `from` and `end`: what `reserve` hands out.
+   * Makes a region of `size` bytes or a little more, or sees memory that is there (another
+   * thread's) as one. `from` and `end`: what `reserve` hands out.
    */
   constructor(size: number | SharedMemory, from = 0, end?: number) {
     this.memory = typeof size === 'number' ? newSharedMemory(size) : size
@@ -79,8 +79,8 @@ export class Region {
   }
 
   /**
-   * As `reserve`, for frames that are sent. A peer of the device's may see them, and write to them at
-   * any moment: nothing that is parsed, or believed, may lie there.
+   * As `reserve`, for frames that are sent. A peer of the device's may see them, and write to them
+   * at any moment: nothing that is parsed, or believed, may lie there.
    */
   reserveFrames(size: number, align = 64): number {
     const sharing = this.#sharing

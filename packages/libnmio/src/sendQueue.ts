@@ -1,7 +1,7 @@
 /**
- * Frames that wait for the kernel to take them by system call: each is a `struct mmsghdr` (socket.h)
- * with up to two pieces, header and payload, gathered from where they lie, and a virtio_net_hdr in
- * front. TAP writes one a call, AF_PACKET as many as there are (sendmmsg(2)).
+ * Frames that wait for the kernel to take them by system call: each is a `struct mmsghdr`
+ * (socket.h) with up to two pieces, header and payload, gathered from where they lie, and a
+ * virtio_net_hdr in front. TAP writes one a call, AF_PACKET as many as there are (sendmmsg(2)).
  *
  * Slots wrap: [head, sent) are the kernel's and not yet reclaimed, [sent, tail) are queued. A frame
  * is the caller's again as soon as it is sent, since the kernel copies.
@@ -19,7 +19,10 @@ export const TX_MASK: number = TX_SLOTS - 1
 /** sys/uio.h: struct iovec { void *base; size_t len }; two to a slot. */
 const IOVEC_LEN = 16
 const PIECES_LEN = 2 * IOVEC_LEN
-/** sys/socket.h: struct mmsghdr { struct msghdr hdr; unsigned int len }, and two fields of the first. */
+/**
+ * sys/socket.h: struct mmsghdr { struct msghdr hdr; unsigned int len }, and two fields of the
+ * first.
+ */
 const MMSGHDR_LEN = 64
 const MSG_IOV = 16
 const MSG_IOVLEN = 24

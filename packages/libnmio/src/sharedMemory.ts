@@ -1,10 +1,11 @@
 /**
  * Memory that threads share, and that is copied as fast as by memmove(3).
  *
- * V8 copies a SharedArrayBuffer with relaxed atomic words, byte by byte at the ends: 1500 bytes take
- * it three times as long as memory of its own. WebAssembly's `memory.copy` has no such rule (a data
- * race leaves any mix of old and new bytes, which is all that packet memory asks for), so the memory
- * is a WebAssembly.Memory, and one function of five instructions is all the code that it has.
+ * V8 copies a SharedArrayBuffer with relaxed atomic words, byte by byte at the ends: 1500 bytes
+ * take it three times as long as memory of its own. WebAssembly's `memory.copy` has no such rule (a
+ * data race leaves any mix of old and new bytes, which is all that packet memory asks for), so the
+ * memory is a WebAssembly.Memory, and one function of five instructions is all the code that it
+ * has.
  */
 
 /** A shared WebAssembly.Memory; goes to other threads by message, and is the same memory there. */
@@ -27,7 +28,9 @@ interface Engine {
 const { Instance, Memory, Module } = (globalThis as unknown as { readonly WebAssembly: Engine })
   .WebAssembly
 
-/** Zeroed memory of `size` bytes, in whole pages. Throws a RangeError if there is no room for it. */
+/**
+ * Zeroed memory of `size` bytes, in whole pages. Throws a RangeError if there is no room for it.
+ */
 export function newSharedMemory(size: number): SharedMemory {
   const pages = Math.ceil(size / PAGE_BYTES)
   return new Memory({ initial: pages, maximum: pages, shared: true })
@@ -61,7 +64,9 @@ const COPY_MODULE = Uint8Array.of(
 )
 const copyModule = new Module(COPY_MODULE)
 
-/** One function for each memory, however many see it: callers meet no other, and it can be inlined. */
+/**
+ * One function for each memory, however many see it: callers meet no other, and it can be inlined.
+ */
 const copies = new WeakMap<SharedMemory, Copy>()
 
 /** What copies within `memory`, on this thread. */

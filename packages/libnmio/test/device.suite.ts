@@ -334,7 +334,7 @@ const CASES: Record<string, Case> = {
     sendAndCheck(pair, sender, 200, () => 90)
     drain(pair, sender)
     assert.deepEqual(sender.done, sender.pushed)
-    // Until the kernel has set up the far end's queue as well, what that sends is lost without a word.
+    // Until the kernel has set up the far end's queue as well, what that sends is lost.
     until(device, 1, () => {
       assert.ok(peer.send(testFrame(7, 100)))
       return Math.min(device.rx(), 1)

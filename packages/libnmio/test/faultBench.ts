@@ -21,7 +21,9 @@ export class Sleeper extends DelegateDevice {
   }
 }
 
-/** A FaultDevice over one port of a link in memory; `far` is the other, `off` a place for a frame. */
+/**
+ * A FaultDevice over one port of a link in memory; `far` is the other, `off` a place for a frame.
+ */
 export interface Bench {
   region: Region
   clock: VirtualClock

@@ -1,6 +1,6 @@
 /**
- * Which worker a frame is for: what belongs together stays together, flows are spread evenly, and the
- * kernel's program, run by the kernel, says the same.
+ * Which worker a frame is for: what belongs together stays together, flows are spread evenly, and
+ * the kernel's program, run by the kernel, says the same.
  */
 import assert from 'node:assert/strict'
 import { before, describe, test } from 'node:test'
@@ -32,7 +32,10 @@ const concat = (...parts: (readonly number[] | Uint8Array)[]): Uint8Array =>
   Uint8Array.from(parts.flatMap(part => [...part]))
 const u16 = (value: number): number[] => [value >> 8, value & 0xff]
 
-/** The packet, without Ethernet; `extra`: words of IPv4 options, or IPv6 extension headers of 8 bytes. */
+/**
+ * The packet, without Ethernet; `extra`: words of IPv4 options, or IPv6 extension headers of 8
+ * bytes.
+ */
 function packet(protocol: number, from: Address, to: Address, payload: Uint8Array, extra = 0) {
   if (from.length === 4) {
     const len = u16(20 + 4 * extra + payload.length)

@@ -4,9 +4,9 @@ import { setTimeout } from 'node:timers/promises'
 
 /**
  * `move` moves some 20,000 frames. Code that is not compiled yet makes boxes of its own, and other
- * files' tests may delay the compiler: so there are many short runs, and the quiet ones count. One boxed
- * number of 16 bytes for each frame would be 320 KB in every run; a run with a collection in it tells
- * nothing.
+ * files' tests may delay the compiler: so there are many short runs, and the quiet ones count. One
+ * boxed number of 16 bytes for each frame would be 320 KB in every run; a run with a collection in
+ * it tells nothing.
  */
 export async function assertNoGarbage(move: () => void): Promise<void> {
   const grown: number[] = []

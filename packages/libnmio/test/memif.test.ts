@@ -1,5 +1,5 @@
 /**
- * memif beyond the contract: our client and our server, in one thread, in two, and in two processes.
+ * memif beyond the contract: our client and our server, in one thread, two, and two processes.
  * Peers that break the rules: memifHostile.test.ts; peers that are not ours: memifTestpmd.test.ts.
  */
 import assert from 'node:assert/strict'

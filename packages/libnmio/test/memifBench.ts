@@ -1,6 +1,6 @@
 /**
- * Frames a second from one process to another over memif, in either direction: `node memifBench.js`.
- * With 'far ROLE SOCKET' it is the other process, which takes what comes.
+ * Frames a second from one process to another over memif, in either direction:
+ * `node memifBench.js`. With 'far ROLE SOCKET' it is the other process, which takes what comes.
  */
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'

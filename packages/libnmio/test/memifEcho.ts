@@ -1,4 +1,7 @@
-/** A process that sends back what comes over memif: `node memifEcho.js ROLE SOCKET`, until it is killed. */
+/**
+ * A process that sends back what comes over memif: `node memifEcho.js ROLE SOCKET`, until it is
+ * killed.
+ */
 import type { MemifRole } from '../src/index.ts'
 import { Echo } from './echo.ts'
 import { openEnd } from './memifTest.ts'

@@ -1,7 +1,7 @@
 /**
- * memif peers that do anything at all: random messages, random rings, and memory that changes while it
- * is read. Nothing throws, nothing but what is shared is touched, every descriptor is closed again, and
- * an honest peer is served after all that.
+ * memif peers that do anything at all: random messages, random rings, and memory that changes while
+ * it is read. Nothing throws, nothing but what is shared is touched, every descriptor is closed
+ * again, and an honest peer is served after all that.
  */
 import assert from 'node:assert/strict'
 import { once } from 'node:events'
@@ -52,7 +52,9 @@ class Guard {
   }
 }
 
-/** What a stack does in a turn: receives, sends, takes completions. Returns the frames that came. */
+/**
+ * What a stack does in a turn: receives, sends, takes completions. Returns the frames that came.
+ */
 function use({ device, frames }: End, random: Prng): number {
   const count = device.rx()
   for (let i = 0; i < count; i++) {

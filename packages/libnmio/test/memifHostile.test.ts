@@ -1,6 +1,6 @@
 /**
- * Peers that break the rules of memif: each is dropped with one line in the log, nothing outside of what
- * is shared is read or written, no descriptor stays open, and the next peer is served.
+ * Peers that break the rules of memif: each is dropped with one line in the log, nothing outside of
+ * what is shared is read or written, no descriptor stays open, and the next peer is served.
  */
 import assert from 'node:assert/strict'
 import { closeSync, openSync, readdirSync } from 'node:fs'

@@ -1,6 +1,6 @@
 /**
- * memif by hand, for peers that do not keep to it: messages and memory as a test wants them. Memory is
- * mapped over pages of a region of its own, so that a test can write there what it likes.
+ * memif by hand, for peers that do not keep to it: messages and memory as a test wants them. Memory
+ * is mapped over pages of a region of its own, so that a test can write there what it likes.
  */
 import assert from 'node:assert/strict'
 import { Region } from '../src/index.ts'

@@ -1,6 +1,7 @@
 /**
- * memif with DPDK at the other end (testpmd, net_memif), which shares no code with us: in both roles, at
- * a path and at an abstract name, it sends frames back, makes some, and counts those that come.
+ * memif with DPDK at the other end (testpmd, net_memif), which shares no code with us: in both
+ * roles, at a path and at an abstract name, it sends frames back, makes some, and counts those that
+ * come.
  */
 import assert from 'node:assert/strict'
 import { type ChildProcessWithoutNullStreams, spawn } from 'node:child_process'
@@ -14,7 +15,9 @@ import { testpmdProblem, unless } from './privileges.ts'
 const needsTestpmd = unless(testpmdProblem())
 
 const MODES = ['macswap', 'txonly', 'rxonly'] as const
-/** Frames under way to testpmd and back: fewer than its ring holds, which drops what it cannot send. */
+/**
+ * Frames under way to testpmd and back: fewer than its ring holds, which drops what it cannot send.
+ */
 const WINDOW = 200
 
 interface Testpmd {
@@ -93,7 +96,10 @@ async function withTestpmd(
   }
 }
 
-/** Sends `count` frames of length len(seq), with a window of so many; calls `each` with those that come. */
+/**
+ * Sends `count` frames of length len(seq), with a window of so many; calls `each` with those that
+ * come.
+ */
 async function exchange(
   end: End,
   count: number,
@@ -179,8 +185,8 @@ for (const role of ['client', 'server'] as const) {
     await withTestpmd(role, 'macswap', end => expectEcho(end, 140_000, () => 64))
   })
 
-  // net_memif leaves NEXT in a descriptor that it uses again; as a server it finds ours cleared, as a
-  // client it sends frames whole only if they are of equally many pieces that divide its ring.
+  // net_memif leaves NEXT in a descriptor that it uses again; as a server it finds ours cleared, as
+  // a client it sends frames whole only if they are of equally many pieces that divide its ring.
   test(`${role}: frames of 8 KB come back in pieces`, needsTestpmd, async () => {
     const [min, span] = role === 'client' ? [60, 8100] : [6200, 1900]
     const len = (seq: number): number => min + ((seq * 37) % span)

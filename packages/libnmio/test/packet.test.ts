@@ -1,4 +1,6 @@
-/** PacketDevice beyond the contract: frames too long for a slot, tags, a full ring, memory, garbage. */
+/**
+ * PacketDevice beyond the contract: frames too long for a slot, tags, a full ring, memory, garbage.
+ */
 import assert from 'node:assert/strict'
 import { afterEach, before, test } from 'node:test'
 import { Assembler } from '../src/bpf/assembler.ts'

@@ -1,4 +1,6 @@
-/** The device contract, run for AF_PACKET over a veth pair, whose far end is a plain packet socket. */
+/**
+ * The device contract, run for AF_PACKET over a veth pair, whose far end is a plain packet socket.
+ */
 import { before } from 'node:test'
 import { Assembler } from '../src/bpf/assembler.ts'
 import { closeHandle, openPacket, PacketDevice, packetRegionBytes, Region } from '../src/index.ts'

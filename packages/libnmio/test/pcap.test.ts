@@ -1,4 +1,6 @@
-/** Captures: golden bytes for a tiny one, tshark's opinion of a real one, and when they are written. */
+/**
+ * Captures: golden bytes for a tiny one, tshark's opinion of a real one, and when they are written.
+ */
 import assert from 'node:assert/strict'
 import { spawnSync } from 'node:child_process'
 import { mkdtempSync, readFileSync, rmSync, statSync } from 'node:fs'

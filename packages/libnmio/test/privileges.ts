@@ -67,7 +67,8 @@ export function ownNamespace(): void {
 /** Runs `body` as a user without CAP_NET_ADMIN would see the kernel; the right comes back after. */
 export function withoutNetAdmin(body: () => void): void {
   const { capget, capset } = calls()
-  // linux/capability.h: { u32 version; int pid }, then two of { u32 effective, permitted, inheritable }.
+  // linux/capability.h: { u32 version; int pid }, then two of { u32 effective, permitted,
+  // inheritable }.
   const header = new Uint8Array(Uint32Array.of(0x20080522, 0).buffer)
   const before = new Uint32Array(6)
   check(capget(header, new Uint8Array(before.buffer)), 'capget')

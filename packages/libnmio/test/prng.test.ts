@@ -1,4 +1,6 @@
-/** The generator against a plain reading of the published algorithm, and its two ways to be asked. */
+/**
+ * The generator against a plain reading of the published algorithm, and its two ways to be asked.
+ */
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { Prng } from '../src/wrap/prng.ts'

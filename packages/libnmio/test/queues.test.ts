@@ -1,6 +1,7 @@
 /**
  * A device with a queue for each worker, on the kernel's own interfaces: the kernel brings a flow's
- * frames to its worker's queue, each once, where it can be told so; where it cannot, we say what to do.
+ * frames to its worker's queue, each once, where it can be told so; where it cannot, we say what to
+ * do.
  */
 import assert from 'node:assert/strict'
 import { connect, type Socket } from 'node:net'

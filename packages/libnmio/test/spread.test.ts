@@ -1,7 +1,7 @@
 /**
- * Workers that share a device, each with a queue (a memory link) of its own: whichever queue a frame
- * comes to, its flow's worker gets it, once and in order; nobody sleeps on mail, and nobody waits for
- * the dead.
+ * Workers that share a device, each with a queue (a memory link) of its own: whichever queue a
+ * frame comes to, its flow's worker gets it, once and in order; nobody sleeps on mail, and nobody
+ * waits for the dead.
  */
 import assert from 'node:assert/strict'
 import { describe, test } from 'node:test'
@@ -28,7 +28,10 @@ const SLOT = 2048
 const SRC_PORT = 34
 const NUMBER = 38
 
-/** Wires of `count` workers; `send(queue, port)` sends a frame of that client port, with the next number. */
+/**
+ * Wires of `count` workers; `send(queue, port)` sends a frame of that client port, with the next
+ * number.
+ */
 class Scene {
   readonly spread: Spread
   readonly region: Region

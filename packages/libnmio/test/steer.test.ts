@@ -1,7 +1,7 @@
 /**
- * What is ours and what is not, decided by the kernel itself: our programs are loaded, verified, and
- * run on frames (BPF_PROG_TEST_RUN). And the bytes of one of them, against a listing that a reader of
- * RFC 9669 can follow.
+ * What is ours and what is not, decided by the kernel itself: our programs are loaded, verified,
+ * and run on frames (BPF_PROG_TEST_RUN). And the bytes of one of them, against a listing that a
+ * reader of RFC 9669 can follow.
  */
 import assert from 'node:assert/strict'
 import { before, test } from 'node:test'

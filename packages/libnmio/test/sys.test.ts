@@ -1,4 +1,6 @@
-/** The system layer where no privilege is needed: errors, prefixes, netlink's grammar, lazy loading. */
+/**
+ * The system layer where no privilege is needed: errors, prefixes, netlink's grammar, lazy loading.
+ */
 import assert from 'node:assert/strict'
 import { execFileSync } from 'node:child_process'
 import { networkInterfaces } from 'node:os'

@@ -334,8 +334,8 @@ test('the device reserves what it says', needsKoffi, () => {
 })
 
 test('a packet costs no garbage, sent, gathered or received', needsKoffi, async () => {
-  // A block this large is mapped on its own, where an address is no small integer; a smaller one may
-  // come from the C heap, far below, and would hide what is tested here.
+  // A block this large is mapped on its own, where an address is no small integer; a smaller one
+  // may come from the C heap, far below, and would hide what is tested here.
   const [a, b] = cable().map(handle => port(handle, 64 << 20)) as [Port, Port]
   for (const { device } of [a, b]) assert.ok(libc().addressOf(device.region.bytes) > 2 ** 32)
   const move = (rounds: number): number => {

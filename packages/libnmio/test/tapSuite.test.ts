@@ -1,6 +1,6 @@
 /**
- * The device contract, run for the TAP over a cable of sockets (no privileges), and over the kernel's
- * own, whose other end is a packet socket on the interface.
+ * The device contract, run for the TAP over a cable of sockets (no privileges), and over the
+ * kernel's own, whose other end is a packet socket on the interface.
  */
 import { writeFileSync } from 'node:fs'
 import { before } from 'node:test'

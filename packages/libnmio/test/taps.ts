@@ -1,4 +1,6 @@
-/** TAPs as an administrator makes and deletes them, for the tests: `ip tuntap add`, `ip link del`. */
+/**
+ * TAPs as an administrator makes and deletes them, for the tests: `ip tuntap add`, `ip link del`.
+ */
 import { check, libc, O_RDWR } from '../src/sys/libc.ts'
 import { type Link, listLinks } from '../src/sys/links.ts'
 import { NLM_F_ACK, request, viewOf } from '../src/sys/netlink.ts'

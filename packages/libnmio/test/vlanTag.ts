@@ -1,4 +1,6 @@
-/** VLAN tags put in and taken out the naive way (IEEE 802.1Q §9.5: behind the addresses), for tests. */
+/**
+ * VLAN tags put in and taken out the naive way (IEEE 802.1Q §9.5: behind the addresses), for tests.
+ */
 import assert from 'node:assert/strict'
 import { VLAN_TAG_LEN, VlanDevice } from '../src/index.ts'
 import type { Pair, Peer } from './device.suite.ts'
@@ -24,7 +26,10 @@ export function withoutTag(frame: Uint8Array, control: number): Uint8Array {
   return bare
 }
 
-/** A pair with its device in a VLAN; its peer, who has frames without tags, sends and finds them with. */
+/**
+ * A pair with its device in a VLAN; its peer, who has frames without tags, sends and finds them
+ * with.
+ */
 export function inVlan(pair: Pair): Pair {
   const { device, peer } = pair
   const tagged: Peer = {

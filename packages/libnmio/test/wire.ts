@@ -82,8 +82,8 @@ export interface Segment {
 }
 
 /**
- * A TCP segment. `partial`: the checksum field holds the pseudo-header's sum alone. `body` is summed
- * and counted, but left for the caller to put behind.
+ * A TCP segment. `partial`: the checksum field holds the pseudo-header's sum alone. `body` is
+ * summed and counted, but left for the caller to put behind.
  */
 export function tcp(
   from: End,

@@ -1,6 +1,6 @@
 /**
- * Busy polling: what the socket is told, and when it is called. That the calls run the driver is the
- * kernel's business, with drivers that tell it which NAPI has which queue: veth does not.
+ * Busy polling: what the socket is told, and when it is called. That the calls run the driver is
+ * the kernel's business, with drivers that tell it which NAPI has which queue: veth does not.
  */
 import assert from 'node:assert/strict'
 import { afterEach, before, test } from 'node:test'

@@ -1,6 +1,6 @@
 /**
- * Frames in several chunks (af_xdp.rst, "Multi-Buffer Support"), against a plain packet socket at the
- * other end of a veth pair.
+ * Frames in several chunks (af_xdp.rst, "Multi-Buffer Support"), against a plain packet socket at
+ * the other end of a veth pair.
  */
 import assert from 'node:assert/strict'
 import { afterEach, before, describe, test } from 'node:test'

@@ -1,4 +1,6 @@
-/** AF_XDP for the tests' own frames, which are for no address: on interfaces that the tests made. */
+/**
+ * AF_XDP for the tests' own frames, which are for no address: on interfaces that the tests made.
+ */
 import { Assembler } from '../src/bpf/assembler.ts'
 import { BATCH_MAX, type XdpHandle } from '../src/index.ts'
 import * as bpf from '../src/sys/bpf.ts'

@@ -1,8 +1,8 @@
 /**
  * The stack's own addresses, IPv4 and IPv6 mixed, and the way from them to others (RFC 1122 §3.3.1,
- * RFC 4861 §5.2): who is on our link is spoken to directly, everybody else through a gateway, one for
- * each version. An address's place in the list, `local`, stands for it everywhere else: eight bits
- * in a TCB whatever the version.
+ * RFC 4861 §5.2): who is on our link is spoken to directly, everybody else through a gateway, one
+ * for each version. An address's place in the list, `local`, stands for it everywhere else: eight
+ * bits in a TCB whatever the version.
  *
  * The list is made at start-up and does not change.
  */
@@ -147,8 +147,8 @@ export class Addresses {
 
   /**
    * Which of our addresses speaks to `remote` when the application does not say (RFC 1122 §3.3.4.3,
-   * RFC 6724 §5): the first on the same subnet, else the first of its version; NOT_LOCAL if there is
-   * none.
+   * RFC 6724 §5): the first on the same subnet, else the first of its version; NOT_LOCAL if there
+   * is none.
    */
   localFor(remote: IpAddress): number {
     if (remote.version === 6) return this.#localFor6(remote)
@@ -188,7 +188,9 @@ export class Addresses {
   }
 }
 
-/** A subnet's directed broadcast; with two addresses or one it has none (RFC 3021), so the limited. */
+/**
+ * A subnet's directed broadcast; with two addresses or one it has none (RFC 3021), so the limited.
+ */
 const broadcastOf = ({ w0, prefixLen }: IpAddress): number =>
   prefixLen > 30 ? -1 : w0 | ~netmask(prefixLen)
 

@@ -12,7 +12,9 @@ export class IcmpError {
    * router wrote, 0 from one that knows no more (RFC 1191 §5). Otherwise 0.
    */
   mtu = 0
-  /** The segment's addresses, four words each: ours, the peer's. IPv4 in the first, the others 0. */
+  /**
+   * The segment's addresses, four words each: ours, the peer's. IPv4 in the first, the others 0.
+   */
   readonly local: Int32Array = new Int32Array(4)
   readonly remote: Int32Array = new Int32Array(4)
   localPort = 0

@@ -1,8 +1,8 @@
 /**
- * ICMP (RFC 792): echo requests are answered with the same data (RFC 1122 §3.2.2.6), errors about our
- * TCP segments taken apart for TCP, everything else is counted. An answer is a copy of the request in
- * a frame of ours, its checksum corrected for the changed type; no room for it means no answer, as
- * with any lost packet.
+ * ICMP (RFC 792): echo requests are answered with the same data (RFC 1122 §3.2.2.6), errors about
+ * our TCP segments taken apart for TCP, everything else is counted. An answer is a copy of the
+ * request in a frame of ours, its checksum corrected for the changed type; no room for it means no
+ * answer, as with any lost packet.
  */
 import { ethernet, OK } from '@sandstorm/libeth'
 import { NO_FRAME, PAYLOAD_OFF } from '@sandstorm/libnmio'
@@ -47,7 +47,9 @@ const isError = (type: number): boolean =>
   type === icmp.TIME_EXCEEDED ||
   type === icmp.PARAMETER_PROBLEM
 
-/** An error that quotes a TCP segment from the address it was sent to; `ip`: its own IPv4 header. */
+/**
+ * An error that quotes a TCP segment from the address it was sent to; `ip`: its own IPv4 header.
+ */
 function takeError(host: IpHost, ip: number, off: number, len: number): number {
   const view = host.device.region.view
   const quote = off + icmp.HEADER_LEN

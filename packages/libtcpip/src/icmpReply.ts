@@ -1,6 +1,6 @@
 /**
- * What ICMP sends: the message goes back the way the packet that it answers came (RFC 1122 §3.2.2.6),
- * from the address that one was sent to.
+ * What ICMP sends: the message goes back the way the packet that it answers came
+ * (RFC 1122 §3.2.2.6), from the address that one was sent to.
  */
 import { ethernet } from '@sandstorm/libeth'
 import { OFFLOAD_NONE } from '@sandstorm/libnmio'

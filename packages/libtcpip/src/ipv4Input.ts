@@ -1,7 +1,7 @@
 /**
  * IPv4 input (RFC 791, RFC 1122 §3.2): header checks, then ICMP or TCP. There is no reassembly:
- * fragments are dropped and counted. A packet for an address of ours that came in a broadcast frame, or
- * from an address that no host has, is discarded in silence (RFC 1122 §3.2.1.3, §3.3.6).
+ * fragments are dropped and counted. A packet for an address of ours that came in a broadcast
+ * frame, or from an address that no host has, is discarded in silence (RFC 1122 §3.2.1.3, §3.3.6).
  */
 import { ethernet, OK } from '@sandstorm/libeth'
 import { NOT_LOCAL } from './addresses.ts'

@@ -16,9 +16,14 @@ export interface Ipv6Host {
   readonly errorLimit: TokenBucket
   /** Of echo replies and errors. */
   readonly hopLimit: number
-  /** Takes the TCP segment of `len` bytes at `off`; `ip`: its IPv6 header. Returns OK or a reason. */
+  /**
+   * Takes the TCP segment of `len` bytes at `off`; `ip`: its IPv6 header. Returns OK or a reason.
+   */
   onTcp6(ip: number, off: number, len: number, rxFlags: number): number
-  /** Hears of `icmpError`; returns OK or a reason. Nothing in it is to be believed before TCP's checks. */
+  /**
+   * Hears of `icmpError`; returns OK or a reason. Nothing in it is to be believed before TCP's
+   * checks.
+   */
   onIcmpError(error: IcmpError): number
   /** Counts a drop and returns its reason. */
   drop(reason: number): number

@@ -43,8 +43,8 @@ export interface StackOptions {
   gateway?: IpAddress | undefined
   gateway6?: IpAddress | undefined
   /**
-   * Our addresses are the host's as well, and its kernel answers ARP, neighbour discovery and ping for
-   * them: we ask nobody, and answer each frame to the station that it came from. Default: no.
+   * Our addresses are the host's as well, and its kernel answers ARP, neighbour discovery and ping
+   * for them: we ask nobody, and answer each frame to the station that it came from. Default: no.
    */
   sharesAddresses?: boolean | undefined
   /** Of several stacks on one device, the flows that come to this one. Default: all. */
@@ -53,7 +53,10 @@ export interface StackOptions {
   congestion: CongestionControl
   tcp?: Partial<TcpConfig>
   ndp?: Partial<NdpOptions> | undefined
-  /** Hears that somebody else has, or wants, this IPv6 address of ours, once per packet that says so. */
+  /**
+   * Hears that somebody else has, or wants, this IPv6 address of ours, once per packet that says
+   * so.
+   */
   onConflict?: ((address: IpAddress) => void) | undefined
   /** Secret int32s for keys; asked at construction only. */
   random: () => number

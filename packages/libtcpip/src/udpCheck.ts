@@ -1,6 +1,6 @@
 /**
- * UDP (RFC 768): nobody listens on any port, so all that a datagram can bring about is an error, port
- * unreachable. One that was damaged on its way earns none, since nobody knows whom it was for
+ * UDP (RFC 768): nobody listens on any port, so all that a datagram can bring about is an error,
+ * port unreachable. One that was damaged on its way earns none, since nobody knows whom it was for
  * (RFC 1122 §4.1.3.4), nor does one over IPv6 without a checksum (RFC 8200 §8.1).
  */
 import { OK } from '@sandstorm/libeth'

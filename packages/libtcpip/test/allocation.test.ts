@@ -1,8 +1,8 @@
 /**
  * Invariant 3: nothing is allocated per packet. A child process moves a million segments over
- * established connections (kit/steady.ts), another takes half a million that come in the wrong order
- * (kit/steadyReceive.ts), a third carries streams both ways (kit/steadyStreams.ts); V8 must have no
- * reason to collect garbage meanwhile.
+ * established connections (kit/steady.ts), another takes half a million that come in the wrong
+ * order (kit/steadyReceive.ts), a third carries streams both ways (kit/steadyStreams.ts); V8 must
+ * have no reason to collect garbage meanwhile.
  */
 import assert from 'node:assert/strict'
 import { spawnSync } from 'node:child_process'

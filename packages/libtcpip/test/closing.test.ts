@@ -1,4 +1,4 @@
-/** Every way a connection ends (RFC 9293 §3.6, §3.10.7.4, Figure 5; RFC 1337; RFC 6191 is timeWait.test.ts's). */
+/** Every way a connection ends (RFC 9293 §3.6, §3.10.7.4, Figure 5; RFC 1337). */
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { abort, drops, tcb } from '../src/index.ts'

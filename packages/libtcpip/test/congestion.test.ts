@@ -1,4 +1,7 @@
-/** Slow start and congestion avoidance (RFC 5681, 6928), byte counting (RFC 3465), idle and unused windows. */
+/**
+ * Slow start and congestion avoidance (RFC 5681, 6928), byte counting (RFC 3465), idle and unused
+ * windows.
+ */
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { initialWindow, tcb } from '../src/index.ts'

@@ -106,7 +106,8 @@ function fire({ seed, frames, onSent }: Fire): Host {
   const random = new Random(seed)
   const t = target(random)
   for (let i = 0; i < frames; i++) {
-    // A tick of the clock of ISNs: one that is used again would make `aim` take an old one for seen.
+    // A tick of the clock of ISNs: one that is used again would make `aim` take an old one for
+    // seen.
     t.nowUs += 4
     const port = 1 + random.below(PORTS)
     const [seq, ack] = aim(t, random, port)

@@ -50,7 +50,9 @@ function steadyGoodput(loss: number, seed: number): number {
   return (simulation.receivers[0].received - before) / MEASURED_S / 1000
 }
 
-/** The same of the equations: a window a round trip, and one round trip without growth to repair. */
+/**
+ * The same of the equations: a window a round trip, and one round trip without growth to repair.
+ */
 function equationsGoodput(loss: number, seed: number): number {
   const cubic = new CubicReference(10)
   const random = new Random(seed)

@@ -12,7 +12,9 @@ const MSS = 1000
 
 /** A flow whose rounds last as long as they are told, in flights that follow each other. */
 class SlowStarter extends Flow {
-  /** Acknowledges what is in flight, two segments at a time; returns growth per byte of each ACK. */
+  /**
+   * Acknowledges what is in flight, two segments at a time; returns growth per byte of each ACK.
+   */
   flight(rttMs: number, rttOf: (i: number) => number = () => rttMs): number[] {
     const { tcb } = this
     const end = tcb[SND_NXT]

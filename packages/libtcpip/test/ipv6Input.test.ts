@@ -1,4 +1,7 @@
-/** What a packet leads to: destinations, sources, echo, errors sent and received (RFC 8200, RFC 4443). */
+/**
+ * What a packet leads to: destinations, sources, echo, errors sent and received (RFC 8200,
+ * RFC 4443).
+ */
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { RX_CSUM_PARTIAL } from '@sandstorm/libnmio'

@@ -1,4 +1,4 @@
-/** Neighbour discovery as others see it: RFC 4861 §7.2, §7.3, RFC 6583. Golden frames are Linux's. */
+/** Neighbour discovery as others see it (RFC 4861 §7.2, §7.3, RFC 6583), with Linux's frames. */
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { NO_NEIGHBOUR } from '@sandstorm/libeth'

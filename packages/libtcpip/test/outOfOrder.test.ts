@@ -1,7 +1,7 @@
 /**
  * Segments before their predecessors (RFC 9293 §3.10.7.4, SHLD-31): they wait, every byte arrives
- * once and in order, the first copy of a byte is the one that counts, and whatever a peer sends, what
- * waits is bounded (CVE-2018-5390).
+ * once and in order, the first copy of a byte is the one that counts, and whatever a peer sends,
+ * what waits is bounded (CVE-2018-5390).
  */
 import assert from 'node:assert/strict'
 import { test } from 'node:test'

@@ -1,7 +1,7 @@
 /**
- * The scripts of a Host once more, over IPv6: what TCP does must not depend on the headers below it.
- * Tests that speak of addresses themselves stay with IPv4 (`testIpv4`); what IPv6 has instead is in
- * tcp6.test.ts.
+ * The scripts of a Host once more, over IPv6: what TCP does must not depend on the headers below
+ * it. Tests that speak of addresses themselves stay with IPv4 (`testIpv4`); what IPv6 has instead
+ * is in tcp6.test.ts.
  */
 const SCRIPTS = [
   'acceptability',

@@ -1,6 +1,6 @@
 /**
- * Path MTU discovery (RFC 1191): a router's message, what may be believed of it (RFC 5927 §7.2), what is
- * sent again and what that costs, what later connections know, and paths that swallow in silence.
+ * Path MTU discovery (RFC 1191): a router's message, what may be believed of it (RFC 5927 §7.2),
+ * what is sent again at what cost, what later connections know, and paths that swallow in silence.
  */
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
@@ -339,7 +339,7 @@ test('an entry lives for ten minutes after it was last renewed, whatever the clo
   }
 })
 
-/** A path that swallows packets above `mtu`; the client acknowledges the rest. Virtual milliseconds. */
+/** A path that swallows packets above `mtu`; the client acknowledges the rest. Virtual time. */
 function swallow(t: Host, mtu: number, bytes: number): number {
   let got = 1
   const begin = t.nowUs

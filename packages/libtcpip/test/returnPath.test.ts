@@ -1,4 +1,6 @@
-/** Beside a kernel that has our addresses too: no questions, and answers to where frames came from. */
+/**
+ * Beside a kernel that has our addresses too: no questions, and answers to where frames came from.
+ */
 import assert from 'node:assert/strict'
 import { describe, test } from 'node:test'
 import { arpPacket } from '@sandstorm/libeth'

@@ -1,6 +1,6 @@
 /**
- * The SACK options that we send: RFC 2018 §4 (which blocks, in which order), RFC 2883 §4 (duplicates
- * first). The peer's window of sequence numbers is small, so that blocks can be read.
+ * The SACK options that we send: RFC 2018 §4 (which blocks, in which order), RFC 2883 §4
+ * (duplicates first). The peer's window of sequence numbers is small, so that blocks can be read.
  */
 import assert from 'node:assert/strict'
 import { test } from 'node:test'

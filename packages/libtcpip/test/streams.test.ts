@@ -1,4 +1,4 @@
-/** Byte streams on two stacks of ours, back to back; only the API is looked at, and frames by `trace`. */
+/** Byte streams on two stacks of ours, back to back: their API, and frames by `trace`. */
 
 import assert from 'node:assert/strict'
 import { test } from 'node:test'

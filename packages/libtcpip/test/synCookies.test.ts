@@ -377,7 +377,7 @@ testIpv4('counters by source return to nothing, however connections end', () => 
 
 const FLOOD_BATCH = 64
 
-/** A flood is no business of the kit's, frame by frame: a few SYNs are patched and sent again and again. */
+/** A flood is no business of the kit's: a few SYNs are patched and sent again and again. */
 class Flood {
   readonly #t: Host
   readonly #offs: number[] = []

@@ -1,4 +1,6 @@
-/** TIME-WAIT with timestamps: which SYN reopens (RFC 6191), and how it is answered (RFC 7323 §3.2). */
+/**
+ * TIME-WAIT with timestamps: which SYN reopens (RFC 6191), and how it is answered (RFC 7323 §3.2).
+ */
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { advance, close, established, expectSent, Host, send } from './kit/host.ts'

@@ -1,4 +1,7 @@
-/** Long downloads take turns: no batch sends without bound, nobody is left out, and short answers do not wait. */
+/**
+ * Long downloads take turns: no batch sends without bound, nobody is left out, and short answers do
+ * not wait.
+ */
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { tcb } from '../src/index.ts'

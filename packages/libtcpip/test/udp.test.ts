@@ -1,4 +1,7 @@
-/** Which datagrams find their port unreachable, and which nothing at all (RFC 1122 §4.1.3.4, RFC 8200 §8.1). */
+/**
+ * Which datagrams find their port unreachable, and which nothing at all (RFC 1122 §4.1.3.4,
+ * RFC 8200 §8.1).
+ */
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { ethernet, OK } from '@sandstorm/libeth'

@@ -1,4 +1,6 @@
-/** Half-open connections whose neighbour is not known cost nothing until it is (RFC 1122 §2.3.2.2). */
+/**
+ * Half-open connections whose neighbour is not known cost nothing until it is (RFC 1122 §2.3.2.2).
+ */
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { arpPacket } from '@sandstorm/libeth'

@@ -1,4 +1,6 @@
-/** Our own window scale (RFC 7323 §2): a receive window above 64 KB. The peer's: handshake.test.ts. */
+/**
+ * Our own window scale (RFC 7323 §2): a receive window above 64 KB. The peer's: handshake.test.ts.
+ */
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { tcb } from '../src/index.ts'

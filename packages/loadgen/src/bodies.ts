@@ -1,7 +1,7 @@
 /**
- * Reads the bodies of HTTP/1.1 responses as they come, those of many connections: what frames one is its
- * length, chunks, or the connection's end (RFC 9112 §6, §7.1). Of the bytes nothing is kept but their
- * number and, where asked for, a hash. Nothing throws, and reading allocates nothing.
+ * Reads the bodies of HTTP/1.1 responses as they come, those of many connections: what frames one
+ * is its length, chunks, or the connection's end (RFC 9112 §6, §7.1). Of the bytes nothing is kept
+ * but their number and, where asked for, a hash. Nothing throws, and reading allocates nothing.
  */
 
 // A connection's int32s

@@ -1,7 +1,8 @@
 /**
- * The loop of a packet thread that generates load: what is due, a batch of frames, and if there was none
- * a wait. Nothing else of the thread's runs meanwhile. Of several threads on one device the first finds
- * the way for all (`findWay`), and each is there for the others before and behind its own work (`attend`).
+ * The loop of a packet thread that generates load: what is due, a batch of frames, and if there was
+ * none a wait. Nothing else of the thread's runs meanwhile. Of several threads on one device the
+ * first finds the way for all (`findWay`), and each is there for the others before and behind its
+ * own work (`attend`).
  */
 import { findFirstHop, type IpAddress, type Stack } from '@sandstorm/libtcpip'
 import type { Generator } from './generator.ts'
@@ -12,8 +13,8 @@ const ENDING_US = 500_000
 const SHORT_US = 20
 
 /**
- * Runs to the generator's end, or until `isStopped` says so, which is asked after each batch. Returns why
- * the device went down, '' if it did not. `nowUs`: microseconds, never going back.
+ * Runs to the generator's end, or until `isStopped` says so, which is asked after each batch.
+ * Returns why the device went down, '' if it did not. `nowUs`: microseconds, never going back.
  */
 export function drive(
   stack: Stack,
@@ -35,7 +36,10 @@ export function drive(
   return device.down
 }
 
-/** Polls until `station` is that of the first hop to `remote`; false if nobody has answered by `untilUs`. */
+/**
+ * Polls until `station` is that of the first hop to `remote`; false if nobody has answered by
+ * `untilUs`.
+ */
 export function findWay(
   stack: Stack,
   remote: IpAddress,

@@ -1,13 +1,13 @@
 /**
- * The load generator: so many connections, each of which asks, reads the answer, and asks again, or is
- * closed and opened anew. Sans-I/O: bytes come from a transport and requests go to it, the clock is the
- * caller's. State is in flat arrays by connection, and an answer allocates nothing.
+ * The load generator: so many connections, each of which asks, reads the answer, and asks again, or
+ * is closed and opened anew. Sans-I/O: bytes come from a transport and requests go to it, the clock
+ * is the caller's. State is in flat arrays by connection, and an answer allocates nothing.
  *
  *     idle → opening → (waiting) → asked → reading → waiting, or ending → idle
  *
- * With keep-alive all connections are opened first, and then requests and time begin; without, a request
- * opens its connection, and the time that this takes is part of its latency. The server closes, as it was
- * asked to, so TIME-WAIT is the server's (RFC 9112 §9.6, RFC 9293 §3.6).
+ * With keep-alive all connections are opened first, and then requests and time begin; without, a
+ * request opens its connection, and the time that this takes is part of its latency. The server
+ * closes, as it was asked to, so TIME-WAIT is the server's (RFC 9112 §9.6, RFC 9293 §3.6).
  */
 import { assert } from '@sandstorm/libnmio'
 import { BURST, ENDING_US, LOOK_US, OPENING_MAX, RETRY_US, SAMPLE } from './limits.ts'
@@ -49,7 +49,10 @@ export class Generator implements TransportListener {
   readonly #startUs: Float64Array
   readonly #openUs: Float64Array
   readonly #deadlineUs: Float64Array
-  /** Connections that were ever begun, those that were opened once, or could not be, and those not retired. */
+  /**
+   * Connections that were ever begun, those that were opened once, or could not be, and those not
+   * retired.
+   */
   #begun = 0
   #settled = 0
   #active = 0

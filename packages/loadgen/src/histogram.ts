@@ -1,8 +1,8 @@
 /**
- * How long something took: counts in log-linear buckets (the idea of Gil Tene's HdrHistogram), 128 to
- * each doubling, so that a quantile is right to less than one percent however many values there are. To
- * record one allocates nothing. Values are whole microseconds; below 256 each has a bucket of its own,
- * and what is beyond 100 s counts as 100 s, as far as quantiles go.
+ * How long something took: counts in log-linear buckets (the idea of Gil Tene's HdrHistogram), 128
+ * to each doubling, so that a quantile is right to less than one percent however many values there
+ * are. To record one allocates nothing. Values are whole microseconds; below 256 each has a bucket
+ * of its own, and what is beyond 100 s counts as 100 s, as far as quantiles go.
  */
 
 /** Buckets to a doubling, as an exponent of 2. */

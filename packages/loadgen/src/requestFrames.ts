@@ -1,8 +1,9 @@
 /**
- * Finished packets with the one request of a run (paper §2.1): each is framed once, payload in place and
- * summed, and from then on sent by patching its headers. They form a ring in the order of sending; frames
- * complete in that order, so if the oldest is still the device's, all are, and a new one is made. A
- * request that does not fit a segment, or is to be sent again in part, is copied into a frame of the pool.
+ * Finished packets with the one request of a run (paper §2.1): each is framed once, payload in
+ * place and summed, and from then on sent by patching its headers. They form a ring in the order of
+ * sending; frames complete in that order, so if the oldest is still the device's, all are, and a
+ * new one is made. A request that does not fit a segment, or is to be sent again in part, is copied
+ * into a frame of the pool.
  */
 import { assert, NO_FRAME, OFFLOAD_NONE, PAYLOAD_OFF } from '@sandstorm/libnmio'
 import { BUSY, checksum, type Tcp } from '@sandstorm/libtcpip'
@@ -14,7 +15,10 @@ export class RequestFrames {
   readonly #tcp: Tcp
   readonly #request: Uint8Array
   readonly #sum: number
-  /** By place: the frame, the key that its headers were written for, and the place of the one sent next. */
+  /**
+   * By place: the frame, the key that its headers were written for, and the place of the one sent
+   * next.
+   */
   readonly #frame: Int32Array
   readonly #key: Int32Array
   readonly #after: Int32Array

@@ -1,11 +1,12 @@
 /**
- * Reads HTTP/1.1 responses as they come (RFC 9112), those of many connections: any piece of bytes goes
- * in, and nothing of it is kept but some numbers. What ends a body: its Content-Length, its last chunk,
- * or the connection's end. Of the head only what that needs is looked at, and its other fields are
- * skipped; this is a reader for a load generator, which does not defend anybody behind it.
+ * Reads HTTP/1.1 responses as they come (RFC 9112), those of many connections: any piece of bytes
+ * goes in, and nothing of it is kept but some numbers. What ends a body: its Content-Length, its
+ * last chunk, or the connection's end. Of the head only what that needs is looked at, and its other
+ * fields are skipped; this is a reader for a load generator, which does not defend anybody behind
+ * it.
  *
- * Invariant: no byte of a body is taken for the head of the next answer, and nothing throws. Reading
- * allocates nothing.
+ * Invariant: no byte of a body is taken for the head of the next answer, and nothing throws.
+ * Reading allocates nothing.
  */
 import { Bodies } from './bodies.ts'
 import {
@@ -96,8 +97,8 @@ export class Responses {
   }
 
   /**
-   * Takes what belongs to the response of bytes[off, off + len) and returns how much that is. Less than
-   * `len`: it is done, or bad, and the rest is not its own.
+   * Takes what belongs to the response of bytes[off, off + len) and returns how much that is. Less
+   * than `len`: it is done, or bad, and the rest is not its own.
    */
   read(i: number, bytes: Uint8Array, off: number, len: number): number {
     const numbers = this.#numbers

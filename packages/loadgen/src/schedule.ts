@@ -1,8 +1,9 @@
 /**
- * When requests begin. Closed loop: as soon as a connection is free, so a slow server is asked less. Open
- * loop: at times that are fixed beforehand, whatever the server does; who waits for a free connection has
- * begun to wait at the intended time, and a latency counts from there. Otherwise a server that stalls
- * would hide how many it kept waiting: Gil Tene's "coordinated omission", as wrk2 avoids it.
+ * When requests begin. Closed loop: as soon as a connection is free, so a slow server is asked
+ * less. Open loop: at times that are fixed beforehand, whatever the server does; who waits for a
+ * free connection has begun to wait at the intended time, and a latency counts from there.
+ * Otherwise a server that stalls would hide how many it kept waiting: Gil Tene's "coordinated
+ * omission", as wrk2 avoids it.
  */
 import { assert } from '@sandstorm/libnmio'
 

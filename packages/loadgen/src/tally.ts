@@ -1,6 +1,6 @@
 /**
- * What was counted: answers, errors by kind, and how long everything took. Plain numbers that several
- * threads count each for itself, and that are added up in the end.
+ * What was counted: answers, errors by kind, and how long everything took. Plain numbers that
+ * several threads count each for itself, and that are added up in the end.
  */
 import { Histogram, type HistogramData } from './histogram.ts'
 
@@ -78,8 +78,8 @@ export class Tally {
   }
 
   /**
-   * Counts a whole answer; `isAll`: nothing came behind its end. True if nothing is wrong with it, as far
-   * as its length tells.
+   * Counts a whole answer; `isAll`: nothing came behind its end. True if nothing is wrong with it,
+   * as far as its length tells.
    */
   addAnswer(status: number, bodyBytes: number, isAll: boolean): boolean {
     this.answers++

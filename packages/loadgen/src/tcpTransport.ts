@@ -1,9 +1,9 @@
 /**
- * Requests and answers over our own TCP: connections are opened actively, answers are read where they
- * lie in the receive ring, requests are finished packets (requestFrames.ts).
+ * Requests and answers over our own TCP: connections are opened actively, answers are read where
+ * they lie in the receive ring, requests are finished packets (requestFrames.ts).
  *
- * A connection that the generator has closed goes on by itself until TCP is done with it; its number is
- * free at once, so there are more TCBs than numbers.
+ * A connection that the generator has closed goes on by itself until TCP is done with it; its
+ * number is free at once, so there are more TCBs than numbers.
  */
 import {
   type Application,
@@ -147,7 +147,10 @@ export class TcpTransport implements Application, Transport {
     return this.#frames.sendPiece(c, seq, at, len)
   }
 
-  /** Where in the request byte `seq` is: all that was committed are whole requests, and all are alike. */
+  /**
+   * Where in the request byte `seq` is: all that was committed are whole requests, and all are
+   * alike.
+   */
   #placeOf(c: number, seq: number): number {
     const left = ((this.#tcp.tcb[c + tcb.SND_END] - seq) | 0) % this.#requestBytes
     return left === 0 ? 0 : this.#requestBytes - left

@@ -1,13 +1,16 @@
 /**
- * What carries requests and answers: our own TCP (tcpTransport.ts), or anybody else's. Connections are
- * numbers from 0 on, each of which is used for one connection after the other; the request is the same
- * for all, and the transport knows it.
+ * What carries requests and answers: our own TCP (tcpTransport.ts), or anybody else's. Connections
+ * are numbers from 0 on, each of which is used for one connection after the other; the request is
+ * the same for all, and the transport knows it.
  *
- * Calls do what they say and return; what comes of them is told to the listener, between two calls or in
- * one, but never in `close` and `abort`.
+ * Calls do what they say and return; what comes of them is told to the listener, between two calls
+ * or in one, but never in `close` and `abort`.
  */
 export interface Transport {
-  /** Begins to connect; false: that is impossible now (no port, no memory), and nothing will be told. */
+  /**
+   * Begins to connect; false: that is impossible now (no port, no memory), and nothing will be
+   * told.
+   */
   open(i: number): boolean
   /** Sends the request on an open connection. */
   ask(i: number): void

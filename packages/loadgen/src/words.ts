@@ -1,7 +1,8 @@
 /**
- * The few words of a response head that matter to a reader: names of fields, and tokens of their values
- * (RFC 9110 §5.1, §7.6.1). A word is recognised byte by byte, so that it may be cut anywhere: a *match*
- * is an int32 that says how much of which word was seen, and NO_WORD that it is none of them.
+ * The few words of a response head that matter to a reader: names of fields, and tokens of their
+ * values (RFC 9110 §5.1, §7.6.1). A word is recognised byte by byte, so that it may be cut
+ * anywhere: a *match* is an int32 that says how much of which word was seen, and NO_WORD that it is
+ * none of them.
  */
 
 export const CONTENT_LENGTH = 0

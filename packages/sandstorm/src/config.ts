@@ -45,7 +45,10 @@ import { plainSite, type Site } from './site/site.ts'
 
 export { ConfigError }
 
-/** The smallest MTU: what every IPv4 host must be able to receive (RFC 791 §3.1); less is all headers. */
+/**
+ * The smallest MTU: what every IPv4 host must be able to receive (RFC 791 §3.1); less is all
+ * headers.
+ */
 export const MTU_MIN = 576
 /** The largest: the jumbo frame that network cards agree on. */
 export const MTU_MAX = 9000
@@ -87,7 +90,10 @@ export interface ServeConfig extends Link4 {
   /** Capture file, as an absolute path; '': none. */
   readonly pcap: string
   readonly trace: boolean
-  /** A packet thread looks for the next frame for so long before it sleeps; undefined: as suits the machine. */
+  /**
+   * A packet thread looks for the next frame for so long before it sleeps; undefined: as suits the
+   * machine.
+   */
   readonly spinUs: number | undefined
   /** For measurements: frames of a batch at most; and so long frames to be sent wait for others. */
   readonly rxBatch: number

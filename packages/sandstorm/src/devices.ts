@@ -1,5 +1,6 @@
 /**
- * Which devices to serve on, and with which threads: the words of `--device`, `--workers` and `--cpus`.
+ * Which devices to serve on, and with which threads: the words of `--device`, `--workers` and
+ * `--cpus`.
  */
 import { ConfigError, UserError } from './cli/errors.ts'
 
@@ -52,8 +53,8 @@ const ADDRESSED: readonly DeviceKind[] = ['tap', 'memif']
 const isAddressed = ({ kind }: DeviceName): boolean => ADDRESSED.includes(kind)
 
 /**
- * The kind of device that flags about addresses are for: with several, the TAP or memif; the others have
- * those of their interfaces.
+ * The kind of device that flags about addresses are for: with several, the TAP or memif; the others
+ * have those of their interfaces.
  */
 export function networkKind(devices: readonly DeviceName[], raw: AddressFlags): DeviceKind {
   const { kind } = devices.find(isAddressed) ?? devices[0]

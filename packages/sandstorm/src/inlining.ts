@@ -1,7 +1,8 @@
 /**
  * How much V8 inlines. An ACK goes through some eighty small functions, so that the code reads like
- * the RFCs; the optimizing compiler stops inlining into a function after 920 bytes of bytecode, which
- * is a third of them. Four times as much: 8 to 18 % less time per response (docs/decisions.md).
+ * the RFCs; the optimizing compiler stops inlining into a function after 920 bytes of bytecode,
+ * which is a third of them. Four times as much: 8 to 18 % less time per response
+ * (docs/decisions.md).
  */
 import { setFlagsFromString } from 'node:v8'
 

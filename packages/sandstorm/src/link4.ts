@@ -1,6 +1,6 @@
 /**
- * The IPv4 side of our own stack's link, as `serve` was asked for it: checked once, here, like the rest
- * of the configuration (config.ts). link6.ts is its sibling.
+ * The IPv4 side of our own stack's link, as `serve` was asked for it: checked once, here, like the
+ * rest of the configuration (config.ts). link6.ts is its sibling.
  */
 import { ADDRESSES_MAX } from '@sandstorm/libtcpip'
 import { ConfigError, UserError } from './cli/errors.ts'
@@ -27,7 +27,10 @@ export interface OwnAddress {
 export interface Link4 extends OwnAddress {
   /** The host's end of a TAP, else ''. */
   readonly hostAddress: string
-  /** Further addresses of ours, and the router to everybody who is in none of their subnets; '': none. */
+  /**
+   * Further addresses of ours, and the router to everybody who is in none of their subnets; '':
+   * none.
+   */
   readonly others: readonly OwnAddress[]
   readonly gateway: string
 }
@@ -48,8 +51,8 @@ export const NO_LINK4: Link4 = {
 }
 
 /**
- * Our own stack's addresses. Unless the link is there already, the first is on one with the host, whose
- * own end comes with it.
+ * Our own stack's addresses. Unless the link is there already, the first is on one with the host,
+ * whose own end comes with it.
  */
 export function checkLink4(raw: Link4Flags, isOnLink: boolean): Link4 {
   const [first, ...rest] = raw.address ?? []
@@ -73,7 +76,9 @@ export function checkLink4(raw: Link4Flags, isOnLink: boolean): Link4 {
   }
 }
 
-/** Without an address of our own the routes are the kernel's, and answers go back the way they came. */
+/**
+ * Without an address of our own the routes are the kernel's, and answers go back the way they came.
+ */
 function checkFreeGateway({ gateway }: Link4Flags): string {
   if (gateway === undefined) return ''
   const why = 'the interface shares its addresses, and answers go back the way the request came'

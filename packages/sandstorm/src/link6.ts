@@ -70,7 +70,9 @@ export function checkLink6(flags: Link6Flags, mtu: number, isOnNic = false): Lin
   }
 }
 
-/** On an interface that is there: its own addresses, or none of IPv6 beside an --address of ours. */
+/**
+ * On an interface that is there: its own addresses, or none of IPv6 beside an --address of ours.
+ */
 function checkNoAddress6({ gateway6 }: Link6Flags): Link6 {
   if (gateway6 === undefined) return NO_LINK6
   throw new UserError('--gateway6', 'without an address of ours', 'Give an --address6 as well')

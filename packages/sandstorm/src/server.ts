@@ -1,7 +1,7 @@
 /**
- * The server: a device, a stack on it, HTTP on that, and the content to serve (paper, Figure 2). One
- * thread, one loop: `poll` takes what came and sends what that allows; when nothing happened the
- * caller waits on the device for as long as `idleUs` says. Clock, random numbers and device are
+ * The server: a device, a stack on it, HTTP on that, and the content to serve (paper, Figure 2).
+ * One thread, one loop: `poll` takes what came and sends what that allows; when nothing happened
+ * the caller waits on the device for as long as `idleUs` says. Clock, random numbers and device are
  * arguments, so the whole server runs in a test with a virtual clock, byte for byte the same.
  *
  * Read on in libtcpip's tcp/input.ts and tcp/output.ts, then packetize/template.ts.
@@ -145,7 +145,9 @@ export class Server {
     return this.stack.idleUs()
   }
 
-  /** Stops accepting and closes what is idle. Go on polling until `isDrained`, or for long enough. */
+  /**
+   * Stops accepting and closes what is idle. Go on polling until `isDrained`, or for long enough.
+   */
   drain(): void {
     this.stack.tcp.unlisten(this.#port)
     forgetHalfOpen(this.stack.tcp)
@@ -160,7 +162,10 @@ export class Server {
     }
   }
 
-  /** No connection is left, and the device has given back all frames: those it is closed upon never leave. */
+  /**
+   * No connection is left, and the device has given back all frames: those it is closed upon never
+   * leave.
+   */
   get isDrained(): boolean {
     return this.stack.tcp.table.count === 0 && this.frames.inFlightCount === 0
   }
@@ -203,7 +208,9 @@ export function frameShift(mtu: number): number {
 /** A device's packet memory may end a page before the region does. */
 const SPARE_BYTES = 2 * 4096
 
-/** How many frames of 2^`shift` bytes fit in what is left of the device's region, `most` at most. */
+/**
+ * How many frames of 2^`shift` bytes fit in what is left of the device's region, `most` at most.
+ */
 export function framesFor(device: Device, shift: number, most: number): number {
   const room = Math.floor((device.region.unreservedBytes - SPARE_BYTES) / (1 << shift))
   assert(room >= FRAMES_MIN, 'the region has room for frames')

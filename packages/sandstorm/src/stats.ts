@@ -67,7 +67,9 @@ export const sumOfStats = (all: readonly ServerStats[]): ServerStats =>
 
 type Counts = { readonly [name: string]: number | Counts }
 
-/** Of numbers by name, groups of numbers by name, and so on; a name that one side lacks counts as 0. */
+/**
+ * Of numbers by name, groups of numbers by name, and so on; a name that one side lacks counts as 0.
+ */
 function sumOf(a: object, b: object): object {
   const sum: Record<string, number | object> = { ...(a as Counts) }
   for (const [name, value] of Object.entries(b as Counts)) {

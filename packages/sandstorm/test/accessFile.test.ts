@@ -1,4 +1,7 @@
-/** The access log's file, on a real disk and on disks that fail: no line lost or torn that could be had. */
+/**
+ * The access log's file, on a real disk and on disks that fail: no line lost or torn that could be
+ * had.
+ */
 import assert from 'node:assert/strict'
 import { mkdirSync, mkdtempSync, readFileSync, renameSync, rmSync, statSync } from 'node:fs'
 import { tmpdir } from 'node:os'
@@ -150,7 +153,9 @@ class Disk implements AccessSink {
   async close(): Promise<void> {}
 }
 
-/** Lines and rotations in some order, on disks with these scripts; an empty one cannot be opened. */
+/**
+ * Lines and rotations in some order, on disks with these scripts; an empty one cannot be opened.
+ */
 async function checkAll(
   steps: readonly (number | 'reopen' | 'wait')[],
   scripts: readonly (readonly number[])[],

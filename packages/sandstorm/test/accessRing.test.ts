@@ -1,6 +1,6 @@
 /**
- * The ring of access records against a plain queue: what is put in comes out, in order, unharmed, and
- * what finds no room is counted; then with a writer on another thread.
+ * The ring of access records against a plain queue: what is put in comes out, in order, unharmed,
+ * and what finds no room is counted; then with a writer on another thread.
  */
 import assert from 'node:assert/strict'
 import { once } from 'node:events'

@@ -1,4 +1,6 @@
-/** Orders to drop stored answers, and lists of them, over HTTP: only from those who may give them. */
+/**
+ * Orders to drop stored answers, and lists of them, over HTTP: only from those who may give them.
+ */
 import assert from 'node:assert/strict'
 import http from 'node:http'
 import { describe, type TestContext, test } from 'node:test'

@@ -1,6 +1,6 @@
 /**
- * Any order of requests, changes at the origin, purges, failures and time: an answer belongs to its URL
- * and variant, is no older than the origin allowed, and never from before a purge.
+ * Any order of requests, changes at the origin, purges, failures and time: an answer belongs to its
+ * URL and variant, is no older than the origin allowed, and never from before a purge.
  */
 import assert from 'node:assert/strict'
 import { test } from 'node:test'

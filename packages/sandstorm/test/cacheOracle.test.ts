@@ -1,7 +1,7 @@
 /**
- * The policy against http-cache-semantics, an independent reading of RFC 9111, over random responses
- * and requests. Where both must agree they do; where we differ on purpose, one row below says how, and
- * the generator stays away from it:
+ * The policy against http-cache-semantics, an independent reading of RFC 9111, over random
+ * responses and requests. Where both must agree they do; where we differ on purpose, one row below
+ * says how, and the generator stays away from it:
  *
  * - any final status is stored with explicit freshness (RFC 9111 §3); the oracle knows a few;
  * - an old Date counts as age (§4.2.3); the oracle takes Age alone;

@@ -1,4 +1,7 @@
-/** Stale answers: while we ask (RFC 5861 §3), when the origin fails (§4), and when they are forbidden. */
+/**
+ * Stale answers: while we ask (RFC 5861 §3), when the origin fails (§4), and when they are
+ * forbidden.
+ */
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { OriginError } from '../src/cache/origin.ts'

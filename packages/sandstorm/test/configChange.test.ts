@@ -16,7 +16,9 @@ async function configOf(root: string, data: object): Promise<ServeConfig> {
   return checkConfig(flags)
 }
 
-/** For each key of a file another value than the default, what it needs beside it, and what follows. */
+/**
+ * For each key of a file another value than the default, what it needs beside it, and what follows.
+ */
 const CHANGES: Readonly<Record<string, { to: unknown; with?: object; also?: string[] }>> = {
   device: { to: 'tap:web1' },
   address: { to: '10.77.0.9/24', with: { address6: 'fd77::9/64' } },

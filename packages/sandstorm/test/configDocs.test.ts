@@ -1,6 +1,6 @@
 /**
- * What is written about the configuration file is what the code says: config.schema.json, the table of
- * docs/config.md, and its example. `node scripts/config-docs.mjs` writes the first two anew.
+ * What is written about the configuration file is what the code says: config.schema.json, the table
+ * of docs/config.md, and its example. `node scripts/config-docs.mjs` writes the first two anew.
  */
 import assert from 'node:assert/strict'
 import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'

@@ -1,6 +1,6 @@
 /**
- * The configuration file: what it means, what wins over what, and that every mistake is one line that
- * names the file, the key, the value and what was expected.
+ * The configuration file: what it means, what wins over what, and that every mistake is one line
+ * that names the file, the key, the value and what was expected.
  */
 import assert from 'node:assert/strict'
 import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'

@@ -1,4 +1,7 @@
-/** The small languages of the configuration file: durations, host names, origins, fields, JSON itself. */
+/**
+ * The small languages of the configuration file: durations, host names, origins, fields, JSON
+ * itself.
+ */
 import assert from 'node:assert/strict'
 import { describe, test } from 'node:test'
 import fc from 'fast-check'

@@ -60,7 +60,10 @@ export function find(content: Content, path: string, site: number = DEFAULT_SITE
   return content.find(site, bytes, 2, bytes.length - 2)
 }
 
-/** The variant of a canonical path that there is, in a coding; NO_VARIANT if it is not offered in it. */
+/**
+ * The variant of a canonical path that there is, in a coding; NO_VARIANT if it is not offered in
+ * it.
+ */
 export function variantOf(content: Content, path: string, coding: number = IDENTITY): number {
   return content.variantOf(find(content, path), coding)
 }

@@ -1,4 +1,6 @@
-/** Connections as `sandstorm conns` reads them: the walk over TCBs in steps, and what a row says. */
+/**
+ * Connections as `sandstorm conns` reads them: the walk over TCBs in steps, and what a row says.
+ */
 import assert from 'node:assert/strict'
 import { describe, test } from 'node:test'
 import { tcb } from '@sandstorm/libtcpip'

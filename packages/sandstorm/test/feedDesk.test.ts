@@ -1,4 +1,6 @@
-/** What a packet thread orders of origins' answers, and what it is sent: the desk without threads. */
+/**
+ * What a packet thread orders of origins' answers, and what it is sent: the desk without threads.
+ */
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import type { CacheRequest } from '../src/cache/message.ts'

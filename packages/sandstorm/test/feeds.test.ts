@@ -36,7 +36,10 @@ interface Fed {
   run(until: () => boolean): Promise<void>
 }
 
-/** A server with a small file in memory and a big one that is not, and the main thread's end of its feeds. */
+/**
+ * A server with a small file in memory and a big one that is not, and the main thread's end of its
+ * feeds.
+ */
 async function feed(
   t: TestContext,
   options: Partial<WorldOptions> = {},

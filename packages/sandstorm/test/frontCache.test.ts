@@ -1,4 +1,6 @@
-/** The cache behind either mount, over sockets: what it stores and serves, whatever the origin does. */
+/**
+ * The cache behind either mount, over sockets: what it stores and serves, whatever the origin does.
+ */
 import assert from 'node:assert/strict'
 import { readdirSync } from 'node:fs'
 import http from 'node:http'

@@ -1,4 +1,7 @@
-/** Stored answers that readers give by themselves, through the kernel mount, with a clock moved by hand. */
+/**
+ * Stored answers that readers give by themselves, through the kernel mount, with a clock moved by
+ * hand.
+ */
 import assert from 'node:assert/strict'
 import { once } from 'node:events'
 import http, { type IncomingMessage } from 'node:http'

@@ -520,7 +520,7 @@ async function until(isSo: () => Promise<boolean>): Promise<void> {
   while (!(await isSo())) await new Promise(resolve => setTimeout(resolve, 5))
 }
 
-/** What the access log has of so many answers: request line, whether the head is whole, status, bytes, flags. */
+/** What the access log has of so many answers: request line, is it whole, status, bytes, flags. */
 async function lines(front: FrontMount, count: number): Promise<unknown[]> {
   const all: unknown[] = []
   await until(async () => {

@@ -1,4 +1,6 @@
-/** Outcomes as messages: framing by method, version and status, and the fields of the connection. */
+/**
+ * Outcomes as messages: framing by method, version and status, and the fields of the connection.
+ */
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import type { Outcome } from '../src/cache/answer.ts'

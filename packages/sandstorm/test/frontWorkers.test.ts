@@ -1,4 +1,7 @@
-/** Packet threads that die while an origin is asked: the origin is left, and who takes their place goes on. */
+/**
+ * Packet threads that die while an origin is asked: the origin is left, and who takes their place
+ * goes on.
+ */
 import assert from 'node:assert/strict'
 import { before, describe, type TestContext, test } from 'node:test'
 import { setTimeout as sleep } from 'node:timers/promises'

@@ -27,7 +27,10 @@ interface Answer {
   taken: number
 }
 
-/** What the machine says to bytes that lie somewhere inside a larger buffer; undefined: more, please. */
+/**
+ * What the machine says to bytes that lie somewhere inside a larger buffer; undefined: more,
+ * please.
+ */
 function ask(
   machine: HttpMachine,
   bytes: Buffer,

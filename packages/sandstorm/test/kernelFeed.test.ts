@@ -1,4 +1,6 @@
-/** Bodies from disk on the kernel mount: how they are written, whatever the sockets have room for. */
+/**
+ * Bodies from disk on the kernel mount: how they are written, whatever the sockets have room for.
+ */
 import assert from 'node:assert/strict'
 import { once } from 'node:events'
 import { truncateSync } from 'node:fs'

@@ -6,7 +6,9 @@ import { newLedger } from '../src/packetize/ledger.ts'
 import { makeSite } from './kit/site.ts'
 import { naiveSum } from './reference/frame.ts'
 
-/** Body lengths at every edge: empty, one byte, one segment with its head, and full last segments. */
+/**
+ * Body lengths at every edge: empty, one byte, one segment with its head, and full last segments.
+ */
 const FILES: Record<string, number> = { '/0': 0, '/1': 1, '/60000': 60_000 }
 for (const mss of LADDER) {
   for (const len of [mss - HEAD_ROOM, mss, 2 * mss - HEAD_ROOM, 3 * mss - HEAD_ROOM]) {

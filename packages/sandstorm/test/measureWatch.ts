@@ -1,6 +1,7 @@
 /**
  * What watching 10,000 folders costs, in time and memory:
- * `node --expose-gc packages/sandstorm/dist/test/measureWatch.js`. The numbers are in content/watch.ts.
+ * `node --expose-gc packages/sandstorm/dist/test/measureWatch.js`. The numbers are in
+ * content/watch.ts.
  */
 import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'

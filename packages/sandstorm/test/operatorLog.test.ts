@@ -1,4 +1,7 @@
-/** Lines for who runs the server: by level, one line each, and held back where others choose the rate. */
+/**
+ * Lines for who runs the server: by level, one line each, and held back where others choose the
+ * rate.
+ */
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { setTimeout as sleep } from 'node:timers/promises'

@@ -1,7 +1,7 @@
 /**
- * Answers of parts on our own TCP: whatever the strategy, the segment size and the network, the client
- * has exactly the bytes that it asked for, most frames are those of the whole answer, and all comes
- * back to the pools.
+ * Answers of parts on our own TCP: whatever the strategy, the segment size and the network, the
+ * client has exactly the bytes that it asked for, most frames are those of the whole answer, and
+ * all comes back to the pools.
  */
 import assert from 'node:assert/strict'
 import { test } from 'node:test'

@@ -1,5 +1,6 @@
 /**
- * A raw TCP client for tests: sends exactly the bytes it is told, and reads answers by their framing.
+ * A raw TCP client for tests: sends exactly the bytes it is told, and reads answers by their
+ * framing.
  */
 import { once } from 'node:events'
 import { connect, type Socket } from 'node:net'

@@ -1,4 +1,7 @@
-/** Threads that read files, against the plain reader; their sizes are those at which something changes. */
+/**
+ * Threads that read files, against the plain reader; their sizes are those at which something
+ * changes.
+ */
 import assert from 'node:assert/strict'
 import { mkdirSync, rmSync, statSync, symlinkSync, utimesSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'

@@ -1,6 +1,6 @@
 /**
- * Content that changes while packet threads die: whoever takes their place serves what is served by then, and
- * what the dead held is free.
+ * Content that changes while packet threads die: whoever takes their place serves what is served by
+ * then, and what the dead held is free.
  */
 import assert from 'node:assert/strict'
 import { mkdtempSync, renameSync, rmSync, writeFileSync } from 'node:fs'

@@ -1,4 +1,7 @@
-/** A request's body between a connection and an origin: whole or an error, and never more than its room. */
+/**
+ * A request's body between a connection and an origin: whole or an error, and never more than its
+ * room.
+ */
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import fc from 'fast-check'

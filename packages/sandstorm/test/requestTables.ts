@@ -19,7 +19,10 @@ const withHost = (host: string): string => `GET /a.txt HTTP/1.1\r\nHost: ${host}
 
 const OPEN = false
 const CLOSE = true
-/** A request in Latin-1; the rest is what the machine says to it, headOnly false and skip 0 unless given. */
+/**
+ * A request in Latin-1; the rest is what the machine says to it, headOnly false and skip 0 unless
+ * given.
+ */
 export type Row = [
   request: string,
   status: number,

@@ -1,6 +1,6 @@
 /**
- * What a site is told to do (site/site.ts), on both mounts: rules, listings, error pages, clean URLs, a
- * page for all that names nothing, cross-origin requests.
+ * What a site is told to do (site/site.ts), on both mounts: rules, listings, error pages, clean
+ * URLs, a page for all that names nothing, cross-origin requests.
  */
 import assert from 'node:assert/strict'
 import { onBothMounts } from './kit/mounts.ts'

@@ -7,7 +7,10 @@ const LIMIT_US = 50
 /** A look takes a microsecond. */
 const LOOK_US = 1
 
-/** Frames `gapUs` apart, which come when they come or, if we sleep, at once; counts looks in vain and sleeps. */
+/**
+ * Frames `gapUs` apart, which come when they come or, if we sleep, at once; counts looks in vain
+ * and sleeps.
+ */
 function run(spinner: Spinner, gapUs: number, frames: number, startUs = 0): [number, number] {
   let [looks, sleeps, now] = [0, 0, startUs]
   for (let i = 0; i < frames; i++) {

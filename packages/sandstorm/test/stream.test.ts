@@ -1,4 +1,6 @@
-/** The stream of answers as a client sees it: the same bytes by every strategy, over any network. */
+/**
+ * The stream of answers as a client sees it: the same bytes by every strategy, over any network.
+ */
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { NO_FAULTS } from '@sandstorm/libnmio'
@@ -39,7 +41,8 @@ test('all strategies give the same stream, whatever the client and the network',
     fc.property(scenario, ({ paths, methods, peer: options, faults }) => {
       const asked = paths.map((path, i) => request(path, { method: methods[i] })).join('')
       const streams = STRATEGIES.map(strategy => {
-        // Without SACK and timestamps one loss in ten drives the RTO to a minute (Karn): be patient.
+        // Without SACK and timestamps one loss in ten drives the RTO to a minute (Karn): be
+        // patient.
         const world = new World(FILES, {
           ...strategy,
           faults,

@@ -1,4 +1,4 @@
-/** Changed folders are noticed: the rules against a watch and a clock made here, then inotify itself. */
+/** Changed folders are noticed: the rules against a watch and a clock of ours, then inotify. */
 import assert from 'node:assert/strict'
 import { spawnSync } from 'node:child_process'
 import fs from 'node:fs'
@@ -335,7 +335,7 @@ test('whatever happens: calls never overlap, and each event is followed by one s
 })
 
 describe('inotify', { skip: process.platform === 'linux' ? false : 'Linux only' }, () => {
-  /** A watcher that looks: what is in the folders when it is called; it follows those that there are. */
+  /** A watcher that looks at what is in the folders when called, and follows those there are. */
   function look(t: TestContext, root: string): { shows(wanted: string): Promise<void> } {
     const seen = (): string =>
       fs.existsSync(root)

@@ -1,6 +1,6 @@
 /**
- * Several packet threads on one TAP, and what happens when one of them dies, which takes a mistake of
- * ours: here it is ended in the middle of its work.
+ * Several packet threads on one TAP, and what happens when one of them dies, which takes a mistake
+ * of ours: here it is ended in the middle of its work.
  */
 import assert from 'node:assert/strict'
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'

@@ -1,7 +1,8 @@
 /**
- * The process that runs cases against Linux, inside a network namespace: `node linuxChild.js GROUP`.
- * Every case has a TAP, a subnet and a server of its own, so that many run side by side; those that
- * want another kernel setting are in a group, and so in a namespace, of their own.
+ * The process that runs cases against Linux, inside a network namespace:
+ * `node linuxChild.js GROUP`. Every case has a TAP, a subnet and a server of its own, so that many
+ * run side by side; those that want another kernel setting are in a group, and so in a namespace,
+ * of their own.
  *
  * Prints one JSON line per case: [its text, its outcome].
  */

@@ -1,4 +1,6 @@
-/** Runs all cases against the Linux kernel: one namespace and one process per group, all at once. */
+/**
+ * Runs all cases against the Linux kernel: one namespace and one process per group, all at once.
+ */
 import { join } from 'node:path'
 import { run } from '../kit/command.ts'
 import { Namespace } from '../kit/namespace.ts'
@@ -7,7 +9,10 @@ import type { Outcome } from './runCase.ts'
 
 const CHILD = join(import.meta.dirname, 'linuxChild.js')
 
-/** Outcomes by the text of the requirement. `only`: a pattern for its text. Needs root and /dev/net/tun. */
+/**
+ * Outcomes by the text of the requirement. `only`: a pattern for its text. Needs root and
+ * /dev/net/tun.
+ */
 export async function runOnLinux(only = ''): Promise<Map<string, Outcome>> {
   const outcomes = new Map<string, Outcome>()
   await Promise.all(

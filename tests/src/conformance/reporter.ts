@@ -1,4 +1,6 @@
-/** A reporter for `node --test` (node:test, "Custom reporters"): one JSON line per test that ran. */
+/**
+ * A reporter for `node --test` (node:test, "Custom reporters"): one JSON line per test that ran.
+ */
 import { relative } from 'node:path'
 import type { TestEvent } from 'node:test/reporters'
 

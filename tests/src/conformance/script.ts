@@ -1,4 +1,6 @@
-/** What cases are written in: the probe and its flows, segments, options, and frames of neighbours. */
+/**
+ * What cases are written in: the probe and its flows, segments, options, and frames of neighbours.
+ */
 export { Flow } from './flow.ts'
 export { arpFrame, icmpv6Frame, solicitation } from './neighbours.ts'
 export { Probe } from './probe.ts'

@@ -20,7 +20,10 @@ export function splitReference(reference: string): { file: string; name: string 
 const compiled = (file: string): string =>
   join(ROOT, file.replace(/^(packages\/\w+)\/test\/(.*)\.ts$/, '$1/dist/test/$2.js'))
 
-/** A test is where `test` was called: in the file itself, or for a family of tests in the kit beside it. */
+/**
+ * A test is where `test` was called: in the file itself, or for a family of tests in the kit beside
+ * it.
+ */
 const isOf = (ran: string, file: string): boolean =>
   compiled(file).endsWith(ran) || join(dirname(compiled(file)), 'kit') === dirname(join(ROOT, ran))
 

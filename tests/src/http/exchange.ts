@@ -1,6 +1,6 @@
 /**
- * One connection to any server: bytes out, answers in, read as leniently as a browser would, since the
- * question is what the server did and not whether it was tidy.
+ * One connection to any server: bytes out, answers in, read as leniently as a browser would, since
+ * the question is what the server did and not whether it was tidy.
  */
 import { connect } from 'node:net'
 import { setTimeout as sleep } from 'node:timers/promises'
@@ -29,8 +29,8 @@ const SILENCE_MS = 700
 const PAUSE_MS = 15
 
 /**
- * Sends `sent`, and reads until the server ends the connection or says nothing for a while. `methods`:
- * those of the requests, so that a HEAD's body is not waited for.
+ * Sends `sent`, and reads until the server ends the connection or says nothing for a while.
+ * `methods`: those of the requests, so that a HEAD's body is not waited for.
  */
 export async function exchange(
   host: string,

@@ -1,8 +1,8 @@
 /**
  * `npm run http-table`: asks every question (questions.ts) of our server on both mounts and of the
  * others that are installed, and writes the answers to docs/http-answers.md. With names, only those
- * servers, as lines of JSON on stdout, and nothing is written. In a network namespace of its own, as
- * root; exit code 1 if ours answers any question other than expected.
+ * servers, as lines of JSON on stdout, and nothing is written. In a network namespace of its own,
+ * as root; exit code 1 if ours answers any question other than expected.
  */
 import { writeFileSync } from 'node:fs'
 import { join } from 'node:path'

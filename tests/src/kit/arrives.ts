@@ -1,6 +1,6 @@
 /**
- * A tree arrives whole at two clients that share no code, of which one keeps its connections and the
- * other opens one per file. (All four pairs, over lossy links too: slow/tree.test.ts.)
+ * A tree arrives whole at two clients that share no code, of which one keeps its connections and
+ * the other opens one per file. (All four pairs, over lossy links too: slow/tree.test.ts.)
  */
 import assert from 'node:assert/strict'
 import { curlTree } from './curlTree.ts'

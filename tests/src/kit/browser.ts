@@ -1,6 +1,7 @@
 /**
- * Chromium without a window, driven over a pipe (the DevTools Protocol with --remote-debugging-pipe): no
- * port, so it may run in a namespace of which the test is no part. A message is JSON and a NUL.
+ * Chromium without a window, driven over a pipe (the DevTools Protocol with
+ * --remote-debugging-pipe): no port, so it may run in a namespace of which the test is no part. A
+ * message is JSON and a NUL.
  */
 import { type ChildProcess, spawn } from 'node:child_process'
 import type { Readable, Writable } from 'node:stream'

@@ -27,7 +27,10 @@ export interface CommandOptions {
   readonly limitMs?: number
 }
 
-/** Starts `argv`, inside the namespace if there is one. `ip netns exec` becomes the command: same pid. */
+/**
+ * Starts `argv`, inside the namespace if there is one. `ip netns exec` becomes the command: same
+ * pid.
+ */
 export function start(argv: readonly string[], options: CommandOptions = {}): ChildProcess {
   const [file, ...args] = options.namespace?.inside(argv) ?? argv
   const child = spawn(file, args, { env: { ...process.env, ...options.env } })

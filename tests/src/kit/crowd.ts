@@ -1,6 +1,6 @@
 /**
- * Thousands of connections held open by one process (crowdChild.ts): each asks once as it comes, waits,
- * asks once more when all are told to, and goes.
+ * Thousands of connections held open by one process (crowdChild.ts): each asks once as it comes,
+ * waits, asks once more when all are told to, and goes.
  */
 import type { ChildProcess } from 'node:child_process'
 import { fileURLToPath } from 'node:url'

@@ -1,7 +1,7 @@
 /**
- * The child process of crowd.ts: HOST PORT PATH BYTES COUNT. Says `held` when all connections are there and
- * answered, `answered` when, at the end of standard input, all have asked once more. Whatever is not as it
- * should be ends it with an error.
+ * The child process of crowd.ts: HOST PORT PATH BYTES COUNT. Says `held` when all connections are
+ * there and answered, `answered` when, at the end of standard input, all have asked once more.
+ * Whatever is not as it should be ends it with an error.
  */
 import assert from 'node:assert/strict'
 import { once } from 'node:events'

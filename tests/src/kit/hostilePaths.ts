@@ -1,7 +1,8 @@
 /**
- * Request targets that try to leave the served folder or to see what is hidden in it, by the thousand:
- * every way to write two dots and a separator that some server has fallen for, behind every beginning,
- * before every name of what must not be read. Byte strings in Latin-1, deterministic.
+ * Request targets that try to leave the served folder or to see what is hidden in it, by the
+ * thousand: every way to write two dots and a separator that some server has fallen for, behind
+ * every beginning, before every name of what must not be read. Byte strings in Latin-1,
+ * deterministic.
  */
 
 /** Where a way out may begin: what exists, what does not, forms with an authority. */

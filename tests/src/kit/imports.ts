@@ -58,7 +58,9 @@ export function isRelative(specifier: string): boolean {
   return specifier.startsWith('.')
 }
 
-/** The first circle that a depth-first search meets, as a list of its members; [] if there is none. */
+/**
+ * The first circle that a depth-first search meets, as a list of its members; [] if there is none.
+ */
 export function findCycle(graph: ReadonlyMap<string, readonly string[]>): string[] {
   const done = new Set<string>()
   const way: string[] = []

@@ -104,8 +104,9 @@ export class LiveFolder {
   }
 
   /**
-   * Waits until all of these are served. One look at the folders may find the file that was written last
-   * and not all of those before it, since it lists one folder after the other: the next finds all.
+   * Waits until all of these are served. One look at the folders may find the file that was written
+   * last and not all of those before it, since it lists one folder after the other: the next finds
+   * all.
    */
   async servesTree(files: readonly TreeFile[]): Promise<void> {
     const { url, namespace } = this.mounted

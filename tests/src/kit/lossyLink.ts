@@ -1,7 +1,7 @@
 /**
  * A long and lossy cable in real time: two TAPs, one in a client's namespace and one in a server's,
- * and a process between them that gives the link a rate, a drop-tail queue, a delay and random loss,
- * the same both ways. The kernel that this project is tested on has no netem.
+ * and a process between them that gives the link a rate, a drop-tail queue, a delay and random
+ * loss, the same both ways. The kernel that this project is tested on has no netem.
  *
  *     client's namespace           |             server's namespace
  *     kernel TCP ── TAP ── lossyLinkChild.ts ── TAP ── bridge ── our server's TAP
@@ -73,8 +73,8 @@ export class LossyLink {
   }
 
   /**
-   * Lays the cable: the client's end gets the address that clients have by default, the server's end
-   * is a port of a bridge.
+   * Lays the cable: the client's end gets the address that clients have by default, the server's
+   * end is a port of a bridge.
    */
   static async lay(
     client: Namespace,

@@ -2,8 +2,8 @@
  * The process behind lossyLink.ts: makes two TAPs and carries frames from each to the other, late
  * and not all of them. One thread per direction, which sleeps until a frame arrives or is due.
  *
- * Argument: a LinkJob as JSON. Prints `ready` when the TAPs exist; on SIGTERM it prints its counters
- * as JSON, and the TAPs go with it.
+ * Argument: a LinkJob as JSON. Prints `ready` when the TAPs exist; on SIGTERM it prints its
+ * counters as JSON, and the TAPs go with it.
  */
 import { once } from 'node:events'
 import { isMainThread, Worker, workerData } from 'node:worker_threads'

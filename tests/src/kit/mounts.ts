@@ -1,6 +1,6 @@
 /**
- * Our server on both of its mounts, the kernel's TCP and our own over a TAP, each with its clients in
- * a namespace of its own: a test says once what a client must see, and holds both to it.
+ * Our server on both of its mounts, the kernel's TCP and our own over a TAP, each with its clients
+ * in a namespace of its own: a test says once what a client must see, and holds both to it.
  */
 import assert from 'node:assert/strict'
 import { type CommandOptions, type Outcome, run } from './command.ts'
@@ -23,7 +23,10 @@ export const MOUNTS: readonly Mount[] = [
   { name: 'over TAP', flags: ['--device', TAP], needs: ['root', 'ip', 'tun'] },
 ]
 
-/** How long connections may take to end once their clients are gone: beyond every time-out of a head. */
+/**
+ * How long connections may take to end once their clients are gone: beyond every time-out of a
+ * head.
+ */
 const EMPTY_LIMIT_MS = 30_000
 
 /** A server that runs, and the namespace of its clients. */

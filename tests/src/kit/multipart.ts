@@ -1,6 +1,6 @@
 /**
- * Reads a multipart/byteranges body (RFC 9110 §14.6, RFC 2046 §5.1.1), strictly: what does not belong
- * there fails the test.
+ * Reads a multipart/byteranges body (RFC 9110 §14.6, RFC 2046 §5.1.1), strictly: what does not
+ * belong there fails the test.
  */
 import assert from 'node:assert/strict'
 

@@ -40,8 +40,8 @@ export class Namespace {
   }
 
   /**
-   * Lays a cable to another namespace: `name` here, `farName` there, both up, with these addresses, and
-   * with so many queues.
+   * Lays a cable to another namespace: `name` here, `farName` there, both up, with these addresses,
+   * and with so many queues.
    */
   connect(
     name: string,

@@ -33,8 +33,8 @@ export interface Nobody {
 }
 
 /**
- * Needs root, `unshare`, `mount` and `setpriv` (util-linux). `rights`: the capabilities that the process
- * has all the same, and no other, as `net_admin`.
+ * Needs root, `unshare`, `mount` and `setpriv` (util-linux). `rights`: the capabilities that the
+ * process has all the same, and no other, as `net_admin`.
  */
 export function becomeNobody(...rights: string[]): Nobody {
   const { path: dir, remove } = temporaryFolder('nobody')

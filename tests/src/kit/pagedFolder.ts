@@ -65,7 +65,9 @@ export class PagedFolder {
     return Number(/^VmHWM:\s+(\d+) kB$/m.exec(status)?.[1]) * 1024
   }
 
-  /** Clients of a file, each of other bytes of it; with `mayWait` it is enough that no more begin. */
+  /**
+   * Clients of a file, each of other bytes of it; with `mayWait` it is enough that no more begin.
+   */
   slowClients(
     name: string,
     connections: number,

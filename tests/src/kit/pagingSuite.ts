@@ -67,7 +67,9 @@ export function describeLargeFiles({ wholeBytes, memories, earlyBytes }: LargeOp
   })
 }
 
-/** Serves these files, by name: their bytes, or how many; with these flags, until the test is over. */
+/**
+ * Serves these files, by name: their bytes, or how many; with these flags, until the test is over.
+ */
 type Serve = (
   files: Readonly<Record<string, number | Buffer>>,
   ...flags: string[]
@@ -213,8 +215,8 @@ async function isGone(paged: PagedFolder): Promise<void> {
 }
 
 /**
- * Asks for a part of the file over and over, without a pause, while `change` is made: every answer is
- * that of the old version, or one of those that `isNew` knows.
+ * Asks for a part of the file over and over, without a pause, while `change` is made: every answer
+ * is that of the old version, or one of those that `isNew` knows.
  */
 async function leavesNoGap(
   paged: PagedFolder,

@@ -1,6 +1,6 @@
 /**
- * The child process of pipeline.ts: reads a PipelineJob from standard input, writes Pipelined to standard
- * output. Ends with an error if an answer is no HTTP, or has no Content-Length.
+ * The child process of pipeline.ts: reads a PipelineJob from standard input, writes Pipelined to
+ * standard output. Ends with an error if an answer is no HTTP, or has no Content-Length.
  */
 import { once } from 'node:events'
 import { connect } from 'node:net'

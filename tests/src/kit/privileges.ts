@@ -1,6 +1,7 @@
 /**
  * What a test needs from the machine. On a user's machine a missing tool or privilege skips the
- * test and prints why; where CI is set it is a failure, since a test that never runs proves nothing.
+ * test and prints why; where CI is set it is a failure, since a test that never runs proves
+ * nothing.
  *
  * Use it as the options of a test or suite: `describe('over TAP', needs('root', 'tun'), () => …)`.
  */

@@ -15,7 +15,10 @@ export interface ReadersJob {
   /** Asked for in turn. */
   readonly paths: readonly string[]
   readonly connections: number
-  /** The file is written over in place: a body may be the beginning of a version and the rest of the last. */
+  /**
+   * The file is written over in place: a body may be the beginning of a version and the rest of the
+   * last.
+   */
   readonly isWrittenOver?: boolean
   /** Between an answer and the next request of a connection. */
   readonly pauseMs?: number

@@ -1,6 +1,7 @@
 /**
- * The child process of readers.ts, whose job is its argument. Prints `low N` when the oldest of the versions
- * that its connections saw last is another; at the end of standard input it ends and prints its report.
+ * The child process of readers.ts, whose job is its argument. Prints `low N` when the oldest of the
+ * versions that its connections saw last is another; at the end of standard input it ends and
+ * prints its report.
  */
 import { createHash } from 'node:crypto'
 import { connect, type Socket } from 'node:net'

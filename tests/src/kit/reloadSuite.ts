@@ -11,7 +11,10 @@ import { versionBody } from './versions.ts'
 
 const CONNECTIONS = 64
 const REPLACE_MS = 10
-/** Memory that the process may take while it serves, whatever its garbage collector leaves for later. */
+/**
+ * Memory that the process may take while it serves, whatever its garbage collector leaves for
+ * later.
+ */
 const GROWTH_MAX_BYTES = 128 << 20
 
 const assertWhole = ({ wrong, lost, statuses, answers }: ReadersReport): void => {

@@ -158,7 +158,9 @@ export class Server {
   }
 }
 
-/** Bad input (design §5): exit code 2, one clear line on stderr that names `what`, no stack trace. */
+/**
+ * Bad input (design §5): exit code 2, one clear line on stderr that names `what`, no stack trace.
+ */
 export function assertRefused(outcome: Outcome, what: RegExp): void {
   assert.equal(outcome.code, 2, `exit code; stderr:\n${outcome.stderr}`)
   assert.equal(outcome.stdout, '', 'nothing on stdout')

@@ -1,6 +1,7 @@
 /**
- * Clients that ask for a path and take the answer slowly, or not at all, each on a connection of its
- * own, in a process of their own (slowClientsChild.ts), since a process cannot enter a namespace later.
+ * Clients that ask for a path and take the answer slowly, or not at all, each on a connection of
+ * its own, in a process of their own (slowClientsChild.ts), since a process cannot enter a
+ * namespace later.
  */
 import assert from 'node:assert/strict'
 import type { ChildProcess } from 'node:child_process'

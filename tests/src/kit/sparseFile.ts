@@ -1,4 +1,7 @@
-/** Files of any size that take no room on disk: nothing but zeros, and marks that say where they lie. */
+/**
+ * Files of any size that take no room on disk: nothing but zeros, and marks that say where they
+ * lie.
+ */
 import { createHash } from 'node:crypto'
 import { closeSync, ftruncateSync, openSync, readSync, writeSync } from 'node:fs'
 
@@ -6,7 +9,10 @@ const MARK_BYTES = 32
 /** Where the server's reading begins anew (content/pager.ts: EXTENT_BYTES). */
 const EXTENT_BYTES = 256 << 10
 
-/** Makes a file of `size` bytes with marks at its ends, across extents, and where numbers grow longer. */
+/**
+ * Makes a file of `size` bytes with marks at its ends, across extents, and where numbers grow
+ * longer.
+ */
 export function makeSparse(path: string, size: number): void {
   const fd = openSync(path, 'w')
   ftruncateSync(fd, size)

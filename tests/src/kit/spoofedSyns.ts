@@ -1,8 +1,8 @@
 /**
  * SYNs in the name of everybody in 11.0.0.0/8, as fast as a kernel can send them: trafgen(8) writes
  * the frames itself, each with another source, port and sequence number. They go into the server's
- * TAP, in a namespace of the test's, and nowhere else; the SYN-ACKs come back to the namespace's own
- * kernel, which does not forward and so drops them without a word.
+ * TAP, in a namespace of the test's, and nowhere else; the SYN-ACKs come back to the namespace's
+ * own kernel, which does not forward and so drops them without a word.
  */
 import assert from 'node:assert/strict'
 import { run } from './command.ts'
@@ -13,7 +13,10 @@ const INTERFACE = 'sand0'
 
 export interface Flood {
   readonly seconds: number
-  /** What trafgen waits between two SYNs, like `8us`; how many a second that makes, the machine decides. */
+  /**
+   * What trafgen waits between two SYNs, like `8us`; how many a second that makes, the machine
+   * decides.
+   */
   readonly gap: string
 }
 

@@ -1,7 +1,7 @@
 /**
- * DPDK's testpmd as a bridge between an interface of the kernel's and a memif socket: what comes on one
- * goes out by the other, unchanged. So clients of the kernel reach whoever is at the socket, through an
- * implementation of memif that is not ours.
+ * DPDK's testpmd as a bridge between an interface of the kernel's and a memif socket: what comes on
+ * one goes out by the other, unchanged. So clients of the kernel reach whoever is at the socket,
+ * through an implementation of memif that is not ours.
  */
 import type { ChildProcess } from 'node:child_process'
 import { collect, start } from './command.ts'

@@ -4,7 +4,8 @@
  * The sizes are chosen for where a packetiser breaks: nothing, one byte, one below, at and above a
  * full segment (1428 with timestamps, 1460 without), the paper's 22 KB, and files of many windows.
  * The bytes are an AES-CTR key stream, unlike at every offset of every file, so that a byte that
- * comes from the wrong place is seen. The names have spaces, UTF-8 and characters that a URL escapes.
+ * comes from the wrong place is seen. The names have spaces, UTF-8 and characters that a URL
+ * escapes.
  */
 import { createCipheriv, createHash } from 'node:crypto'
 import { mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs'
@@ -56,7 +57,10 @@ export interface Tree {
   remove(): void
 }
 
-/** Writes `count` files, of so many bytes at the most, to a new folder below the system's temporary one. */
+/**
+ * Writes `count` files, of so many bytes at the most, to a new folder below the system's temporary
+ * one.
+ */
 export function makeTree(count: number, maxBytes: number = MAX_BYTES): Tree {
   const { path: dir, remove } = temporaryFolder('tree')
   const files = sizes(count, maxBytes).map((bytes, index) => {

@@ -15,7 +15,9 @@ export interface Finding {
   readonly count: number
 }
 
-/** What the server speaks; the bodies (XML, PNG …) are random bytes, whatever a file's name says. */
+/**
+ * What the server speaks; the bodies (XML, PNG …) are random bytes, whatever a file's name says.
+ */
 const OURS = ['Ethernet', 'ARP', 'IPv4', 'ICMP', 'IPv6', 'ICMPv6', 'TCP', 'HTTP']
 
 /**
@@ -68,7 +70,9 @@ export async function countFrames(
   return (await tshark(argv)).split('\n').filter(Boolean).length
 }
 
-/** What those frames have in some fields, '' where a frame has none; one pass for many questions. */
+/**
+ * What those frames have in some fields, '' where a frame has none; one pass for many questions.
+ */
 export async function fieldsOf<F extends string>(
   pcap: string,
   filter: string,

@@ -4,7 +4,10 @@
  */
 const LINE_BYTES = 64
 
-/** The body of version `n` >= 1: so many lines, by default up to 38 KB, and of another length each time. */
+/**
+ * The body of version `n` >= 1: so many lines, by default up to 38 KB, and of another length each
+ * time.
+ */
 export function versionBody(n: number, lines: number = linesOf(n)): Buffer {
   return Buffer.from(
     `${n} `

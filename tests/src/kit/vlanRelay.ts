@@ -1,7 +1,7 @@
 /**
  * An access port of a VLAN: what the kernel of the machines that this project is tested on lacks. A
- * process between two TAPs puts a tag into what comes from one, which has a client's addresses, and takes
- * it out of what comes from the other, which is a port of the server's bridge.
+ * process between two TAPs puts a tag into what comes from one, which has a client's addresses, and
+ * takes it out of what comes from the other, which is a port of the server's bridge.
  *
  *     kernel TCP ── access ── vlanRelayChild.ts ── trunk ── bridge ── our server's TAP
  */

@@ -1,6 +1,6 @@
 /**
- * The process behind vlanRelay.ts: packets as the kernel hands them over, a virtio_net_hdr and a frame
- * (linux/virtio_net.h), with a tag put in or taken out. One thread per direction.
+ * The process behind vlanRelay.ts: packets as the kernel hands them over, a virtio_net_hdr and a
+ * frame (linux/virtio_net.h), with a tag put in or taken out. One thread per direction.
  *
  * Argument: a RelayJob as JSON. Prints `ready` when the TAPs exist, ends on SIGTERM.
  */
@@ -29,7 +29,9 @@ interface Direction {
 
 const SLEEP_US = 50_000
 const PACKET_MAX = 65_600
-/** Fields of the virtio_net_hdr, of which two count from the frame's first byte if they are used. */
+/**
+ * Fields of the virtio_net_hdr, of which two count from the frame's first byte if they are used.
+ */
 const VNET_LEN = 10
 const FLAGS = 0
 const NEEDS_CSUM = 1

@@ -15,7 +15,9 @@ import { temporaryFolder } from '../kit/temporary.ts'
 import { readTree } from '../kit/tree.ts'
 
 const ARTIFACTS = `${ROOT}artifacts`
-/** Virtual milliseconds that the page may take; the browser's clock stands while it waits for us. */
+/**
+ * Virtual milliseconds that the page may take; the browser's clock stands while it waits for us.
+ */
 const BUDGET_MS = 20_000
 
 describe('Chromium', { ...needs('root', 'tun', 'ip', 'chromium'), timeout: 300_000 }, () => {

@@ -1,6 +1,6 @@
 /**
- * Chromium on both mounts: the example site with all that its pages need, a page a second time from the
- * cache, and a recording in which it jumps, which a server without ranges would not let it.
+ * Chromium on both mounts: the example site with all that its pages need, a page a second time from
+ * the cache, and a recording in which it jumps, which a server without ranges would not let it.
  */
 import assert from 'node:assert/strict'
 import { writeFileSync } from 'node:fs'

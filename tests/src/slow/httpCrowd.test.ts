@@ -1,6 +1,6 @@
 /**
- * Ten thousand connections that are kept alive and ask for nothing: other clients are served as if nobody
- * was there, each of the crowd can ask again, and when they leave nothing of them stays.
+ * Ten thousand connections that are kept alive and ask for nothing: other clients are served as if
+ * nobody was there, each of the crowd can ask again, and when they leave nothing of them stays.
  */
 import assert from 'node:assert/strict'
 import { after, before, describe, it } from 'node:test'

@@ -1,7 +1,7 @@
 /**
- * Clients that are slow on purpose (slowhttptest, both mounts): heads that never end, bodies that trickle,
- * floods of ranges, answers read by the byte. Meanwhile everybody else is served every file, and when
- * they are gone the server holds nothing of theirs.
+ * Clients that are slow on purpose (slowhttptest, both mounts): heads that never end, bodies that
+ * trickle, floods of ranges, answers read by the byte. Meanwhile everybody else is served every
+ * file, and when they are gone the server holds nothing of theirs.
  */
 import assert from 'node:assert/strict'
 import { after, before, describe, it } from 'node:test'

@@ -1,7 +1,7 @@
 /**
- * A Linux client far away, in real time: 40 ms of round trip, 20 Mbit/s, a queue that overflows, and
- * random loss in both directions. Everything arrives, byte for byte, and the server forgets it all.
- * How fast is the benchmark's question: `npm run bench -- lossy`.
+ * A Linux client far away, in real time: 40 ms of round trip, 20 Mbit/s, a queue that overflows,
+ * and random loss in both directions. Everything arrives, byte for byte, and the server forgets it
+ * all. How fast is the benchmark's question: `npm run bench -- lossy`.
  */
 import assert from 'node:assert/strict'
 import { after, afterEach, before, beforeEach, describe, it } from 'node:test'

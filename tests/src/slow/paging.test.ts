@@ -32,7 +32,8 @@ for (const mount of MOUNTS) {
           beside.push(await p99Ms(paged))
           await readers.stop()
         }
-        // Not asserted: a time depends on the machine. Priority (nice) of the packet thread or of wrk changes nothing.
+        // Not asserted: a time depends on the machine. Priority (nice) of the packet thread or of
+        // wrk changes nothing.
         const [alone, shared] = [median(without), median(beside)]
         const times = (shared / alone).toFixed(1)
         const inPairs = median(beside.map((ms, i) => ms / without[i])).toFixed(1)

@@ -59,7 +59,9 @@ describe('1,000 files', { ...needs('root', 'tun', 'ip', 'curl'), timeout: 1_200_
   }
 })
 
-/** Frames that arrived with a wrong checksum: they show that the link was as bad as it was to be. */
+/**
+ * Frames that arrived with a wrong checksum: they show that the link was as bad as it was to be.
+ */
 function countCorrupt({ drops }: Stats): number {
   const counts = Object.entries(drops).filter(([name]) => /checksum/i.test(name))
   return counts.reduce((sum, [, count]) => sum + count, 0)

@@ -1,4 +1,7 @@
-/** One response as a capture has it: when which bytes were sent and acknowledged (tshark reads and writes it). */
+/**
+ * One response as a capture has it: when which bytes were sent and acknowledged (tshark reads and
+ * writes it).
+ */
 import { spawnSync } from 'node:child_process'
 import { ended, startInside } from '../process.ts'
 
@@ -41,7 +44,9 @@ interface Line {
   readonly len: number
 }
 
-/** Of all answers in a capture with at least so many bytes, one that took as long as half of them. */
+/**
+ * Of all answers in a capture with at least so many bytes, one that took as long as half of them.
+ */
 export function typicalAnswer(file: string, answerBytes: number): Event[] {
   return typicalOf(parseLines(readCapture(file)), answerBytes)
 }

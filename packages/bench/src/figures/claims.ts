@@ -1,6 +1,6 @@
 /**
- * What the paper claims, and what our figures say to it. Nothing here is a figure of ours, and nothing
- * says beforehand how it comes out: each sentence is made of what was measured.
+ * What the paper claims, and what our figures say to it. Nothing here is a figure of ours, and
+ * nothing says beforehand how it comes out: each sentence is made of what was measured.
  */
 import { median } from '../report.ts'
 import type { Panel } from './figure.ts'

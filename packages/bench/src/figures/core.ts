@@ -7,7 +7,10 @@ import { type Ask, OBJECT_ASKS, type SideName, withSides, wrkRun } from './sides
 import { inTurns, seriesOf } from './turns.ts'
 
 const SIDES: readonly SideName[] = ['sandstorm', 'no stack', 'AF_PACKET', 'kernel TCP', 'nginx']
-/** The core's time meanwhile; before and after it wrk starts and ends, and the server has nothing to do. */
+/**
+ * The core's time meanwhile; before and after it wrk starts and ends, and the server has nothing to
+ * do.
+ */
 interface Run extends CoreTime {
   readonly requestsPerSecond: number
   readonly requests: number

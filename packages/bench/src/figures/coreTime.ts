@@ -1,8 +1,9 @@
 /**
  * What a CPU's time goes to (proc(5), /proc/stat), in ticks of 10 ms. Idle time the kernel measures
- * (NO_HZ), so what is left of the clock's time is how long the CPU was busy. Of user, system and softirq it
- * only counts which it finds at its own tick, 250 times a second here: shares of a CPU that is busy, but who
- * works for a moment each millisecond is found always, or never (docs/decisions.md, "Ticks and load").
+ * (NO_HZ), so what is left of the clock's time is how long the CPU was busy. Of user, system and
+ * softirq it only counts which it finds at its own tick, 250 times a second here: shares of a CPU
+ * that is busy, but who works for a moment each millisecond is found always, or never
+ * (docs/decisions.md, "Ticks and load").
  */
 import { readFileSync } from 'node:fs'
 

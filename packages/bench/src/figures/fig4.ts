@@ -1,4 +1,6 @@
-/** Figure 4 of the paper: the load of a CPU for the same requests, and what copies cost two of them. */
+/**
+ * Figure 4 of the paper: the load of a CPU for the same requests, and what copies cost two of them.
+ */
 import { pathOf, withObjects } from '../compare.ts'
 import { loadAtRate } from '../ourLoad.ts'
 import { SERVER_CORE, type Side } from '../servers.ts'
@@ -45,7 +47,10 @@ function atRates(effort: Effort): Promise<Panel> {
   })
 }
 
-/** Of the run's time: before and after it the generator starts and ends, and the server has nothing to do. */
+/**
+ * Of the run's time: before and after it the generator starts and ends, and the server has nothing
+ * to do.
+ */
 async function busyPercent(side: Side, rate: number, { seconds }: Effort): Promise<number> {
   const before = readCoreCount(SERVER_CORE)
   await loadAtRate(side, pathOf('22 KB'), FLAGS, rate, seconds)

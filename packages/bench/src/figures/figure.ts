@@ -1,7 +1,7 @@
 /**
- * What a figure is: how it is measured, and what a person then looks at. Everything that is drawn or
- * tabled comes from `Panel`s, which keep every single run, so that figures can be drawn again without
- * measuring (record.ts).
+ * What a figure is: how it is measured, and what a person then looks at. Everything that is drawn
+ * or tabled comes from `Panel`s, which keep every single run, so that figures can be drawn again
+ * without measuring (record.ts).
  */
 export interface Figure {
   /** As on the command line, and of its files. */

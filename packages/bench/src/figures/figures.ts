@@ -1,6 +1,7 @@
 /**
- * Measures figures, and draws them: npm run figures -- [NAME…] [--smoke] [--draw]. Records and drawings
- * go to docs/figures, all their tables to docs/measurements.md; those of a smoke run to artifacts/figures.
+ * Measures figures, and draws them: npm run figures -- [NAME…] [--smoke] [--draw]. Records and
+ * drawings go to docs/figures, all their tables to docs/measurements.md; those of a smoke run to
+ * artifacts/figures.
  */
 import { writeFileSync } from 'node:fs'
 import { dirname, join } from 'node:path'

@@ -1,4 +1,6 @@
-/** What was done for each response: the paper's claim that no work is repeated, counted (paper §2). */
+/**
+ * What was done for each response: the paper's claim that no work is repeated, counted (paper §2).
+ */
 import type { MemoryRun } from '../memoryRun.ts'
 import { bars, type Figure, type Panel, some } from './figure.ts'
 import { LINK_OBJECTS, onLinks, VARIANTS } from './links.ts'

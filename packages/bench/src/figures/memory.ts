@@ -1,4 +1,7 @@
-/** What is paid in memory: for a connection that does nothing, and for ready packets; and how fast they come. */
+/**
+ * What is paid in memory: for a connection that does nothing, and for ready packets; and how fast
+ * they come.
+ */
 import { idleRun } from '../idle.ts'
 import { loadRuns } from '../load.ts'
 import type { MemoryRun } from '../memoryRun.ts'

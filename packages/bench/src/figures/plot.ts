@@ -1,7 +1,7 @@
 /**
- * Draws panels as SVG, with Observable Plot on a DOM that needs no browser. A line or a bar is the median
- * of its runs; thin vertical lines reach from the least to the largest of them. The names of lines stand
- * in the order in which these end, from above.
+ * Draws panels as SVG, with Observable Plot on a DOM that needs no browser. A line or a bar is the
+ * median of its runs; thin vertical lines reach from the least to the largest of them. The names of
+ * lines stand in the order in which these end, from above.
  */
 import * as Plot from '@observablehq/plot'
 import { parseHTML } from 'linkedom'

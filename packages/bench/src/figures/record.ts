@@ -1,6 +1,6 @@
 /**
- * What was measured, as it is kept beside the drawing: every run, on what machine, at what commit, and
- * how long that took. Drawings and tables are made of it again without measuring.
+ * What was measured, as it is kept beside the drawing: every run, on what machine, at what commit,
+ * and how long that took. Drawings and tables are made of it again without measuring.
  */
 import { mkdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'

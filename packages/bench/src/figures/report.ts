@@ -1,6 +1,6 @@
 /**
- * The report: one page that needs nothing else, with all figures, the paper's claims beside what was
- * measured here, and what is different here (claims.ts).
+ * The report: one page that needs nothing else, with all figures, the paper's claims beside what
+ * was measured here, and what is different here (claims.ts).
  */
 import { answerTo, CLAIMS } from './claims.ts'
 import { escaped, svgOf } from './plot.ts'

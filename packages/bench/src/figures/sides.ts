@@ -1,4 +1,6 @@
-/** The servers of the figures, by the names that stand in them (servers.ts: how they are set up). */
+/**
+ * The servers of the figures, by the names that stand in them (servers.ts: how they are set up).
+ */
 import { connectionOf, loadOf, ROWS } from '../compare.ts'
 import { type Peer, startPeer } from '../peerServers.ts'
 import {
@@ -38,8 +40,9 @@ const START: Readonly<Record<SideName, (dir: string, workDir: string) => Promise
 }
 
 /**
- * Runs `body` while all of them serve `dir`. Before it each has answered requests of all kinds: what is
- * written in JavaScript is compiled meanwhile, which takes seconds and is not what a figure is about.
+ * Runs `body` while all of them serve `dir`. Before it each has answered requests of all kinds:
+ * what is written in JavaScript is compiled meanwhile, which takes seconds and is not what a figure
+ * is about.
  */
 export async function withSides<T>(
   names: readonly SideName[],

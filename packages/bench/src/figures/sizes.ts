@@ -1,4 +1,7 @@
-/** Throughput by the size of objects: where the paper's advantage is, and where it ends (paper §3.1). */
+/**
+ * Throughput by the size of objects: where the paper's advantage is, and where it ends (paper
+ * §3.1).
+ */
 import { withObjects, writeObject } from '../compare.ts'
 import { type Effort, type Figure, type Panel, some } from './figure.ts'
 import { onLinks, perBusySecond } from './links.ts'

@@ -23,7 +23,9 @@ function section({ figure: { name, title, caption }, record }: Measured): string
 
 const heading = ({ title }: Panel): string => (title === '' ? '' : `**${title}**\n\n`)
 
-/** A row for each x, a column for each series. Dots are too many for a table: how many there are. */
+/**
+ * A row for each x, a column for each series. Dots are too many for a table: how many there are.
+ */
 export function tableOf({ kind, x, y, series }: Panel): string {
   if (kind === 'dots') {
     return markdownTable(

@@ -1,4 +1,7 @@
-/** Sides at points, in turns A B A B, so that what a machine does meanwhile falls on all of them alike. */
+/**
+ * Sides at points, in turns A B A B, so that what a machine does meanwhile falls on all of them
+ * alike.
+ */
 import type { Effort, Series } from './figure.ts'
 
 /** What was found on one side: of each point, every run. */

@@ -1,6 +1,6 @@
 /**
- * The clients that a flood must not hurt: visitors, one after the other, and downloads that were under
- * way before. Both look at every byte that they get; times are of the virtual clock.
+ * The clients that a flood must not hurt: visitors, one after the other, and downloads that were
+ * under way before. Both look at every byte that they get; times are of the virtual clock.
  */
 import type { Region } from '@sandstorm/libnmio'
 import { objectByte, requestFor } from '../../src/objects.ts'
@@ -83,7 +83,9 @@ export class Visitor implements Kind {
   }
 }
 
-/** One connection, and the big object over and over, a window at a time, until it is told to stop. */
+/**
+ * One connection, and the big object over and over, a window at a time, until it is told to stop.
+ */
 export class Downloader implements Kind {
   readonly name = 'download'
   completed = 0

@@ -1,13 +1,13 @@
 /**
  * A SYN flood at line rate against the whole server (scene.ts): what room the clients leave in the
- * ring, random sources fill before every poll, and every poll takes a batch. Meanwhile visitors come
- * one after the other, and downloads that began before go on.
+ * ring, random sources fill before every poll, and every poll takes a batch. Meanwhile visitors
+ * come one after the other, and downloads that began before go on.
  *
  * Then nothing may be left (leftovers.ts), the server may not have kept more than its table of
  * half-open connections, and the process may not have grown since the first tenth.
  *
- * node --expose-gc run.js [SECONDS] [--json]: of virtual time, a million and a half SYNs each. Prints
- * a table, or a record for a test; exit code 1 if something is not as it should be.
+ * node --expose-gc run.js [SECONDS] [--json]: of virtual time, a million and a half SYNs each.
+ * Prints a table, or a record for a test; exit code 1 if something is not as it should be.
  */
 import type { TcpStats } from '@sandstorm/libtcpip'
 import { loadObjects } from '../../src/objects.ts'
@@ -25,7 +25,9 @@ const HEAP_GROWTH_MAX = 2 << 20
 const RSS_GROWTH_MAX = 16 << 20
 /** The least object has 12 bytes; a number or two a batch is nothing. */
 const BYTES_PER_SYN_MAX = 4
-/** So short that nothing is collected meanwhile, and so many that the compiler rests in one of them. */
+/**
+ * So short that nothing is collected meanwhile, and so many that the compiler rests in one of them.
+ */
 const SAMPLE_US = 10_000
 const SAMPLES = 10
 

@@ -26,7 +26,9 @@ const EPOCH_SEC = 784111777
 const LINE_RATE = 1_488_095
 const POLL_US = Math.round((BATCH_MAX * 1e6) / LINE_RATE)
 const PEACE_US = 1000
-/** Beyond 2^31 ms the clock is no small integer to V8, and handing it to the ARP table may box it. */
+/**
+ * Beyond 2^31 ms the clock is no small integer to V8, and handing it to the ARP table may box it.
+ */
 const START_US = 1e9
 /** Half-open connections are given up after 63 s, and TIME-WAIT takes 60. */
 const FINISH_MAX_US = 300e6
@@ -99,7 +101,10 @@ export class Scene {
     }
   }
 
-  /** Nobody comes any more; what has begun comes to its end, and the clock runs until nothing is left. */
+  /**
+   * Nobody comes any more; what has begun comes to its end, and the clock runs until nothing is
+   * left.
+   */
   finish(): void {
     this.downloader.isStopping = true
     const { tcp } = this.server.stack

@@ -1,4 +1,7 @@
-/** When each client of a crowd has something to do: one deadline each, at most a second and a half ahead. */
+/**
+ * When each client of a crowd has something to do: one deadline each, at most a second and a half
+ * ahead.
+ */
 import { assert } from '@sandstorm/libnmio'
 
 const DAYS = 2048

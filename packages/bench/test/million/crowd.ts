@@ -1,7 +1,7 @@
 /**
  * Many clients without a TCP, each with a life of its own (kinds.ts): it opens a connection, does
- * something well-behaved or not, and is over. A client is a few fields in flat arrays; one loop takes
- * frames off the link, looks up whose they are, and tells the kind of life what happened.
+ * something well-behaved or not, and is over. A client is a few fields in flat arrays; one loop
+ * takes frames off the link, looks up whose they are, and tells the kind of life what happened.
  *
  * The link loses nothing, so a client knows the next byte it expects and takes no other. What it
  * allocates it allocates at the beginning.
@@ -197,7 +197,10 @@ export class Crowd {
     this.sayAt(i, this.seq[i], NOTHING, 0, 0)
   }
 
-  /** Acknowledges up to `ack` with `blocks` selective blocks, whose edges the caller has put in `edges`. */
+  /**
+   * Acknowledges up to `ack` with `blocks` selective blocks, whose edges the caller has put in
+   * `edges`.
+   */
   sendSack(i: number, edges: Int32Array, blocks: number): void {
     const { options } = this.#wire
     let at = this.#writeTimestamps(i, 0)

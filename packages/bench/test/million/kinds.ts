@@ -87,7 +87,7 @@ function vanishIn(crowd: Crowd, i: number, wanted: number): void {
   crowd.end(i)
 }
 
-/** The server is in SYN-RECEIVED, or knows nothing of the connection when the SYN-ACK has a cookie. */
+/** The server is in SYN-RECEIVED, or knows nothing when the SYN-ACK has a cookie. */
 const halfOpen = (crowd: Crowd, i: number): number =>
   crowd.isServerIn(i, state.CLOSED) ? state.CLOSED : state.SYN_RCVD
 
@@ -433,15 +433,15 @@ function anything(crowd: Crowd, i: number): void {
   soon(crowd, i)
 }
 
-/** Segments until the congestion window is large, and from then on until the client has seen enough. */
+/** Segments until the congestion window is large, then until the client has seen enough. */
 const GROWN = 150
 const ENOUGH = 250
 const ALL_TAKEN = -1
 const edges = new Int32Array(6)
 
 /**
- * A client that acknowledges as it should until the congestion window is large, then only every other
- * segment, of the least size, by SACK (RFC 2018 §4), until it has seen enough.
+ * A client that acknowledges as it should until the congestion window is large, then only every
+ * other segment, of the least size, by SACK (RFC 2018 §4), until it has seen enough.
  */
 function sackHoles(name: string, after: (crowd: Crowd, i: number) => void): Kind {
   const onSegment = (crowd: Crowd, i: number, at: number, bytes: number): void => {

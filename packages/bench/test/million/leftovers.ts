@@ -1,4 +1,6 @@
-/** What a server still holds, by name: all zero when every connection has ended and 2 MSL are over. */
+/**
+ * What a server still holds, by name: all zero when every connection has ended and 2 MSL are over.
+ */
 import { tcb } from '@sandstorm/libtcpip'
 import type { Server } from 'sandstorm'
 

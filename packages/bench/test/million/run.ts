@@ -4,8 +4,8 @@
  * then the rest. After each part the clock runs until all that was left alone has timed out. Then
  * nothing may be left (leftovers.ts), and the process may not have grown since the tenth.
  *
- * node --expose-gc run.js [LIVES] [MAX_CONNECTIONS] [--json]: prints tables, or a record for a test;
- * exit code 1 if something is left, somebody waits for ever, or the process grew.
+ * node --expose-gc run.js [LIVES] [MAX_CONNECTIONS] [--json]: prints tables, or a record for a
+ * test; exit code 1 if something is left, somebody waits for ever, or the process grew.
  */
 import { assert, memoryLink } from '@sandstorm/libnmio'
 import { ipv4Address, type TcpStats, tcb } from '@sandstorm/libtcpip'

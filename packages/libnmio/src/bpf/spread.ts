@@ -1,8 +1,8 @@
 /**
  * The kernel's part of spreading flows over workers (spread/flow.ts): the number of the queue for a
- * packet, by the same hash, as a program for a TAP's queues (tuntap.rst: TUNSETSTEERINGEBPF) and for
- * a group of packet sockets (packet(7): PACKET_FANOUT_EBPF). Only what is common is looked at: TCP
- * right behind the IP header. The rest goes to worker 0, who hands on what is not its own.
+ * packet, by the same hash, as a program for a TAP's queues (tuntap.rst: TUNSETSTEERINGEBPF) and
+ * for a group of packet sockets (packet(7): PACKET_FANOUT_EBPF). Only what is common is looked at:
+ * TCP right behind the IP header. The rest goes to worker 0, who hands on what is not its own.
  */
 import { FIRST_WORKER, HASH_MULTIPLIER, type Spread } from '../spread/flow.ts'
 import { Assembler } from './assembler.ts'
@@ -76,7 +76,10 @@ export function spreadProgram({ count, key }: Spread): Uint8Array {
   return asm.bytes()
 }
 
-/** r0 = the `size` bytes at `off` in the packet plus what NEXT holds; a packet too short is worker 0's. */
+/**
+ * r0 = the `size` bytes at `off` in the packet plus what NEXT holds; a packet too short is worker
+ * 0's.
+ */
 function load(asm: Assembler, size: number, off: number): void {
   asm.move(R1, CONTEXT)
   asm.move(R2, NEXT)

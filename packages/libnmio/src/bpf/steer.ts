@@ -5,10 +5,10 @@
  * its way: ssh on the same interface notices nothing.
  *
  * Two ways to have an address (`Steering`). One of our own: every packet for it is ours, and so are
- * ARP and neighbour discovery about it. One shared with the kernel: TCP to our port is ours, and ICMP
- * errors about it; the kernel keeps the rest. The first fragment of a shared address's packet is ours
- * by its port, later ones are the kernel's, who has no use for them; IPv6 extension headers before
- * TCP are the kernel's too.
+ * ARP and neighbour discovery about it. One shared with the kernel: TCP to our port is ours, and
+ * ICMP errors about it; the kernel keeps the rest. The first fragment of a shared address's packet
+ * is ours by its port, later ones are the kernel's, who has no use for them; IPv6 extension headers
+ * before TCP are the kernel's too.
  *
  * The programs are made of constants, so there is no map to look into, and the kernel's verifier
  * sees all there is. Read first: RFC 9669, linux/bpf.h, Documentation/bpf/.
@@ -34,7 +34,9 @@ const TCX_DROP = 2
 /** A socket filter's result is how many bytes of the frame are kept. */
 const WHOLE_FRAME = 0x7fffffff
 
-/** linux/bpf.h: struct xdp_md { u32 data, data_end, data_meta, ingress_ifindex, rx_queue_index }. */
+/**
+ * linux/bpf.h: struct xdp_md { u32 data, data_end, data_meta, ingress_ifindex, rx_queue_index }.
+ */
 const XDP_DATA = 0
 const XDP_DATA_END = 4
 const XDP_RX_QUEUE_INDEX = 16

@@ -1,6 +1,6 @@
 /**
- * One peer's control channel: its socket, and the descriptors that came through it or were made for it.
- * Whatever happens, `close` closes them all, once the devices have let go.
+ * One peer's control channel: its socket, and the descriptors that came through it or were made for
+ * it. Whatever happens, `close` closes them all, once the devices have let go.
  */
 import { libc } from '../sys/libc.ts'
 import { receiveMessage, sendMessage } from '../sys/unix.ts'

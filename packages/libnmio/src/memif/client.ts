@@ -1,12 +1,12 @@
 /**
- * The client's side of the rings: all memory is ours, the server sees it. Rings, buffers and whatever is
- * reserved for frames are pages of a memory file, mapped over the region: so a frame is sent from where
- * it lies, by descriptors. For what comes the server has buffers of ours, whose places we know and need
- * not read.
+ * The client's side of the rings: all memory is ours, the server sees it. Rings, buffers and
+ * whatever is reserved for frames are pages of a memory file, mapped over the region: so a frame is
+ * sent from where it lies, by descriptors. For what comes the server has buffers of ours, whose
+ * places we know and need not read.
  *
- * The file is as long as the region goes on, that offsets are the same in both, but of the other pages
- * we do not see the file, nor the server our memory. The file stays when servers come and go (frames are
- * in it), so one that is gone but still has it mapped can spoil what the next one gets.
+ * The file is as long as the region goes on, that offsets are the same in both, but of the other
+ * pages we do not see the file, nor the server our memory. The file stays when servers come and go
+ * (frames are in it), so one that is gone but still has it mapped can spoil what the next one gets.
  */
 import { assert } from '../assert.ts'
 import { BATCH_MAX, type DeviceStats } from '../device.ts'

@@ -1,6 +1,6 @@
 /**
- * Frames on either way through a memif device: those that were pushed, and where those that came are
- * put together.
+ * Frames on either way through a memif device: those that were pushed, and where those that came
+ * are put together.
  */
 import { assert } from '../assert.ts'
 import { BATCH_MAX } from '../device.ts'
@@ -60,8 +60,8 @@ export class Outbox {
 }
 
 /**
- * Cells of our own, where frames are copied to before anyone looks at them: the peer can change what
- * lies in shared memory while it is parsed, and after it was checked.
+ * Cells of our own, where frames are copied to before anyone looks at them: the peer can change
+ * what lies in shared memory while it is parsed, and after it was checked.
  */
 export class Inbox {
   readonly off: Int32Array = new Int32Array(BATCH_MAX)

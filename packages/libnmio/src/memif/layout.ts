@@ -1,7 +1,7 @@
 /**
  * How rings lie in shared memory (memif.h: memif_ring_t, memif_desc_t), and what a client's memory
- * consists of: its two rings, buffers for the server to fill, and frames that are sent from where they
- * lie.
+ * consists of: its two rings, buffers for the server to fill, and frames that are sent from where
+ * they lie.
  *
  *   | ring, client to server | ring, server to client | buffers | frames …
  */
@@ -27,7 +27,10 @@ export const DESC_NEXT = 1
 /** With 16-bit indices a ring of 2^15 would leave no doubt either; DPDK's are 2^14 at most. */
 export const RING_LOG2_MAX = 14
 
-/** Buffers are of DPDK's own default size, and no descriptor of ours says more: its receiver trusts that. */
+/**
+ * Buffers are of DPDK's own default size, and no descriptor of ours says more: its receiver trusts
+ * that.
+ */
 export const BUFFER_LEN = 2048
 
 export const ringBytes = (log2: number): number => RING_DESCS + (DESC_LEN << log2)

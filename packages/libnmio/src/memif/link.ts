@@ -1,11 +1,12 @@
 /**
  * The control side of a memif device, on the thread that opened it: finds a peer, agrees with it on
- * memory and rings, tells the devices of the queues (port.ts), and takes everything back when the peer
- * goes or breaks the rules. Nothing here waits: `poll` does what can be done now.
+ * memory and rings, tells the devices of the queues (port.ts), and takes everything back when the
+ * peer goes or breaks the rules. Nothing here waits: `poll` does what can be done now.
  *
  *   idle → greeting: a peer is there → starting: the devices begin → up → stopping → idle
  *
- * Invariant: whatever a peer says or does costs it its connection at most, and us one line in the log.
+ * Invariant: whatever a peer says or does costs it its connection at most, and us one line in the
+ * log.
  */
 import { EAGAIN, ECONNREFUSED, ENOENT, errnoName, SysError } from '../sys/errno.ts'
 import { acceptFrom, connectTo, type Listener, listenAt } from '../sys/unix.ts'
@@ -16,7 +17,10 @@ import { OFF, OFFERED, type Offer, ON, Port, STOPPING, VIOLATED } from './port.t
 import { Serve } from './serve.ts'
 import type { Handshake, LinkSetup } from './setup.ts'
 
-/** A peer that says nothing for so long, while we wait for it, is left; so is a device that does not begin. */
+/**
+ * A peer that says nothing for so long, while we wait for it, is left; so is a device that does not
+ * begin.
+ */
 const PATIENCE_MS = 2000
 /** A client tries again after this; twice as long after each failure, up to the second number. */
 const RETRY_MS = 100
@@ -56,7 +60,9 @@ export class MemifLink {
     return this.#phase === 'up'
   }
 
-  /** Does what can be done now. To be called every few milliseconds; `nowMs` runs on, from anywhere. */
+  /**
+   * Does what can be done now. To be called every few milliseconds; `nowMs` runs on, from anywhere.
+   */
   poll(nowMs: number): void {
     if (this.#isClosed) return
     try {

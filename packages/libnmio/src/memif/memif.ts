@@ -1,11 +1,12 @@
 /**
  * The memif device: frames go to another process through rings in memory that both see, without a
- * system call while both are awake. A client sends frames from where they lie (paper §2: zero-copy for
- * all data); a server copies into its client's buffers; what comes is always copied, before anyone
- * looks at it.
+ * system call while both are awake. A client sends frames from where they lie (paper §2: zero-copy
+ * for all data); a server copies into its client's buffers; what comes is always copied, before
+ * anyone looks at it.
  *
- * Peers come and go, as link.ts says through the port: a device without one is not down, only nobody
- * hears what it sends. A peer that breaks the rules is left at once, and dropped by the link.
+ * Peers come and go, as link.ts says through the port: a device without one is not down, only
+ * nobody hears what it sends. A peer that breaks the rules is left at once, and dropped by the
+ * link.
  *
  * Invariants: as tap.ts. Shared memory is touched while the port says ON, and only here.
  */
@@ -72,9 +73,9 @@ export class MemifDevice implements Device {
   #txFd = -1
 
   /**
-   * The device of an open queue, on the thread that will use it. Takes memifRegionBytes(handle) bytes
-   * of `region`; a client shares what `reserveFrames` hands out behind them. The region must not go
-   * before `close`.
+   * The device of an open queue, on the thread that will use it. Takes memifRegionBytes(handle)
+   * bytes of `region`; a client shares what `reserveFrames` hands out behind them. The region must
+   * not go before `close`.
    */
   constructor(handle: MemifHandle, region: Region) {
     this.name = `memif:${handle.name}`
@@ -177,7 +178,10 @@ export class MemifDevice implements Device {
     assert(false, 'a frame is sent from where it lies, in one piece')
   }
 
-  /** Without a peer all is dropped, and counted; what a full ring does not take waits for the next flush. */
+  /**
+   * Without a peer all is dropped, and counted; what a full ring does not take waits for the next
+   * flush.
+   */
   flush(): void {
     const outbox = this.#outbox
     if (!this.#isOn) {
@@ -220,7 +224,10 @@ export class MemifDevice implements Device {
     if (isStuck) this.flush()
   }
 
-  /** Leaves the peer, and gives the region its pages back. `closeHandle` and the link are the opener's. */
+  /**
+   * Leaves the peer, and gives the region its pages back. `closeHandle` and the link are the
+   * opener's.
+   */
   close(): void {
     if (this.down !== '') return
     this.flush()

@@ -1,7 +1,7 @@
 /**
- * The messages of memif's control channel (memif.h of libmemif and DPDK, version 2.0): 128 bytes each,
- * a type and a packed structure behind it, little-endian. A region's memory and a ring's eventfd come
- * with their message as descriptors (SCM_RIGHTS, sys/unix.ts).
+ * The messages of memif's control channel (memif.h of libmemif and DPDK, version 2.0): 128 bytes
+ * each, a type and a packed structure behind it, little-endian. A region's memory and a ring's
+ * eventfd come with their message as descriptors (SCM_RIGHTS, sys/unix.ts).
  *
  *   server                          client
  *   HELLO                     →

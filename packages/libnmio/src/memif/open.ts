@@ -1,6 +1,6 @@
 /**
- * Opens a memif device: the queues, and the link that finds them a peer (link.ts). Main thread, set-up
- * only. There are packets as soon as the link is polled and each queue has its device.
+ * Opens a memif device: the queues, and the link that finds them a peer (link.ts). Main thread,
+ * set-up only. There are packets as soon as the link is polled and each queue has its device.
  */
 import { randomBytes } from 'node:crypto'
 import { VLAN_TAG_LEN } from '../device.ts'
@@ -51,7 +51,10 @@ export interface OpenMemif {
   readonly link: MemifLink
 }
 
-/** Opens what `options` describes, with `queues` queues. Throws SysError, whose hint says what to do. */
+/**
+ * Opens what `options` describes, with `queues` queues. Throws SysError, whose hint says what to
+ * do.
+ */
 export function openMemifQueues(options: MemifOptions, queues = 1): OpenMemif {
   const { socket, role = 'client', id = 0, secret = '', name = 'sandstorm' } = options
   const { mtu = MTU_DEFAULT, ringSizeLog2 = RING_LOG2_DEFAULT } = options

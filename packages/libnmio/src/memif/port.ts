@@ -1,7 +1,7 @@
 /**
- * Where link and device meet: a few words of shared memory for each queue. The link, on the thread that
- * opened the device, speaks with the peer and writes down where its rings are; the device, on the
- * packet thread, is the only one that touches them.
+ * Where link and device meet: a few words of shared memory for each queue. The link, on the thread
+ * that opened the device, speaks with the peer and writes down where its rings are; the device, on
+ * the packet thread, is the only one that touches them.
  *
  *         link              device            link               device
  *   OFF ───────→ OFFERED ───────→ ON ────────────────→ STOPPING ───────→ OFF
@@ -9,9 +9,9 @@
  *                          └───────┴──→ VIOLATED ─────────────────────────┘ link
  *                            device, which has let go of all
  *
- * Invariants: only the side over the arrow goes that way, and the words below are the link's while OFF
- * or VIOLATED, and the device's to read else. So nothing is closed or written anew that the device still
- * uses. A device that is closed, or made anew by another thread, is OFF at once.
+ * Invariants: only the side over the arrow goes that way, and the words below are the link's while
+ * OFF or VIOLATED, and the device's to read else. So nothing is closed or written anew that the
+ * device still uses. A device that is closed, or made anew by another thread, is OFF at once.
  */
 import { type Violation, violationText } from './violation.ts'
 

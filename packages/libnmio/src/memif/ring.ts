@@ -1,14 +1,14 @@
 /**
- * One ring of memif's in shared memory: descriptors, and two 16-bit indices that run on and wrap, one
- * written by each side. The client moves `head`, the server `tail`, whichever way frames go:
+ * One ring of memif's in shared memory: descriptors, and two 16-bit indices that run on and wrap,
+ * one written by each side. The client moves `head`, the server `tail`, whichever way frames go:
  *
  *   client to server: the client fills descriptors up to head, the server has taken those up to tail
  *   server to client: the client gives buffers up to head, the server has filled those up to tail
  *
  * The other side may change any byte at any moment: who reads here does so once, into a local, and
- * believes nothing before it is checked. Indices are loaded and stored atomically, and order all else.
- * Words of descriptors are read plainly: once read, a value stays what it is (ECMA-262 §29.11, "reads
- * must be stable"), and V8 calls a function for each Atomics.load.
+ * believes nothing before it is checked. Indices are loaded and stored atomically, and order all
+ * else. Words of descriptors are read plainly: once read, a value stays what it is (ECMA-262
+ * §29.11, "reads must be stable"), and V8 calls a function for each Atomics.load.
  */
 import type { Region } from '../region.ts'
 import * as layout from './layout.ts'
@@ -28,7 +28,9 @@ export class Ring {
     this.#halves = new Uint16Array(region.buffer, 0, region.byteLength >> 1)
   }
 
-  /** Sees the ring of 2^log2 descriptors at byte `off`; the caller knows that it lies in the region. */
+  /**
+   * Sees the ring of 2^log2 descriptors at byte `off`; the caller knows that it lies in the region.
+   */
   place(off: number, log2: number): void {
     this.size = 1 << log2
     this.#flags = (off + layout.RING_FLAGS) >> 1

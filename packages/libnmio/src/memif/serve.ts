@@ -1,7 +1,7 @@
 /**
- * The server's part of the handshake (message.ts): it greets, and acknowledges what the client says of
- * its memory and rings, as far as that can be believed. All of it is checked here but what only whoever
- * has the memory mapped can see.
+ * The server's part of the handshake (message.ts): it greets, and acknowledges what the client says
+ * of its memory and rings, as far as that can be believed. All of it is checked here but what only
+ * whoever has the memory mapped can see.
  */
 import { eventfdProblem, memoryProblem } from '../sys/memfd.ts'
 import { type Arrival, type Channel, Refusal } from './channel.ts'

@@ -1,9 +1,9 @@
 /**
- * The server's side of the rings: all memory is the client's, and is mapped over pages of our region
- * that are kept for it. What is sent is copied into buffers that the client gives.
+ * The server's side of the rings: all memory is the client's, and is mapped over pages of our
+ * region that are kept for it. What is sent is copied into buffers that the client gives.
  *
- * Every byte there may be a lie, and change while we look: descriptors are read once, into locals, and
- * lead nowhere but into the memory that they are of.
+ * Every byte there may be a lie, and change while we look: descriptors are read once, into locals,
+ * and lead nowhere but into the memory that they are of.
  */
 import { BATCH_MAX, type DeviceStats } from '../device.ts'
 import type { Region } from '../region.ts'
@@ -115,7 +115,9 @@ export class ServerSide implements Side {
     return this.#region.view.getUint32(off + layout.RING_COOKIE, true) === layout.COOKIE
   }
 
-  /** Byte of our region where `len` bytes of a region of the client's begin; -1: they are not in it. */
+  /**
+   * Byte of our region where `len` bytes of a region of the client's begin; -1: they are not in it.
+   */
   #locate(region: number, off: number, len: number): number {
     if (region >= this.#regionCount || len <= 0) return -1
     if (off < 0 || off > this.#regionBytes[region] - len) return -1

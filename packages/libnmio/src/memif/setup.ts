@@ -19,7 +19,10 @@ export interface LinkSetup {
 }
 
 export interface Handshake {
-  /** Answers a message; what each queue's device needs to know, once that is complete. Throws Refusal. */
+  /**
+   * Answers a message; what each queue's device needs to know, once that is complete. Throws
+   * Refusal.
+   */
   step(arrival: Arrival): readonly Offer[] | undefined
   /** The devices have begun with the peer. Throws Refusal. */
   confirm(): void

@@ -1,4 +1,6 @@
-/** What a peer can do wrong in shared memory: a small number on the packet path, a text for people. */
+/**
+ * What a peer can do wrong in shared memory: a small number on the packet path, a text for people.
+ */
 
 export type Violation = number
 

@@ -1,4 +1,7 @@
-/** What the machine's interfaces are good for, as facts for a person to read. Nothing is changed by looking. */
+/**
+ * What the machine's interfaces are good for, as facts for a person to read. Nothing is changed by
+ * looking.
+ */
 import { driverName, hasLro, receiveQueues } from '../sys/ethtool.ts'
 import { listAddresses, listLinks } from '../sys/links.ts'
 import { XDP_ACT_BASIC, XDP_ACT_XSK_ZEROCOPY, xdpFeatures } from '../sys/netdev.ts'

@@ -1,6 +1,6 @@
 /**
- * The Ethernet groups that an interface must let through for addresses of our own: neighbours ask for
- * an IPv6 address at its solicited-node group (RFC 4291 §2.7.1, RFC 2464 §7). ARP is broadcast.
+ * The Ethernet groups that an interface must let through for addresses of our own: neighbours ask
+ * for an IPv6 address at its solicited-node group (RFC 4291 §2.7.1, RFC 2464 §7). ARP is broadcast.
  */
 
 /** Six bytes each, of the addresses that are IPv6. */

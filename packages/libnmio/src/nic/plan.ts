@@ -2,9 +2,9 @@
  * What packet and xdp are asked to do on an interface that is there already: which one, whose the
  * addresses are, which frames are therefore ours. Checked before anything is touched.
  *
- * With an address that the interface has, or none given, we share the interface's: TCP to our port is
- * steered to us, and the kernel keeps everything else (bpf/steer.ts). With other addresses they are
- * ours alone, and we answer ARP and neighbour discovery for them.
+ * With an address that the interface has, or none given, we share the interface's: TCP to our port
+ * is steered to us, and the kernel keeps everything else (bpf/steer.ts). With other addresses they
+ * are ours alone, and we answer ARP and neighbour discovery for them.
  */
 import { createHash } from 'node:crypto'
 import type { Steering } from '../bpf/steer.ts'

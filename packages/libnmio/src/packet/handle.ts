@@ -7,7 +7,10 @@ export interface PacketHandle extends OpenHandle {
   readonly fd: number
   readonly ifindex: number
   readonly ring: PacketRing
-  /** One word, shared: which slot of the ring is next, for whoever takes over from a thread that died. */
+  /**
+   * One word, shared: which slot of the ring is next, for whoever takes over from a thread that
+   * died.
+   */
   readonly position: Int32Array
   /** Ours, with subnets; the kernel's too if `isShared`. */
   readonly addresses: readonly string[]

@@ -1,7 +1,7 @@
 /**
- * Opens an interface through AF_PACKET: a socket that receives what is ours, and a TCX link that takes
- * it from the kernel (bpf/steer.ts). Main thread, set-up only. Both end with their descriptors, also
- * by kill -9.
+ * Opens an interface through AF_PACKET: a socket that receives what is ours, and a TCX link that
+ * takes it from the kernel (bpf/steer.ts). Main thread, set-up only. Both end with their
+ * descriptors, also by kill -9.
  */
 import { spreadProgram } from '../bpf/spread.ts'
 import { dropProgram, filterProgram, keepNothingProgram, type Steering } from '../bpf/steer.ts'
@@ -18,7 +18,9 @@ import { prefixText } from '../sys/prefix.ts'
 import { openWakeFd } from '../sys/waiter.ts'
 import type { PacketHandle } from './handle.ts'
 
-/** What is in front of a frame in its slot: tpacket2_hdr, sockaddr_ll, virtio_net_hdr, alignment. */
+/**
+ * What is in front of a frame in its slot: tpacket2_hdr, sockaddr_ll, virtio_net_hdr, alignment.
+ */
 const SLOT_HEAD_BYTES = 112
 /** A burst of so many frames finds room; jumbo frames have fewer and larger slots. */
 const SLOTS = 2048

@@ -1,11 +1,12 @@
 /**
- * The AF_PACKET device: what comes lies in a ring that the kernel fills and that is mapped over pages
- * of the region, so it is read where the kernel has put it; what goes is gathered by sendmmsg(2), one
- * system call a batch, each frame up to 64 KB behind a virtio_net_hdr, as on a TAP.
+ * The AF_PACKET device: what comes lies in a ring that the kernel fills and that is mapped over
+ * pages of the region, so it is read where the kernel has put it; what goes is gathered by
+ * sendmmsg(2), one system call a batch, each frame up to 64 KB behind a virtio_net_hdr, as on a
+ * TAP.
  *
- * A frame that no slot can hold (the sender's TSO, on a veth) waits in the socket's queue and is read
- * into a cell of its own. A slot is ours while its status says so (packet_mmap.rst): the store that
- * gives it back is atomic, and what was read from it comes before.
+ * A frame that no slot can hold (the sender's TSO, on a veth) waits in the socket's queue and is
+ * read into a cell of its own. A slot is ours while its status says so (packet_mmap.rst): the store
+ * that gives it back is atomic, and what was read from it comes before.
  *
  * Invariants: as tap.ts. An interface that goes down loses frames, as a cable does that is pulled
  * out; one that is removed ends the device.
@@ -82,8 +83,8 @@ export class PacketDevice implements Device {
   readonly #waiter: Waiter
 
   /**
-   * The device of an open socket, on the thread that will use it. `gather` sends from `content`. Takes
-   * packetRegionBytes(handle) bytes of `region`, which must not go before `close`.
+   * The device of an open socket, on the thread that will use it. `gather` sends from `content`.
+   * Takes packetRegionBytes(handle) bytes of `region`, which must not go before `close`.
    */
   constructor(handle: PacketHandle, region: Region, content: Region) {
     const c = libc()
@@ -170,7 +171,9 @@ export class PacketDevice implements Device {
     Atomics.store(this.#position, 0, this.#taken)
   }
 
-  /** 0 once the device is down; what is pushed all the same is dropped by the flush, and counted. */
+  /**
+   * 0 once the device is down; what is pushed all the same is dropped by the flush, and counted.
+   */
   txSpace(): number {
     return this.down === '' ? this.#queue.space : 0
   }
@@ -183,7 +186,10 @@ export class PacketDevice implements Device {
     this.#queue.gather(off, len, bodyOff, bodyLen, request)
   }
 
-  /** Where the kernel takes no more for now (its send buffer is full), the rest waits for the next flush. */
+  /**
+   * Where the kernel takes no more for now (its send buffer is full), the rest waits for the next
+   * flush.
+   */
   flush(): void {
     const queue = this.#queue
     const { stats } = this
@@ -252,7 +258,10 @@ export class PacketDevice implements Device {
     this.#waiter.forget()
   }
 
-  /** Stops using the descriptors, and gives the region its pages back. `closeHandle` is the opener's. */
+  /**
+   * Stops using the descriptors, and gives the region its pages back. `closeHandle` is the
+   * opener's.
+   */
   close(): void {
     if (this.down === '') this.down = `${this.name} is closed`
     this.flush()

@@ -1,10 +1,12 @@
 /**
- * Which worker a frame is for: flows are spread over workers by a keyed hash of who sent them, so that
- * a connection lives in one place. The kernel's queues are spread by the same function where it can be
- * told so (bpf/spread.ts); what comes to another queue all the same is handed over (spread.ts).
+ * Which worker a frame is for: flows are spread over workers by a keyed hash of who sent them, so
+ * that a connection lives in one place. The kernel's queues are spread by the same function where
+ * it can be told so (bpf/spread.ts); what comes to another queue all the same is handed over
+ * (spread.ts).
  *
  * TCP segments, and ICMP errors about them, are of their connection's worker. Everything else is
- * worker 0's: ARP, neighbour discovery, ping. Read first: RFC 791 §3.1, RFC 8200 §4, RFC 792, RFC 4443.
+ * worker 0's: ARP, neighbour discovery, ping. Read first: RFC 791 §3.1, RFC 8200 §4, RFC 792,
+ * RFC 4443.
  */
 
 export interface Spread {
@@ -60,7 +62,10 @@ const PARAMETER_PROBLEM = 12
 const ICMP_LEN = 8
 const PORTS_LEN = 4
 
-/** The worker for a flow: its remote address, the words xored, and its ports, remote first, in network order. */
+/**
+ * The worker for a flow: its remote address, the words xored, and its ports, remote first, in
+ * network order.
+ */
 export function workerOf(spread: Spread, address: number, ports: number): number {
   const hash = Math.imul(address ^ ports ^ spread.key, HASH_MULTIPLIER)
   return ((hash >>> 16) * spread.count) >>> 16

@@ -1,7 +1,7 @@
 /**
- * A mailbox: frames that one worker hands to another, in memory that both see (a part of the region,
- * so that the receiver reads them in place). One writes, one reads, and neither ever waits for the
- * other: the writer sees when there is no room, the reader when there is nothing.
+ * A mailbox: frames that one worker hands to another, in memory that both see (a part of the
+ * region, so that the receiver reads them in place). One writes, one reads, and neither ever waits
+ * for the other: the writer sees when there is no room, the reader when there is nothing.
  *
  *   0 produced: bytes written, in all   64 consumed: bytes read, in all   128 … records
  *   a record: length (32), RX_ flags (32), the frame; a multiple of 8 bytes, in one piece
@@ -34,7 +34,9 @@ export class Mailbox {
   len = 0
   flags = 0
 
-  /** The mailbox at byte offset `base` of the region, a multiple of 64, as the other side left it. */
+  /**
+   * The mailbox at byte offset `base` of the region, a multiple of 64, as the other side left it.
+   */
   constructor(region: Region, base: number) {
     assert(base % 64 === 0, 'a mailbox begins a cache line')
     this.#words = new Int32Array(region.buffer, 0, region.byteLength >> 2)
@@ -73,7 +75,10 @@ export class Mailbox {
     return true
   }
 
-  /** Takes the next frame: `off`, `len` and `flags` tell where it lies until `release`; false: there is none. */
+  /**
+   * Takes the next frame: `off`, `len` and `flags` tell where it lies until `release`; false: there
+   * is none.
+   */
   take(): boolean {
     if (this.isEmpty) return false
     if (this.#words[this.#wordAt(this.#at & MASK)] === SKIP) {

@@ -1,8 +1,8 @@
 /**
- * One worker's share of a device: its own queue, and the frames that came to others' queues although
- * they are of this worker's flows (flow.ts). A frame for somebody else is copied into that worker's
- * mailbox; where that is full it waits, and with it what came behind it, so nothing is lost and
- * nothing overtakes within a flow. What is sent goes out by the worker's own queue.
+ * One worker's share of a device: its own queue, and the frames that came to others' queues
+ * although they are of this worker's flows (flow.ts). A frame for somebody else is copied into that
+ * worker's mailbox; where that is full it waits, and with it what came behind it, so nothing is
+ * lost and nothing overtakes within a flow. What is sent goes out by the worker's own queue.
  *
  * Invariants: a frame is the caller's from `rx` until the next one, whether it lies in the queue's
  * memory or in a mailbox. Who sleeps is woken by whoever hands it something: it says that it will
@@ -73,7 +73,9 @@ export class SpreadDevice extends DelegateDevice {
     return this.#takeOver(kept)
   }
 
-  /** Keeps what is ours of the queue's batch, and hands over the rest; returns how many were kept. */
+  /**
+   * Keeps what is ours of the queue's batch, and hands over the rest; returns how many were kept.
+   */
   #sort(): number {
     const { inner } = this
     const { spread, worker } = this.#options

@@ -1,7 +1,8 @@
 /**
- * Eventfds that a peer has, too: it may have cleared their O_NONBLOCK, which belongs to the file, filled
- * the counter or emptied it, and our thread would sleep for good. So we look before we write, and read
- * with RWF_NOWAIT (Linux 5.8; where it is refused there is an interrupt too many, and no harm).
+ * Eventfds that a peer has, too: it may have cleared their O_NONBLOCK, which belongs to the file,
+ * filled the counter or emptied it, and our thread would sleep for good. So we look before we
+ * write, and read with RWF_NOWAIT (Linux 5.8; where it is refused there is an interrupt too many,
+ * and no harm).
  *
  * All that the calls need lies in the region, so that they make no garbage.
  */
@@ -12,7 +13,9 @@ import { boxed, type Libc, libc, POLLOUT } from './libc.ts'
 /** linux/fs.h. */
 const RWF_NOWAIT = 8
 
-/** struct pollfd; a timespec of zero; the iovecs of the one that is written, and of what is read. */
+/**
+ * struct pollfd; a timespec of zero; the iovecs of the one that is written, and of what is read.
+ */
 const TIMESPEC = 8
 const ONE_IOVEC = 24
 const COUNT_IOVEC = 40

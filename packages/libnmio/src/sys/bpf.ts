@@ -85,7 +85,9 @@ export function updateMap(map: number, key: number, value: number): void {
   bpf('update an XSKMAP', MAP_UPDATE_ELEM, attributes)
 }
 
-/** Loads a program and returns its descriptor. The verifier's objections are in the error's hint. */
+/**
+ * Loads a program and returns its descriptor. The verifier's objections are in the error's hint.
+ */
 export function loadProgram(type: number, attach: number, program: Uint8Array, flags = 0): number {
   const license = new TextEncoder().encode('GPL\0')
   const log = new Uint8Array(LOG_LEN)

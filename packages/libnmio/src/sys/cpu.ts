@@ -2,7 +2,10 @@
 import { EINVAL, SysError } from './errno.ts'
 import { libc } from './libc.ts'
 
-/** Pins the calling thread to a CPU, by its number. Throws SysError if there is none, or none for us. */
+/**
+ * Pins the calling thread to a CPU, by its number. Throws SysError if there is none, or none for
+ * us.
+ */
 export function pinThread(cpu: number): void {
   const mask = new Uint8Array((cpu >> 6) * 8 + 8)
   mask[cpu >> 3] = 1 << (cpu & 7)

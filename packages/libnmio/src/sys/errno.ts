@@ -1,6 +1,6 @@
 /**
- * Errors of the kernel (errno(3), asm-generic/errno.h) as people read them: what was tried, what the
- * kernel answered, what to do about it.
+ * Errors of the kernel (errno(3), asm-generic/errno.h) as people read them: what was tried, what
+ * the kernel answered, what to do about it.
  *
  * A SysError is thrown while something is set up, never on the way of a packet: there an errno is
  * looked at, counted, and forgotten.

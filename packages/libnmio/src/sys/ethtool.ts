@@ -1,6 +1,6 @@
 /**
- * What a driver says of its interface: ethtool's ioctl (linux/ethtool.h, linux/sockios.h). Answers are
- * for people and for plans; where the driver knows none there is a default.
+ * What a driver says of its interface: ethtool's ioctl (linux/ethtool.h, linux/sockios.h). Answers
+ * are for people and for plans; where the driver knows none there is a default.
  */
 import { check, cString, libc, O_CLOEXEC } from './libc.ts'
 import { IFNAMSIZ } from './tun.ts'
@@ -16,7 +16,8 @@ const ETH_FLAG_LRO = 1 << 15
 
 /** Receive queues, and whether they come in pairs with queues to send; 1 where none can be told. */
 export function receiveQueues(name: string): { count: number; isCombined: boolean } {
-  // struct ethtool_channels { u32 cmd, max_rx, max_tx, max_other, max_combined, rx, tx, other, combined }
+  // struct ethtool_channels { u32 cmd, max_rx, max_tx, max_other, max_combined, rx, tx, other,
+  // combined }
   const channels = Uint32Array.of(ETHTOOL_GCHANNELS, 0, 0, 0, 0, 0, 0, 0, 0)
   if (!ask(name, new Uint8Array(channels.buffer))) return { count: 1, isCombined: true }
   return { count: Math.max(1, channels[5] + channels[8]), isCombined: channels[8] > 0 }

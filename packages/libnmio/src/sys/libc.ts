@@ -3,9 +3,9 @@
  * `libc()` and not by import, so a program that needs no device runs where koffi cannot load.
  *
  * Two families of signatures. Set-up calls take typed arrays, as is comfortable. Calls on a
- * packet's way take addresses as plain numbers (`uintptr_t`): measured on Node 20, x64, koffi 3.3.4,
- * a 66-byte write to /dev/null costs 225 ns with int, uintptr_t or BigInt pointers alike and 248 ns
- * with a Uint8Array, but a number is the only one that can cost no garbage: see `boxed`.
+ * packet's way take addresses as plain numbers (`uintptr_t`): measured on Node 20, x64, koffi
+ * 3.3.4, a 66-byte write to /dev/null costs 225 ns with int, uintptr_t or BigInt pointers alike and
+ * 248 ns with a Uint8Array, but a number is the only one that can cost no garbage: see `boxed`.
  *
  * The structures written beside these calls are those of 64-bit little-endian Linux; `libc()`
  * refuses any other machine.
@@ -28,7 +28,9 @@ type Bytes = Uint8Array
 export interface Libc {
   /** errno of this thread; to be read before anything else is called. */
   errno(): number
-  /** The address of a typed array's first byte. It stays where it is as long as its buffer lives. */
+  /**
+   * The address of a typed array's first byte. It stays where it is as long as its buffer lives.
+   */
   addressOf(bytes: Bytes): number
   open(path: string, flags: number): number
   close(fd: number): number

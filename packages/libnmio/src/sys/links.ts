@@ -61,7 +61,9 @@ const RTA_OIF = 4
 const RTA_TABLE = 15
 const RT_TABLE_MAIN = 254
 
-/** linux/rtnetlink.h: struct ifinfomsg { u8 family, pad; u16 type; s32 index; u32 flags, change }. */
+/**
+ * linux/rtnetlink.h: struct ifinfomsg { u8 family, pad; u16 type; s32 index; u32 flags, change }.
+ */
 const IFINFOMSG_LEN = 16
 /** linux/if_addr.h: struct ifaddrmsg { u8 family, prefixlen, flags, scope; u32 index }. */
 const IFADDRMSG_LEN = 8
@@ -193,8 +195,8 @@ export function listRoutes(): Route[] {
 }
 
 /**
- * Gives interface `index` the address; its subnet is then routed there while the interface is up. An
- * IPv6 address can be used at once: whoever else is on the link is the caller's business.
+ * Gives interface `index` the address; its subnet is then routed there while the interface is up.
+ * An IPv6 address can be used at once: whoever else is on the link is the caller's business.
  */
 export function addAddress(index: number, prefix: Prefix): void {
   const fixed = new Uint8Array(IFADDRMSG_LEN)

@@ -1,7 +1,7 @@
 /**
  * Memory that is shared with a kernel or a peer (mmap(2)), put over pages of a region: packets that
- * others write are then at plain offsets of the one region that everybody reads, and rings are words
- * of it. Set-up only.
+ * others write are then at plain offsets of the one region that everybody reads, and rings are
+ * words of it. Set-up only.
  *
  * Whoever maps over pages also calls `unmapOver`, before the region can go.
  */
@@ -27,8 +27,8 @@ export function pagesOf(len: number): number {
 }
 
 /**
- * Asks for huge pages wherever the region is still its own memory, so that filling it faults 512 times
- * less often. Only a wish: without koffi, or where the kernel has none, all stays as it was.
+ * Asks for huge pages wherever the region is still its own memory, so that filling it faults 512
+ * times less often. Only a wish: without koffi, or where the kernel has none, all stays as it was.
  */
 export function preferHugePages(region: Region): void {
   if (koffiProblem() !== '') return

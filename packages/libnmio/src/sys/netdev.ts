@@ -13,7 +13,10 @@ import {
   viewOf,
 } from './netlink.ts'
 
-/** linux/genetlink.h: struct genlmsghdr { u8 cmd, version; u16 reserved }; the controller's own family. */
+/**
+ * linux/genetlink.h: struct genlmsghdr { u8 cmd, version; u16 reserved }; the controller's own
+ * family.
+ */
 const GENLMSGHDR_LEN = 4
 const GENL_ID_CTRL = 16
 const CTRL_CMD_GETFAMILY = 3

@@ -1,8 +1,8 @@
 /**
- * AF_PACKET sockets (packet(7), linux/if_packet.h): frames of an interface as they come and go, with
- * a receive ring that the kernel fills and we read in place (Documentation/networking/packet_mmap.rst;
- * TPACKET_V2: one slot a frame, so none waits for a block to fill up). Set-up, and the layout of a
- * slot.
+ * AF_PACKET sockets (packet(7), linux/if_packet.h): frames of an interface as they come and go,
+ * with a receive ring that the kernel fills and we read in place
+ * (Documentation/networking/packet_mmap.rst; TPACKET_V2: one slot a frame, so none waits for a
+ * block to fill up). Set-up, and the layout of a slot.
  */
 
 import { EPERM, SysError } from './errno.ts'
@@ -108,8 +108,8 @@ export function attachFilter(fd: number, program: number): void {
 }
 
 /**
- * Makes the sockets one group, which gets each frame once: at the socket whose number the program says,
- * in the order given. They are bound already. Filters come after the group's choice.
+ * Makes the sockets one group, which gets each frame once: at the socket whose number the program
+ * says, in the order given. They are bound already. Filters come after the group's choice.
  */
 export function joinFanout(fds: readonly number[], program: number): void {
   let group = 0
@@ -139,7 +139,8 @@ export function joinGroup(fd: number, ifindex: number, group: Uint8Array): void 
 
 /** From now on the frames of this interface are received, all of them or those of one ethertype. */
 export function bindPacketSocket(fd: number, ifindex: number, ethertype: number = ETH_P_ALL): void {
-  // struct sockaddr_ll { u16 family; be16 protocol; int ifindex; u16 hatype; u8 pkttype, halen, addr[8] }
+  // struct sockaddr_ll { u16 family; be16 protocol; int ifindex; u16 hatype; u8 pkttype, halen,
+  // addr[8] }
   const address = new Uint8Array(20)
   const view = new DataView(address.buffer)
   view.setUint16(0, AF_PACKET, true)
@@ -175,8 +176,8 @@ export const INTERFACE_DOWN = 1
 export const INTERFACE_UP = 2
 
 /**
- * What has become of the interface of this number, under whatever name. `fd`: a socket, of a kind that
- * has ioctls (AF_XDP has none).
+ * What has become of the interface of this number, under whatever name. `fd`: a socket, of a kind
+ * that has ioctls (AF_XDP has none).
  */
 export function interfaceState(fd: number, ifindex: number): number {
   const ifreq = new Uint8Array(IFREQ_LEN)

@@ -1,6 +1,7 @@
 /**
- * The kernel's TUN/TAP driver (linux/if_tun.h, Documentation/networking/tuntap.rst): the ioctls that
- * make one file descriptor one end of an Ethernet cable whose other end is a network interface.
+ * The kernel's TUN/TAP driver (linux/if_tun.h, Documentation/networking/tuntap.rst): the ioctls
+ * that make one file descriptor one end of an Ethernet cable whose other end is a network
+ * interface.
  *
  * Numbers are those of asm-generic/ioctl.h; the structures are host-endian except virtio_net_hdr,
  * which is told to be little-endian.

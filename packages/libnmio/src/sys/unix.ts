@@ -1,7 +1,7 @@
 /**
- * Unix sockets that keep messages apart (unix(7), SOCK_SEQPACKET) and carry descriptors (SCM_RIGHTS).
- * Nothing here blocks. A path that begins with '@' is an abstract name: it belongs to the network
- * namespace, and no file stands for it.
+ * Unix sockets that keep messages apart (unix(7), SOCK_SEQPACKET) and carry descriptors
+ * (SCM_RIGHTS). Nothing here blocks. A path that begins with '@' is an abstract name: it belongs to
+ * the network namespace, and no file stands for it.
  *
  * Invariant: a descriptor that comes is either handed over or closed.
  */
@@ -26,7 +26,9 @@ const MSG_CMSG_CLOEXEC = 0x40000000
 /** sys/un.h: struct sockaddr_un { u16 family; char path[108] }. */
 const PATH_MAX = 108
 
-/** struct sockaddr_un of `path`, as long as it counts. Throws SysError if it is too long, or none. */
+/**
+ * struct sockaddr_un of `path`, as long as it counts. Throws SysError if it is too long, or none.
+ */
 function addressOf(path: string): Uint8Array {
   const text = new TextEncoder().encode(path)
   const isAbstract = path.startsWith('@')
@@ -55,8 +57,8 @@ export interface Listener {
 const WAITING_MAX = 8
 
 /**
- * Listens at `path`. What a dead server left there is removed; a live one, or a file that is none of a
- * server's, is EADDRINUSE.
+ * Listens at `path`. What a dead server left there is removed; a live one, or a file that is none
+ * of a server's, is EADDRINUSE.
  */
 export function listenAt(path: string): Listener {
   const c = libc()
@@ -115,7 +117,10 @@ function removeStale(path: string): void {
   unlinkSync(path)
 }
 
-/** A socket that is connected to the server at `path`; or minus the errno that says why there is none. */
+/**
+ * A socket that is connected to the server at `path`; or minus the errno that says why there is
+ * none.
+ */
 export function connectTo(path: string): number {
   const c = libc()
   const address = addressOf(path)
@@ -129,7 +134,10 @@ export function connectTo(path: string): number {
 /** The next who has connected; -1: nobody. */
 export const acceptFrom = (fd: number): number => libc().accept(fd, 0, 0, O_NONBLOCK | O_CLOEXEC)
 
-/** struct msghdr { name*; u32 namelen; iov*; iovlen; control*; controllen; int flags }, and struct iovec. */
+/**
+ * struct msghdr { name*; u32 namelen; iov*; iovlen; control*; controllen; int flags }, and struct
+ * iovec.
+ */
 const MSGHDR_LEN = 56
 const MSG_IOV = 16
 const MSG_CONTROL = 32
@@ -222,7 +230,9 @@ export function receiveMessage(
   return len === 0 ? 'closed' : 'malformed'
 }
 
-/** The descriptors of all SCM_RIGHTS in the `len` bytes of control data that the kernel has written. */
+/**
+ * The descriptors of all SCM_RIGHTS in the `len` bytes of control data that the kernel has written.
+ */
 function descriptorsIn(view: DataView, len: number): number[] {
   const fds: number[] = []
   for (let at = 0; at + CMSGHDR_LEN <= len; ) {

@@ -1,13 +1,15 @@
 /**
- * ppoll(2) over a device's descriptor, the eventfd by which others call for its thread, and where the
- * device's own does not tell when its interface goes, one that does. The pollfds, timespec and counter
- * lie in the region, so that a wait makes no garbage.
+ * ppoll(2) over a device's descriptor, the eventfd by which others call for its thread, and where
+ * the device's own does not tell when its interface goes, one that does. The pollfds, timespec and
+ * counter lie in the region, so that a wait makes no garbage.
  */
 import type { DeviceStats } from '../device.ts'
 import type { Region } from '../region.ts'
 import { boxed, check, type Libc, libc, O_CLOEXEC, O_NONBLOCK, POLLIN } from './libc.ts'
 
-/** poll.h: struct pollfd { int fd; short events; short revents }; ours are [device, eventfd, watch]. */
+/**
+ * poll.h: struct pollfd { int fd; short events; short revents }; ours are [device, eventfd, watch].
+ */
 const POLLFD_LEN = 8
 const EVENTS = 4
 const REVENTS = 6

@@ -1,7 +1,7 @@
 /**
- * AF_XDP sockets (linux/if_xdp.h, Documentation/networking/af_xdp.rst): memory that is shared with a
- * NIC's driver (UMEM), in chunks, and four rings that say whose a chunk is. Set-up only; the rings'
- * use is xdp/ring.ts's.
+ * AF_XDP sockets (linux/if_xdp.h, Documentation/networking/af_xdp.rst): memory that is shared with
+ * a NIC's driver (UMEM), in chunks, and four rings that say whose a chunk is. Set-up only; the
+ * rings' use is xdp/ring.ts's.
  */
 
 import { ENODEV, EPERM, SysError } from './errno.ts'
@@ -51,9 +51,9 @@ export function openXskSocket(): number {
 }
 
 /**
- * From now on calls on the socket run the driver's receive routine, and while they do so often enough
- * interrupts do not (networking/napi.rst: preferred busy polling). `us`: for so long where a call may
- * block; `budget`: frames that one run takes.
+ * From now on calls on the socket run the driver's receive routine, and while they do so often
+ * enough interrupts do not (networking/napi.rst: preferred busy polling). `us`: for so long where a
+ * call may block; `budget`: frames that one run takes.
  */
 export function preferBusyPolling(fd: number, us: number, budget: number): void {
   const set = (name: number, value: number, what: string): void => {
@@ -64,7 +64,10 @@ export function preferBusyPolling(fd: number, us: number, budget: number): void 
   set(SO_BUSY_POLL_BUDGET, budget, 'SO_BUSY_POLL_BUDGET')
 }
 
-/** `len` bytes at `address`, whole pages, are the socket's packet memory, in chunks of a power of two. */
+/**
+ * `len` bytes at `address`, whole pages, are the socket's packet memory, in chunks of a power of
+ * two.
+ */
 export function registerUmem(fd: number, address: number, len: number, chunkBytes: number): void {
   // struct xdp_umem_reg { u64 addr, len; u32 chunk_size, headroom, flags, tx_metadata_len }
   const request = new Uint8Array(32)
@@ -85,7 +88,10 @@ export interface XskRings {
   readonly completion: number
 }
 
-/** Makes the rings; what one send call may process is the send ring's size where the kernel lets us say. */
+/**
+ * Makes the rings; what one send call may process is the send ring's size where the kernel lets us
+ * say.
+ */
 export function createRings(fd: number, rings: XskRings): void {
   const set = (name: number, entries: number, what: string): void => {
     check(libc().setsockopt(fd, SOL_XDP, name, int(entries), 4), what)
@@ -139,8 +145,8 @@ export function ringPlaces(fd: number): RingPlaces {
 
 /**
  * From now on the socket has the queue, without copies if the driver can, else with one. With
- * `isMultiBuffer` packets may lie in several chunks; a driver that cannot do that itself has the kernel
- * copy.
+ * `isMultiBuffer` packets may lie in several chunks; a driver that cannot do that itself has the
+ * kernel copy.
  */
 export function bindXsk(fd: number, ifindex: number, queue: number, isMultiBuffer: boolean): void {
   const hint = 'another program may have this queue'
@@ -150,7 +156,8 @@ export function bindXsk(fd: number, ifindex: number, queue: number, isMultiBuffe
 
 /** Can packets lie in several chunks? An unbound socket is asked, and stays as it is. */
 export function hasMultiBuffer(fd: number): boolean {
-  // net/xdp/xsk.c: xsk_bind looks at the flags first (EINVAL), then for the interface: there is none.
+  // net/xdp/xsk.c: xsk_bind looks at the flags first (EINVAL), then for the interface: there is
+  // none.
   return bind(fd, 0, 0, XDP_USE_SG) < 0 && libc().errno() === ENODEV
 }
 

@@ -14,8 +14,8 @@ export interface TapHandle extends OpenHandle {
 }
 
 /**
- * Holds the name against other openers, or throws EBUSY. The kernel itself would let a second opener
- * into a multi-queue TAP and give it half of the flows.
+ * Holds the name against other openers, or throws EBUSY. The kernel itself would let a second
+ * opener into a multi-queue TAP and give it half of the flows.
  */
 export function lockName(name: string): number {
   const fd = takeLock(`tap/${name}`)

@@ -38,7 +38,10 @@ const TX_QUEUE_LEN = 4096
 /** Opens what `options` describes, with one queue. Throws SysError, whose hint says what to do. */
 export const openTap = (options: TapOptions): TapHandle => openTapQueues(options, ONE_WORKER)[0]
 
-/** Opens a queue for each worker; a flow's packets come to its worker's, where the kernel can be told so. */
+/**
+ * Opens a queue for each worker; a flow's packets come to its worker's, where the kernel can be
+ * told so.
+ */
 export function openTapQueues(options: TapOptions, spread: Spread): TapHandle[] {
   const wantsMany = spread.count > 1
   const plan = planTap(wantsMany ? { ...options, multiQueue: true } : options)
@@ -69,7 +72,10 @@ export function openTapQueues(options: TapOptions, spread: Spread): TapHandle[] 
   })
 }
 
-/** Without the right to (CAP_BPF) the kernel's own hash stays, and workers hand over what is not theirs. */
+/**
+ * Without the right to (CAP_BPF) the kernel's own hash stays, and workers hand over what is not
+ * theirs.
+ */
 function steerFlows(fd: number, spread: Spread): void {
   try {
     const program = loadProgram(PROG_TYPE_SOCKET_FILTER, 0, spreadProgram(spread))
@@ -165,7 +171,10 @@ function findBridge(name: string, links: readonly Link[]): Link {
   throw new SysError(`bridge ${name}: it is none`, EINVAL, there || 'choose a bridge')
 }
 
-/** Brings the interface to what the plan says, changes nothing that is right already; returns the MTU. */
+/**
+ * Brings the interface to what the plan says, changes nothing that is right already; returns the
+ * MTU.
+ */
 function configure(plan: TapPlan, before: Link | undefined, master: number): number {
   const link = before ?? listLinks().find(link => link.name === plan.name)
   if (link === undefined) throw new SysError(`tap ${plan.name}`, ENODEV, 'it was deleted meanwhile')

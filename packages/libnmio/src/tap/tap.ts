@@ -3,9 +3,9 @@
  * it fast is that a frame may be a 64 KB segment (virtio_net_hdr), gathered from a header in the
  * region and payload in the content region (writev).
  *
- * Invariants: a packet costs no garbage (constant addresses, iovecs written in place); the kernel is
- * never given an address outside the regions; a device that is gone throws nothing and says so in
- * `down`. The device uses the descriptors of its handle and never closes them: whoever called
+ * Invariants: a packet costs no garbage (constant addresses, iovecs written in place); the kernel
+ * is never given an address outside the regions; a device that is gone throws nothing and says so
+ * in `down`. The device uses the descriptors of its handle and never closes them: whoever called
  * `openTap` calls `closeHandle`.
  */
 import {
@@ -153,7 +153,9 @@ export class TapDevice implements Device {
     this.#waiter.forget()
   }
 
-  /** 0 once the device is down; what is pushed all the same is dropped by the flush, and counted. */
+  /**
+   * 0 once the device is down; what is pushed all the same is dropped by the flush, and counted.
+   */
   txSpace(): number {
     return this.down === '' ? this.#queue.space : 0
   }
@@ -210,7 +212,9 @@ export class TapDevice implements Device {
     else if (queued && (events & POLLOUT) !== 0) this.flush()
   }
 
-  /** Stops using the descriptors; frames still queued are dropped. `closeHandle` is the opener's. */
+  /**
+   * Stops using the descriptors; frames still queued are dropped. `closeHandle` is the opener's.
+   */
   close(): void {
     if (this.down === '') this.down = `${this.name} is closed`
     this.flush()

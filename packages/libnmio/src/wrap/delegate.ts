@@ -1,7 +1,7 @@
 /**
  * What the wrappers share: a device that passes everything on to the device inside it. A wrapper
- * overrides what it watches or changes. For debugging, tests and experiments, not for the hot path: a
- * wrapped device makes the calls in the server loop polymorphic.
+ * overrides what it watches or changes. For debugging, tests and experiments, not for the hot path:
+ * a wrapped device makes the calls in the server loop polymorphic.
  */
 import type { Capabilities, Device, DeviceStats } from '../device.ts'
 import type { Region } from '../region.ts'

@@ -42,7 +42,9 @@ function frameShift(frameBytes: number): number {
   return Math.ceil(Math.log2(PAYLOAD_OFF + frameBytes))
 }
 
-/** Bytes of region that a line of `count` frames of up to `frameBytes` reserves, alignment included. */
+/**
+ * Bytes of region that a line of `count` frames of up to `frameBytes` reserves, alignment included.
+ */
 export function lineRegionBytes(count: number, frameBytes: number): number {
   return (count << frameShift(frameBytes)) + 4096
 }
@@ -94,7 +96,9 @@ export class FaultLine {
     this.#queueDueUs = new Float64Array(count)
   }
 
-  /** A frame comes in: `len` bytes of the region and `bodyLen` of the content region behind them. */
+  /**
+   * A frame comes in: `len` bytes of the region and `bodyLen` of the content region behind them.
+   */
   enter(
     off: number,
     len: number,

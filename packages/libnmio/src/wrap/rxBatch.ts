@@ -1,10 +1,10 @@
 /**
- * Smaller batches than the device's: `rx` gives at most so many frames. What they cause is sent before
- * the next are looked at, so with one frame at a time nothing is shared between frames any more: the
- * paper's "extensive batching" (§1) taken away, to see what it is worth.
+ * Smaller batches than the device's: `rx` gives at most so many frames. What they cause is sent
+ * before the next are looked at, so with one frame at a time nothing is shared between frames any
+ * more: the paper's "extensive batching" (§1) taken away, to see what it is worth.
  *
- * The device inside is asked only when its batch has been handed out, so a frame stays as it is at least
- * until the next `rx`.
+ * The device inside is asked only when its batch has been handed out, so a frame stays as it is at
+ * least until the next `rx`.
  */
 import { assert } from '../assert.ts'
 import { BATCH_MAX, type Device } from '../device.ts'

@@ -1,8 +1,8 @@
 /**
  * The paper's transmit delay: "a little transmit delay is intentionally introduced so as to achieve
- * efficient batching" (§3.1; how long it was, it does not say). A frame waits until so much time has
- * passed since the first that waits was pushed, then all go out by one flush; at once, if more would not
- * fit into the ring.
+ * efficient batching" (§3.1; how long it was, it does not say). A frame waits until so much time
+ * has passed since the first that waits was pushed, then all go out by one flush; at once, if more
+ * would not fit into the ring.
  *
  * Frames wait here and not in the device, which in its `wait` sends what it has.
  */

@@ -13,8 +13,8 @@
  * come.
  *
  * The device inside has to take frames that are a tag longer than its mtu says, as TAP, memif and
- * memory do. What is received must be nobody else's: a link in memory, which copies nothing, may have
- * a VLAN at one end alone.
+ * memory do. What is received must be nobody else's: a link in memory, which copies nothing, may
+ * have a VLAN at one end alone.
  */
 import { assert } from '../assert.ts'
 import {

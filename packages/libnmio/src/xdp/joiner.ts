@@ -1,6 +1,6 @@
 /**
- * Cells where packets are put together that came in several chunks, one for each frame of a batch: who
- * reads a frame finds it in one piece. A frame that came in one chunk never comes here.
+ * Cells where packets are put together that came in several chunks, one for each frame of a batch:
+ * who reads a frame finds it in one piece. A frame that came in one chunk never comes here.
  */
 import { BATCH_MAX, VLAN_TAG_LEN } from '../device.ts'
 import type { Region } from '../region.ts'
@@ -27,8 +27,8 @@ export class Joiner {
   }
 
   /**
-   * Copies the packet that begins at entry `at` of the ring together into cell `i`; chunks are counted
-   * from byte `umem`. Returns its length; 0: it is longer than frames are here.
+   * Copies the packet that begins at entry `at` of the ring together into cell `i`; chunks are
+   * counted from byte `umem`. Returns its length; 0: it is longer than frames are here.
    */
   join(
     i: number,
@@ -52,7 +52,9 @@ export class Joiner {
   }
 }
 
-/** Entries of the packet that begins at `at`, of `ready` that are there; 0: some are yet to come. */
+/**
+ * Entries of the packet that begins at `at`, of `ready` that are there; 0: some are yet to come.
+ */
 export function piecesAt(rx: Pick<Ring, 'words' | 'entry'>, at: number, ready: number): number {
   for (let k = 0; k < ready; k++) {
     if ((rx.words[rx.entry(at + k) + 3] & XDP_PKT_CONTD) === 0) return k + 1

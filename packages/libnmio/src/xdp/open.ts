@@ -24,7 +24,9 @@ import { hasMultiBuffer, openXskSocket, preferBusyPolling } from '../sys/xsk.ts'
 import type { XdpHandle } from './handle.ts'
 import { isMultiBuffer, MTU_MAX, MTU_ONE_CHUNK } from './layout.ts'
 
-/** linux/if_ether.h: for experiments; a socket bound to a protocol that nobody speaks costs nothing. */
+/**
+ * linux/if_ether.h: for experiments; a socket bound to a protocol that nobody speaks costs nothing.
+ */
 const ETH_P_802_EX1 = 0x88b5
 
 export interface XdpOptions extends NicOptions {
@@ -90,7 +92,9 @@ function watchInterface(ifindex: number): number {
   }
 }
 
-/** A frame in a queue that nobody looks into would be lost, and a worker without one could not send. */
+/**
+ * A frame in a queue that nobody looks into would be lost, and a worker without one could not send.
+ */
 function checkQueues({ link }: NicPlan, workers: number): void {
   const { count, isCombined } = receiveQueues(link.name)
   if (count === workers) return
@@ -105,7 +109,10 @@ interface Attached {
   readonly mtuMax: number
 }
 
-/** In the driver rather than behind it; if `isJumbo`, for packets in several chunks rather than in one. */
+/**
+ * In the driver rather than behind it; if `isJumbo`, for packets in several chunks rather than in
+ * one.
+ */
 function attach(
   { link, steering }: NicPlan,
   map: number,

@@ -1,7 +1,7 @@
 /**
- * One of AF_XDP's four rings: entries, and two indices that run on and wrap, one written by each side
- * (af_xdp.rst). The store that publishes an index is atomic, and so is the load that reads the other
- * side's: what was written to entries comes before, what is read from them after.
+ * One of AF_XDP's four rings: entries, and two indices that run on and wrap, one written by each
+ * side (af_xdp.rst). The store that publishes an index is atomic, and so is the load that reads the
+ * other side's: what was written to entries comes before, what is read from them after.
  */
 import { assert } from '../assert.ts'
 import type { Region } from '../region.ts'

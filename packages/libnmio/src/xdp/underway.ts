@@ -2,8 +2,8 @@
  * Frames on their way out, in the order of push, and which of their pieces the kernel still has: it
  * tells each piece's address when it is through with it, in whatever order.
  *
- * Invariant: pieces of frames under way begin in 2 KB of their own. Frames lie in cells of that size or
- * a larger power of two, and a further piece begins a chunk.
+ * Invariant: pieces of frames under way begin in 2 KB of their own. Frames lie in cells of that
+ * size or a larger power of two, and a further piece begins a chunk.
  */
 import { assert } from '../assert.ts'
 import { piecesOf, TX_SLOTS } from './layout.ts'

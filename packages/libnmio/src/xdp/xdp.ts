@@ -1,17 +1,17 @@
 /**
  * The AF_XDP device: frames are sent from where they lie and received where the driver puts them
- * (paper §2: zero-copy for all data), a descriptor each; on drivers that cannot, the kernel makes one
- * copy. Packet memory (UMEM) is all of the region from the receive chunks on: what is reserved in it
- * after the device, frame pools above all, can be sent.
+ * (paper §2: zero-copy for all data), a descriptor each; on drivers that cannot, the kernel makes
+ * one copy. Packet memory (UMEM) is all of the region from the receive chunks on: what is reserved
+ * in it after the device, frame pools above all, can be sent.
  *
  *   fill: chunks for frames to come →  rx: frames that came
  *   tx: frames to send              →  completion: frames that were sent
  *
- * A frame longer than a chunk has several descriptors: it is cut where chunks end, and put together in
- * a cell of ours when it comes (layout.ts, joiner.ts).
+ * A frame longer than a chunk has several descriptors: it is cut where chunks end, and put together
+ * in a cell of ours when it comes (layout.ts, joiner.ts).
  *
- * Invariants: as tap.ts. A chunk is in one ring, or in the batch, or its owner's. Frames are reported
- * sent in the order of push, whatever the driver's.
+ * Invariants: as tap.ts. A chunk is in one ring, or in the batch, or its owner's. Frames are
+ * reported sent in the order of push, whatever the driver's.
  */
 import { assert } from '../assert.ts'
 import { isChecksumPartial } from '../checksum.ts'
@@ -55,7 +55,10 @@ import { Underway } from './underway.ts'
 
 /** What a copying kernel may have of ours under way, with frames in one piece. */
 const SEND_BUFFER_BYTES = 8 << 20
-/** With frames that the kernel does not take (the interface is down, its queue full) we ask again after this. */
+/**
+ * With frames that the kernel does not take (the interface is down, its queue full) we ask again
+ * after this.
+ */
 const RETRY_US = 1000
 /** A frame that has not left by then went down with its interface. */
 const TAKE_OVER_MS = 100
@@ -116,9 +119,9 @@ export class XdpDevice implements Device {
   #isClosed = false
 
   /**
-   * The device of an open socket, on the thread that will use it. Takes xdpRegionBytes(handle) bytes
-   * of `region` and makes packet memory of all that is left behind them; the region must not go before
-   * `close`.
+   * The device of an open socket, on the thread that will use it. Takes xdpRegionBytes(handle)
+   * bytes of `region` and makes packet memory of all that is left behind them; the region must not
+   * go before `close`.
    */
   constructor(handle: XdpHandle, region: Region) {
     const { fd } = handle
@@ -167,8 +170,8 @@ export class XdpDevice implements Device {
   }
 
   /**
-   * Another thread had the socket, and died: its rings are where it left them. The chunks of its last
-   * batch are lost. What it sent must be out before its frames are ours.
+   * Another thread had the socket, and died: its rings are where it left them. The chunks of its
+   * last batch are lost. What it sent must be out before its frames are ours.
    */
   #takeOver(isBound: Int32Array): void {
     this.#rx.at = this.#rx.consumed
@@ -195,7 +198,10 @@ export class XdpDevice implements Device {
     this.#offered = this.#fill.at
   }
 
-  /** No system call, but for drivers that want to be told of new chunks, and to run one that is busy polled. */
+  /**
+   * No system call, but for drivers that want to be told of new chunks, and to run one that is busy
+   * polled.
+   */
   rx(): number {
     this.#giveBack()
     if (this.down !== '') return 0
@@ -235,7 +241,10 @@ export class XdpDevice implements Device {
     return count
   }
 
-  /** Puts frame `i` of the batch together; its length, or 0: it is dropped. The chunks are free again. */
+  /**
+   * Puts frame `i` of the batch together; its length, or 0: it is dropped. The chunks are free
+   * again.
+   */
   #join(i: number, at: number, pieces: number): number {
     const len = this.#joiner.join(i, this.#rx, at, pieces, this.#umem)
     if (len === 0) this.stats.rxDropped++
@@ -243,7 +252,10 @@ export class XdpDevice implements Device {
     return len
   }
 
-  /** The chunks of the last batch can be filled again; frames that were put together have theirs back. */
+  /**
+   * The chunks of the last batch can be filled again; frames that were put together have theirs
+   * back.
+   */
   #giveBack(): void {
     for (let i = 0; i < this.#batch; i++) {
       const off = this.rxOff[i]

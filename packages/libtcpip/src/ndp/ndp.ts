@@ -3,8 +3,8 @@
  * same API. Sans-I/O: messages and a clock go in, frames go out through the device; whoever calls
  * also flushes the batch.
  *
- * Configuration is static: router advertisements and redirects are counted and ignored, so nobody on
- * the link can move our traffic elsewhere with them (RFC 6104).
+ * Configuration is static: router advertisements and redirects are counted and ignored, so nobody
+ * on the link can move our traffic elsewhere with them (RFC 6104).
  */
 import { ethernet, OK } from '@sandstorm/libeth'
 import {
@@ -104,8 +104,8 @@ export class Ndp {
   }
 
   /**
-   * Instead of `start`: our addresses are the host's too, and its kernel speaks for them. They are used
-   * at once, and nobody is answered.
+   * Instead of `start`: our addresses are the host's too, and its kernel speaks for them. They are
+   * used at once, and nobody is answered.
    */
   standAside(): void {
     this.own.adopt()
@@ -136,9 +136,9 @@ export class Ndp {
   }
 
   /**
-   * Takes the message of `len` bytes at `off`, whose checksum is right; `ip`: its IPv6 header, right
-   * behind the Ethernet header. Answers at once if the ring has room. Returns OK or the reason why
-   * the message was of no use.
+   * Takes the message of `len` bytes at `off`, whose checksum is right; `ip`: its IPv6 header,
+   * right behind the Ethernet header. Answers at once if the ring has room. Returns OK or the
+   * reason why the message was of no use.
    */
   input(ip: number, off: number, len: number, nowMs: number): number {
     const view = this.#view

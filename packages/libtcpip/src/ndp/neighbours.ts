@@ -97,8 +97,8 @@ export class Neighbours {
   }
 
   /**
-   * Somebody who asked for us, and will be answered, said where it is (RFC 4861 §7.2.3): its address
-   * is at byte offset `at`. False: there is no entry for it.
+   * Somebody who asked for us, and will be answered, said where it is (RFC 4861 §7.2.3): its
+   * address is at byte offset `at`. False: there is no entry for it.
    */
   learn(view: DataView, at: number, hi: number, lo: number, nowMs: number): boolean {
     const cache = this.cache

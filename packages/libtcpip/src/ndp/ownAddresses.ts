@@ -99,7 +99,10 @@ export class OwnAddresses {
     return NO_ADDRESS
   }
 
-  /** Is the address at byte offset `at` a group that we are in: all nodes, or a solicited-node group? */
+  /**
+   * Is the address at byte offset `at` a group that we are in: all nodes, or a solicited-node
+   * group?
+   */
   isOurGroup(view: DataView, at: number): boolean {
     const w3 = view.getInt32(at + 12)
     if (ipv6.isSolicitedGroup(view, at)) return this.#isSolicited(w3)
@@ -108,7 +111,9 @@ export class OwnAddresses {
     return isAllNodes && view.getInt32(at) === ipv6.LINK_GROUP_W0
   }
 
-  /** Does a frame sent to this hardware address concern one of those groups? For the stack's filter. */
+  /**
+   * Does a frame sent to this hardware address concern one of those groups? For the stack's filter.
+   */
   isOurGroupMac(hi: number, lo: number): boolean {
     return hi === ipv6.GROUP_MAC_HI && (lo === ipv6.ALL_NODES_W3 || this.#isSolicited(lo))
   }

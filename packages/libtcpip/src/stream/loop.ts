@@ -6,8 +6,8 @@ import type { Stack } from '../stack.ts'
 
 /**
  * Runs until `isOver` says so, which is asked after each batch. Nothing else of the thread's
- * runs meanwhile: no promise, no timer, no signal handler. Returns why the device went down, '' if it
- * did not. `nowUs`: microseconds, never going back.
+ * runs meanwhile: no promise, no timer, no signal handler. Returns why the device went down, '' if
+ * it did not. `nowUs`: microseconds, never going back.
  */
 export function runLoop(stack: Stack, nowUs: () => number, isOver: () => boolean): string {
   const { device } = stack

@@ -1,7 +1,8 @@
 /**
  * Byte rings in the region, one for each connection that there can be: a connection's place in the
- * TCB pool is its ring's. A byte of a stream lies at its position modulo the ring, and positions, like
- * sequence numbers, are int32 that wrap; since a ring is a power of two, nothing else keeps them.
+ * TCB pool is its ring's. A byte of a stream lies at its position modulo the ring, and positions,
+ * like sequence numbers, are int32 that wrap; since a ring is a power of two, nothing else keeps
+ * them.
  *
  * A ring knows neither its beginning nor its end: who uses it copies only what is in it.
  */

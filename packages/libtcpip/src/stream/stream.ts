@@ -1,7 +1,8 @@
 /**
- * A stream: one connection as its application sees it, bytes in and bytes out. Everything happens at
- * once, on the stack's own thread: `read` and `write` copy what is there or fits and return, events
- * are called while a segment is processed, and what was written in them leaves when they return.
+ * A stream: one connection as its application sees it, bytes in and bytes out. Everything happens
+ * at once, on the stack's own thread: `read` and `write` copy what is there or fits and return,
+ * events are called while a segment is processed, and what was written in them leaves when they
+ * return.
  *
  * Ownership: bytes given to `write` are copied, and those that `read` returns are the caller's.
  * Neither allocates. The stream holds written bytes until the peer has acknowledged them; that ring
@@ -34,7 +35,9 @@ import type { Rings } from './rings.ts'
 export interface StreamHandler {
   /** The connection is established. What was written before is on its way. */
   onConnect?(stream: Stream): void
-  /** There is something to read. What is not read stays, and narrows the window that the peer sees. */
+  /**
+   * There is something to read. What is not read stays, and narrows the window that the peer sees.
+   */
   onData?(stream: Stream): void
   /** Half of the send ring, or more, is free again, after it was not. */
   onWritable?(stream: Stream): void
@@ -57,11 +60,14 @@ export interface StreamContext {
 }
 
 export class Stream {
-  /** Who hears of this stream. May be exchanged at any time, for one that knows this stream alone. */
+  /**
+   * Who hears of this stream. May be exchanged at any time, for one that knows this stream alone.
+   */
   handler: StreamHandler
   /**
-   * Nagle's algorithm (RFC 9293 §3.7.4) is on, as the RFC recommends: while anything is unacknowledged
-   * less than a full segment waits for more. True sends at once (MUST-17): for requests and answers.
+   * Nagle's algorithm (RFC 9293 §3.7.4) is on, as the RFC recommends: while anything is
+   * unacknowledged less than a full segment waits for more. True sends at once (MUST-17): for
+   * requests and answers.
    */
   noDelay = false
   readonly #tcp: Tcp
@@ -125,7 +131,9 @@ export class Stream {
     return this.#hasEnded
   }
 
-  /** Moves up to `len` bytes to into[at …); returns how many there were, 0 if none are there now. */
+  /**
+   * Moves up to `len` bytes to into[at …); returns how many there were, 0 if none are there now.
+   */
   read(into: Uint8Array, at = 0, len: number = into.length - at): number {
     assert(at >= 0 && len >= 0 && at + len <= into.length, 'the bytes lie in the array')
     const count = len < this.readable ? len : this.readable
@@ -136,8 +144,9 @@ export class Stream {
   }
 
   /**
-   * Takes up to `len` bytes of from[at …); returns how many there was room for; `onWritable` says when
-   * there is more. Before `onConnect` they are kept; after `shutdown`, or the end, none is taken.
+   * Takes up to `len` bytes of from[at …); returns how many there was room for; `onWritable` says
+   * when there is more. Before `onConnect` they are kept; after `shutdown`, or the end, none is
+   * taken.
    */
   write(from: Uint8Array, at = 0, len: number = from.length - at): number {
     assert(at >= 0 && len >= 0 && at + len <= from.length, 'the bytes lie in the array')
@@ -159,8 +168,8 @@ export class Stream {
   }
 
   /**
-   * Done with reading, too. What was written still goes out; but if the peer's bytes are lost by this,
-   * unread now or sent from now on, it is told by a reset (RFC 9293 §3.6.1, SHLD-3).
+   * Done with reading, too. What was written still goes out; but if the peer's bytes are lost by
+   * this, unread now or sent from now on, it is told by a reset (RFC 9293 §3.6.1, SHLD-3).
    */
   close(): void {
     if (this.#c === NO_CONN) return

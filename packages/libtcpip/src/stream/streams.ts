@@ -1,7 +1,8 @@
 /**
- * Byte streams for any application on these libraries (paper §1: the stack is not for the web alone):
- * an `Application` that keeps a send and a receive ring for each connection and hands out `Stream`s.
- * Unlike the web server, whose content lies ready, it copies each byte once in and once out.
+ * Byte streams for any application on these libraries (paper §1: the stack is not for the web
+ * alone): an `Application` that keeps a send and a receive ring for each connection and hands out
+ * `Stream`s. Unlike the web server, whose content lies ready, it copies each byte once in and once
+ * out.
  *
  *     const streams = new Streams(region, { maxStreams: 64 })
  *     const stack = new Stack({ …, app: streams, tcp: streams.tcpConfig })
@@ -106,8 +107,8 @@ export class Streams implements Application {
 
   /**
    * Connects to a port of `address`, "10.77.0.1" or "fd77::1" (an Error that quotes it, if it is
-   * neither). The SYN leaves with the batch or the next `poll`. undefined: there is no way to such a
-   * host, or nothing left to reach it with: streams, ports (tcp/connect.ts).
+   * neither). The SYN leaves with the batch or the next `poll`. undefined: there is no way to such
+   * a host, or nothing left to reach it with: streams, ports (tcp/connect.ts).
    */
   connect(address: string, port: number, handler: StreamHandler): Stream | undefined {
     const remote = address.includes(':') ? ipv6Address(address) : ipv4Address(address)
@@ -187,9 +188,9 @@ export class Streams implements Application {
   }
 
   /**
-   * Nagle (RFC 9293 §3.7.4): is the short segment that would end [seq, seq + len) to wait until what is
-   * in front of it is acknowledged? Not the last that will ever be written. (What was sent before goes
-   * out again by `transmitExactly`, if it must.)
+   * Nagle (RFC 9293 §3.7.4): is the short segment that would end [seq, seq + len) to wait until
+   * what is in front of it is acknowledged? Not the last that will ever be written. (What was sent
+   * before goes out again by `transmitExactly`, if it must.)
    */
   #isKeptBack(c: number, seq: number, len: number, short: number): boolean {
     const tcb = this.#tcp.tcb

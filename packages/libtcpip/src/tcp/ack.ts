@@ -1,7 +1,7 @@
 /**
- * ACK processing (RFC 9293 §3.10.7.4, fifth check): is the acknowledgement believable (RFC 5961 §5),
- * what does it acknowledge, and how far has the peer's window moved? What that says about losses is
- * recovery.ts's business.
+ * ACK processing (RFC 9293 §3.10.7.4, fifth check): is the acknowledgement believable
+ * (RFC 5961 §5), what does it acknowledge, and how far has the peer's window moved? What that says
+ * about losses is recovery.ts's business.
  */
 import { OK } from '@sandstorm/libeth'
 import { TCP_BAD_ACK } from '../drops.ts'

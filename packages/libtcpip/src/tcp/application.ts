@@ -38,5 +38,7 @@ export interface Application {
   transmitExactly(c: number, seq: number, len: number): number
 }
 
-/** Returned by `transmit` and `transmitExactly`: nothing was sent, ask again when frames are free. */
+/**
+ * Returned by `transmit` and `transmitExactly`: nothing was sent, ask again when frames are free.
+ */
 export const BUSY = -1

@@ -1,6 +1,7 @@
 /**
- * Segments for no connection: an RST, or an ACK from TIME-WAIT. Each answers `tcp.segment`, from the
- * address it came to; without room or a known neighbour it is left out, and the peer asks again.
+ * Segments for no connection: an RST, or an ACK from TIME-WAIT. Each answers `tcp.segment`, from
+ * the address it came to; without room or a known neighbour it is left out, and the peer asks
+ * again.
  */
 import { NO_FRAME, OFFLOAD_NONE } from '@sandstorm/libnmio'
 import { fold, sum } from '../wire/checksum.ts'

@@ -1,13 +1,13 @@
 /**
  * A limit on answers that belong to no connection: RSTs (RFC 9293 §3.10.7.1) and the ACKs of
- * TIME-WAIT. They are never longer than what provoked them, so they amplify nothing; the limit keeps
- * a flood from taking the ring away from clients. It is generous, since after a restart each old
- * connection of a large client needs its RST.
+ * TIME-WAIT. They are never longer than what provoked them, so they amplify nothing; the limit
+ * keeps a flood from taking the ring away from clients. It is generous, since after a restart each
+ * old connection of a large client needs its RST.
  *
- * A budget that strangers share is a window: what is left of it tells one whether the other's forged
- * segment was answered, so whether it has hit a connection (CVE-2016-5696, CVE-2020-25705). So
- * sources are spread over buckets by a key that they do not know, and an answer costs one token or,
- * by chance, two: even sharing a bucket, one cannot count what is missing.
+ * A budget that strangers share is a window: what is left of it tells one whether the other's
+ * forged segment was answered, so whether it has hit a connection (CVE-2016-5696, CVE-2020-25705).
+ * So sources are spread over buckets by a key that they do not know, and an answer costs one token
+ * or, by chance, two: even sharing a bucket, one cannot count what is missing.
  */
 import { TokenBucket } from '../rateLimit.ts'
 

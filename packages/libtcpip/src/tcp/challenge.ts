@@ -35,8 +35,8 @@ export function challenge(tcp: Tcp, c: number, reason: number): number {
 
 /**
  * Drops a segment that is out of the window, or older than its timestamp allows, for `reason`; the
- * peer is told where we are. Data or a FIN is what a peer sends again that has lost our ACK, so it is
- * always answered; an empty segment may be half of a loop, and an RST is never answered.
+ * peer is told where we are. Data or a FIN is what a peer sends again that has lost our ACK, so it
+ * is always answered; an empty segment may be half of a loop, and an RST is never answered.
  */
 export function answerUnacceptable(tcp: Tcp, c: number, reason: number): number {
   const { flags, payloadLen } = tcp.segment

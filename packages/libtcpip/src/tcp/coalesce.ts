@@ -1,10 +1,11 @@
 /**
- * ACK coalescing: of several pure ACKs of one connection that follow each other in a batch, the last
- * says everything (RFC 9293 §3.4: acknowledgements are cumulative), so the ones before it need no
- * processing. The paper names what LRO does for a kernel (§2); this is the part a server has use for.
+ * ACK coalescing: of several pure ACKs of one connection that follow each other in a batch, the
+ * last says everything (RFC 9293 §3.4: acknowledgements are cumulative), so the ones before it need
+ * no processing. The paper names what LRO does for a kernel (§2); this is the part a server has use
+ * for.
  *
- * Nothing is lost if the last one turns out damaged: then it is as if ACKs had been lost on the way.
- * A duplicate ACK is never taken for superseded, since each one counts (RFC 5681 §3.2). Window
+ * Nothing is lost if the last one turns out damaged: then it is as if ACKs had been lost on the
+ * way. A duplicate ACK is never taken for superseded, since each one counts (RFC 5681 §3.2). Window
  * growth counts bytes, not ACKs.
  */
 import { ethernet } from '@sandstorm/libeth'
@@ -54,7 +55,9 @@ export function isSuperseded(
   )
 }
 
-/** Says the pure ACK at `header` less than the one at `next`, as long and between the same hosts? */
+/**
+ * Says the pure ACK at `header` less than the one at `next`, as long and between the same hosts?
+ */
 const isOlder = (view: DataView, header: number, next: number, headerLen: number): boolean =>
   tcp.srcPort(view, header) === tcp.srcPort(view, next) &&
   tcp.dstPort(view, header) === tcp.dstPort(view, next) &&

@@ -1,12 +1,15 @@
-/** What can be chosen about TCP: sizes of tables, limits, times, options (RFC 9293 §3.8, RFC 7323, RFC 4987). */
+/**
+ * What can be chosen about TCP: sizes of tables, limits, times, options (RFC 9293 §3.8, RFC 7323,
+ * RFC 4987).
+ */
 export interface TcpConfig {
   /** Connections in all states but TIME-WAIT. */
   maxConnections: number
   /** Connections with data in the network at the same time; others wait for their turn. */
   maxFlights: number
   /**
-   * Connections that have not completed the handshake, at most half of all; further SYNs are answered
-   * with cookies (RFC 4987 §3.6).
+   * Connections that have not completed the handshake, at most half of all; further SYNs are
+   * answered with cookies (RFC 4987 §3.6).
    */
   backlog: number
   /**
@@ -20,9 +23,14 @@ export interface TcpConfig {
    * proxy or a provider's NAT may rightly have thousands.
    */
   maxPerSource: number
-  /** Receive window offered to every peer, bytes; a peer without window scale gets at most 65535. */
+  /**
+   * Receive window offered to every peer, bytes; a peer without window scale gets at most 65535.
+   */
   receiveWindow: number
-  /** Whether window scale, timestamps (RFC 7323) and SACK (RFC 2018) are used with peers that offer them. */
+  /**
+   * Whether window scale, timestamps (RFC 7323) and SACK (RFC 2018) are used with peers that offer
+   * them.
+   */
   windowScale: boolean
   timestamps: boolean
   sack: boolean
@@ -40,17 +48,27 @@ export interface TcpConfig {
   maxRetries: number
   /** Retransmissions of a SYN-ACK (1, 3, 7, 15, 31 s). */
   maxSynAckRetries: number
-  /** Of a SYN (1, 3, 7, 15, 31, 63, 123 s); it is given up after 183 s, more than 3 minutes (MUST-23). */
+  /**
+   * Of a SYN (1, 3, 7, 15, 31, 63, 123 s); it is given up after 183 s, more than 3 minutes
+   * (MUST-23).
+   */
   maxSynRetries: number
-  /** Frames that segments beyond a hole may wait in, all connections together; 0: an eighth of the pool. */
+  /**
+   * Frames that segments beyond a hole may wait in, all connections together; 0: an eighth of the
+   * pool.
+   */
   outOfOrderFrames: number
   /** How long an ACK waits for data to go with, less than 500 (MUST-40); 0: not at all. */
   delayedAckMs: number
-  /** Silence before a connection with `setKeepAlive` is asked whether it lives (MUST-28: two hours). */
+  /**
+   * Silence before a connection with `setKeepAlive` is asked whether it lives (MUST-28: two hours).
+   */
   keepAliveIdleMs: number
   /** Time between two unanswered keep-alives. */
   keepAliveIntervalMs: number
-  /** Unanswered keep-alives before a connection is given up: with the interval, longer than any RTO. */
+  /**
+   * Unanswered keep-alives before a connection is given up: with the interval, longer than any RTO.
+   */
   keepAliveCount: number
   /** Time to live of every packet. */
   ttl: number

@@ -20,7 +20,10 @@ export interface CongestionControl {
     rttUs: number,
     nowUs: number,
   ): void
-  /** Congestion, once a round trip at most: sets SSTHRESH; CWND is recovery's business until it ends. */
+  /**
+   * Congestion, once a round trip at most: sets SSTHRESH; CWND is recovery's business until it
+   * ends.
+   */
   onLoss(tcb: Int32Array, c: number, flightBytes: number, nowUs: number): void
   /** Retransmission time-out; `first`: not a back-off of the same loss. Sets both. */
   onRto(tcb: Int32Array, c: number, flightBytes: number, first: boolean, nowUs: number): void

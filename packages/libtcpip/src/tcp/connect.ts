@@ -1,7 +1,7 @@
 /**
- * Active open (RFC 9293 §3.10.1): we send a SYN, and a SYN-ACK establishes the connection; a bare SYN
- * that meets ours makes it SYN-RECEIVED first (simultaneous open, RFC 9293 §3.5, figure 8). Read RFC
- * 9293 §3.10.7.3 beside `onSynSent`: the order of the checks is the RFC's.
+ * Active open (RFC 9293 §3.10.1): we send a SYN, and a SYN-ACK establishes the connection; a bare
+ * SYN that meets ours makes it SYN-RECEIVED first (simultaneous open, RFC 9293 §3.5, figure 8).
+ * Read RFC 9293 §3.10.7.3 beside `onSynSent`: the order of the checks is the RFC's.
  *
  * What FLAGS and SCALES say in SYN-SENT is what we offer; the peer's SYN makes it what is agreed.
  */
@@ -60,10 +60,10 @@ import { scaleFor } from './window.ts'
 
 /**
  * Opens a connection from our address `local` (its place among the stack's, addresses.ts) to a port
- * of `remote`; `localPort` 0: one is chosen, of a flow that comes to us. Returns its handle, or NO_CONN
- * if there is no such peer (ourselves, a group, no route), no free port or no TCB left. May be called
- * from any callback; the SYN leaves with the batch, or with the next `poll`. The application hears
- * `onOpen`, or `onClosed` alone if it comes to nothing.
+ * of `remote`; `localPort` 0: one is chosen, of a flow that comes to us. Returns its handle, or
+ * NO_CONN if there is no such peer (ourselves, a group, no route), no free port or no TCB left. May
+ * be called from any callback; the SYN leaves with the batch, or with the next `poll`. The
+ * application hears `onOpen`, or `onClosed` alone if it comes to nothing.
  */
 export function connect(
   tcp: Tcp,
@@ -101,7 +101,9 @@ export function setPeer(to: Segment, local: number, remote: IpAddress): void {
   to.kind = remote.version === 6 ? KIND_IPV6 : 0
 }
 
-/** May a single host, and not ourselves, have this address (RFC 9293 §3.9.2.3, RFC 1122 §3.2.1.3)? */
+/**
+ * May a single host, and not ourselves, have this address (RFC 9293 §3.9.2.3, RFC 1122 §3.2.1.3)?
+ */
 function isHost(tcp: Tcp, to: Segment): boolean {
   const { addresses } = tcp
   if (to.kind & KIND_IPV6) {

@@ -6,7 +6,8 @@
  *     31 … 4: SipHash of everything below   3 … 1: MSS, of a table of eight   0: the period's parity
  *
  * The hash covers both addresses and ports, the peer's ISN, the period (64 s, counted since the
- * clock began), the MSS and the options. A cookie is good in its period and in the next: 64 to 128 s.
+ * clock began), the MSS and the options. A cookie is good in its period and in the next: 64 to 128
+ * s.
  *
  * A forged ACK is taken with a probability of 2^-28: 16 of 2^32 numbers are good at any time, eight
  * MSS values in two periods. Whoever sends a million guesses a second gets one connection, and no
@@ -27,7 +28,10 @@ export const NO_COOKIE_OPTIONS = -1
 /** What `check` returns for a number that is no cookie of ours, or too old a one. */
 export const NO_COOKIE = -1
 
-/** The MSS is rounded down to one of these: the smallest legal, the defaults, tunnels, Ethernet, jumbo. */
+/**
+ * The MSS is rounded down to one of these: the smallest legal, the defaults, tunnels, Ethernet,
+ * jumbo.
+ */
 export const COOKIE_MSS: readonly number[] = [48, 536, 1220, 1300, 1380, 1440, 1460, 8960]
 const MSS_SHIFT = 1
 const MSS_MASK = 7

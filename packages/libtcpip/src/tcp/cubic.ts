@@ -1,7 +1,7 @@
 /**
- * CUBIC (RFC 9438): after a loss the window returns to where it was lost along a cubic curve, steep,
- * then flat around W_max, then steep again, by time and not by round trips; but never slower than
- * Reno would grow (§4.3). Slow start is hystart.ts's.
+ * CUBIC (RFC 9438): after a loss the window returns to where it was lost along a cubic curve,
+ * steep, then flat around W_max, then steep again, by time and not by round trips; but never slower
+ * than Reno would grow (§4.3). Slow start is hystart.ts's.
  *
  * Windows are bytes and times microseconds, int32 in the TCB; the curve is computed in doubles and
  * cut to bytes. Growth is by bytes acknowledged: a peer that divides its ACKs gains nothing.
@@ -128,7 +128,9 @@ function beginEpoch(tcb: Int32Array, c: number, nowUs: number): void {
   tcb[c + EST_ACKED] = 0
 }
 
-/** §4.2 to §4.5: towards the curve's window of a round trip from now, or Reno's if that is larger. */
+/**
+ * §4.2 to §4.5: towards the curve's window of a round trip from now, or Reno's if that is larger.
+ */
 function avoidCongestion(tcb: Int32Array, c: number, ackedBytes: number, nowUs: number): void {
   const cwnd = tcb[c + CWND]
   const sinceK = countTime(tcb, c, nowUs)

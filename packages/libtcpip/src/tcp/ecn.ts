@@ -1,6 +1,6 @@
 /**
- * Explicit congestion notification (RFC 3168 §6.1): routers mark packets instead of dropping them. A
- * mark that arrives is echoed (ECE) until the peer says that it has reacted (CWR); an echo that
+ * Explicit congestion notification (RFC 3168 §6.1): routers mark packets instead of dropping them.
+ * A mark that arrives is echoed (ECE) until the peer says that it has reacted (CWR); an echo that
  * arrives reduces the window as a loss would (recovery.ts), and the next new data says so. One
  * scheme of today, RFC 3168's: an offer of accurate ECN (RFC 9768) is answered with it.
  *
@@ -21,7 +21,10 @@ export function agreeOnEcn(tcp: Tcp, c: number): void {
   if (tcp.config.ecn && (tcp.segment.flags & SETUP) === SETUP) tcp.tcb[c + FLAGS] |= ECN
 }
 
-/** The SYN came again: without the offer it is taken back, for its packets may not pass (RFC 3168 §6.1.1.1). */
+/**
+ * The SYN came again: without the offer it is taken back, for its packets may not pass
+ * (RFC 3168 §6.1.1.1).
+ */
 export function confirmEcn(tcp: Tcp, c: number): void {
   if ((tcp.segment.flags & SETUP) !== SETUP) tcp.tcb[c + FLAGS] &= ~ECN
 }
@@ -41,7 +44,9 @@ export const synFlags = (tcb: Int32Array, c: number): number => (tcb[c + FLAGS] 
 /** The flag that a SYN-ACK adds: ECE alone says yes. */
 export const synAckFlag = (tcb: Int32Array, c: number): number => (tcb[c + FLAGS] & ECN ? ECE : 0)
 
-/** `tcp.segment` is acceptable: what its IP header and its flags say about congestion towards us. */
+/**
+ * `tcp.segment` is acceptable: what its IP header and its flags say about congestion towards us.
+ */
 export function noteEcn(tcp: Tcp, c: number): void {
   const tcb = tcp.tcb
   const { ecn, flags, payloadLen } = tcp.segment
@@ -72,8 +77,9 @@ export const echoFlag = (tcb: Int32Array, c: number): number =>
   tcb[c + FLAGS] & SEND_ECE ? ECE : 0
 
 /**
- * What data segments that leave now, from `seq` on, say on a connection with ECN: TCP flags in the low
- * byte, the IP header's codepoint in the one above. CWR is for the first of them, and said once.
+ * What data segments that leave now, from `seq` on, say on a connection with ECN: TCP flags in the
+ * low byte, the IP header's codepoint in the one above. CWR is for the first of them, and said
+ * once.
  */
 export function ecnMarks(tcb: Int32Array, c: number, seq: number): number {
   const flags = tcb[c + FLAGS]

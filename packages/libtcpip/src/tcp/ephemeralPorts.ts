@@ -6,7 +6,9 @@
 import { SipHash } from '../siphash.ts'
 import type { Segment } from './segmentVariables.ts'
 
-/** The whole range that RFC 6056 §3.2 asks for; ports that we listen on are left out by the caller. */
+/**
+ * The whole range that RFC 6056 §3.2 asks for; ports that we listen on are left out by the caller.
+ */
 const FIRST = 1024
 const COUNT: number = 65536 - FIRST
 

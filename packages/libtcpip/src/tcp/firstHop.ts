@@ -1,7 +1,8 @@
 /**
- * The first hop to a host that connections will be opened to, before there is one. Of several stacks on
- * one device only the first is told what ARP and neighbour discovery find out (libnmio spread/flow.ts):
- * it says the others where to send. They take the return path (neighbour.ts), and have none yet.
+ * The first hop to a host that connections will be opened to, before there is one. Of several
+ * stacks on one device only the first is told what ARP and neighbour discovery find out (libnmio
+ * spread/flow.ts): it says the others where to send. They take the return path (neighbour.ts), and
+ * have none yet.
  */
 import { assert } from '@sandstorm/libnmio'
 import type { IpAddress } from '../addresses.ts'
@@ -13,7 +14,9 @@ import type { Tcp } from './tcp.ts'
 /** Words of a station: its hardware address, the upper two bytes and the lower four; 0: unknown. */
 export const STATION_WORDS = 2
 
-/** Is the first hop to `remote` known? If so it is in `station` now; if not, it has been asked for. */
+/**
+ * Is the first hop to `remote` known? If so it is in `station` now; if not, it has been asked for.
+ */
 export function findFirstHop(tcp: Tcp, remote: IpAddress, station: Int32Array): boolean {
   const to = tcp.opening
   setPeer(to, 0, remote)

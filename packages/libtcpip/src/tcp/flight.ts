@@ -1,9 +1,9 @@
 /**
- * Flights: what a connection has in the network. A flight exists from the first byte that is sent to
- * the moment when everything is acknowledged; an idle connection has none. It holds the state of loss
- * recovery and a list of *records*, one per burst: which sequence numbers, sent when, and what became
- * of them. That is the scoreboard of RFC 6675 and all that RACK (RFC 8985) needs to know; the bytes
- * themselves stay with the application, so a record is 20 bytes, however long the burst.
+ * Flights: what a connection has in the network. A flight exists from the first byte that is sent
+ * to the moment when everything is acknowledged; an idle connection has none. It holds the state of
+ * loss recovery and a list of *records*, one per burst: which sequence numbers, sent when, and what
+ * became of them. That is the scoreboard of RFC 6675 and all that RACK (RFC 8985) needs to know;
+ * the bytes themselves stay with the application, so a record is 20 bytes, however long the burst.
  *
  * Records of a flight cover [SND_UNA, SND_NXT) without gaps, in order. A selective ACK or a
  * retransmission that concerns a part of a record splits it. Bounded: two records per flight are
@@ -67,7 +67,9 @@ export const NO_RECORD = -1
 /** UNDO_BYTES: nothing was saved, or there is no way back. */
 export const NO_UNDO = -1
 
-/** Of one flight: few are needed, since a burst that follows the last one closely joins its record. */
+/**
+ * Of one flight: few are needed, since a burst that follows the last one closely joins its record.
+ */
 const RECORDS_MAX = 256
 
 export class Flights {
@@ -154,8 +156,8 @@ export class Flights {
   }
 
   /**
-   * [seq, end) was sent for the first time at `nowUs`. If nothing was sent since the bytes before it,
-   * and they left less than `closeUs` ago, the two bursts are one; `canAppend` was true.
+   * [seq, end) was sent for the first time at `nowUs`. If nothing was sent since the bytes before
+   * it, and they left less than `closeUs` ago, the two bursts are one; `canAppend` was true.
    */
   append(f: number, seq: number, end: number, nowUs: number, closeUs: number): void {
     const { flights, records } = this
@@ -264,8 +266,8 @@ export class Flights {
   }
 
   /**
-   * The peer is silent: what it had SACKed is forgotten (RFC 2018 §8), everything is taken for lost,
-   * and one record is enough for it.
+   * The peer is silent: what it had SACKed is forgotten (RFC 2018 §8), everything is taken for
+   * lost, and one record is enough for it.
    */
   loseAll(f: number): void {
     const { flights, records } = this

@@ -1,9 +1,9 @@
 /**
  * Connections that have something to send and no flight for it: `maxFlights` others have something
  * in the network. They are not on the work list, or every batch would look at all of them, and
- * clients that take nothing would slow down those that do. They wait here, first come, first served,
- * and when flights are given back as many are woken. Whoever finds the queue full is left to its
- * persist timer.
+ * clients that take nothing would slow down those that do. They wait here, first come, first
+ * served, and when flights are given back as many are woken. Whoever finds the queue full is left
+ * to its persist timer.
  *
  * An entry is a hint and owns nothing: the TCB may be free or have another owner by then, and what
  * is in it says whether anybody still waits.

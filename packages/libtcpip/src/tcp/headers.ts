@@ -1,9 +1,9 @@
 /**
  * The headers of the segments that a connection sends in one go: Ethernet and IP (ipHeader.ts), TCP
  * (RFC 9293 §3.1) with timestamps once both sides send them (RFC 7323 §3), right-aligned before the
- * payload. `begin` works out what all of them have in common; after it a finished packet is sent again
- * by rewriting only what differs between two sends (paper §2.1): `patch`. `write` writes everything;
- * after either the bytes are the same.
+ * payload. `begin` works out what all of them have in common; after it a finished packet is sent
+ * again by rewriting only what differs between two sends (paper §2.1): `patch`. `write` writes
+ * everything; after either the bytes are the same.
  *
  * No payload is touched for a checksum: its sum is passed in, known since the content was loaded,
  * and that of the addresses was summed when the connection opened.
@@ -117,9 +117,9 @@ export class Headers {
   }
 
   /**
-   * Prepares for data segments of connection `c` (which must be reachable), beginning with the one at
-   * `seq`: all of them new, or all of them sent before. What the headers say, an ACK and a window,
-   * counts as said from the first `write` or `patch` on.
+   * Prepares for data segments of connection `c` (which must be reachable), beginning with the one
+   * at `seq`: all of them new, or all of them sent before. What the headers say, an ACK and a
+   * window, counts as said from the first `write` or `patch` on.
    */
   begin(c: number, seq: number): void {
     const { tcb } = this.#tcp
@@ -143,7 +143,10 @@ export class Headers {
     this.#takeTimestamps(c, key)
   }
 
-  /** Likewise for a SYN, whose options, `len` bytes, are the caller's, and whose window is not scaled. */
+  /**
+   * Likewise for a SYN, whose options, `len` bytes, are the caller's, and whose window is not
+   * scaled.
+   */
   beginSyn(c: number, len: number, window: number): void {
     this.#begin(c, this.#tcp.tcb[c + FRAME_KEY], wire.HEADER_LEN + len, window)
     this.#flags = 0
@@ -171,7 +174,8 @@ export class Headers {
     this.#ack = ack
     this.#window = window
     this.#pseudoSum = addresses + ipv4.PROTO_TCP + tcpLen
-    // Data offset and flags share a word: the length in bytes, from its bit 10 on, is words from 12.
+    // Data offset and flags share a word: the length in bytes, from its bit 10 on, is words from
+    // 12.
     this.#tcpSum = this.#pseudoSum + sum32(ports) + sum32(ack) + (tcpLen << 10) + window
     if (isIpv6) {
       this.#remote1 = tcb[c + REMOTE + 1]

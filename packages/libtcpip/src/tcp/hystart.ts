@@ -76,7 +76,10 @@ function nextRound(tcb: Int32Array, c: number): boolean {
   return rounds >= CSS_ROUNDS
 }
 
-/** §4.2: into CSS when the round's least RTT is clearly above the last round's, out of it when below. */
+/**
+ * §4.2: into CSS when the round's least RTT is clearly above the last round's, out of it when
+ * below.
+ */
 function onSample(tcb: Int32Array, c: number, rttUs: number): void {
   if (rttUs < tcb[c + ROUND_MIN_US]) tcb[c + ROUND_MIN_US] = rttUs
   if ((tcb[c + COUNTS] & SAMPLES_MASK) < N_RTT_SAMPLE) tcb[c + COUNTS]++

@@ -1,9 +1,10 @@
 /**
  * What ICMP errors do to connections (RFC 9293 §3.9.2.2, RFC 5927). They are easily forged, so one
  * counts only if it quotes a segment that is in flight now, and even then ends nothing that both
- * sides have agreed on: every error is soft once a connection is synchronized (MUST-56; RFC 5927 §5.2
- * on the hard ones), and the retransmission timer decides. Before that a hard error ends the attempt,
- * whose first segment it quotes, and a soft one is left to the timer, too (RFC 5461 §2).
+ * sides have agreed on: every error is soft once a connection is synchronized (MUST-56;
+ * RFC 5927 §5.2 on the hard ones), and the retransmission timer decides. Before that a hard error
+ * ends the attempt, whose first segment it quotes, and a soft one is left to the timer, too
+ * (RFC 5461 §2).
  *
  * A packet that was too big is path MTU discovery's (pathMtu.ts).
  */

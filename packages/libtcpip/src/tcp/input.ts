@@ -36,9 +36,9 @@ import type { Tcp } from './tcp.ts'
 import { onUnknown, reset } from './unknown.ts'
 
 /**
- * Takes the TCP segment at `off`, `len` bytes long. The IP layer has written to `tcp.segment` who it
- * is from and which of our addresses it came to; `pseudoSum` is the pseudo-header's sum. Returns OK
- * or the reason why it was dropped.
+ * Takes the TCP segment at `off`, `len` bytes long. The IP layer has written to `tcp.segment` who
+ * it is from and which of our addresses it came to; `pseudoSum` is the pseudo-header's sum. Returns
+ * OK or the reason why it was dropped.
  */
 export function input(
   tcp: Tcp,
@@ -83,7 +83,9 @@ function reject(tcp: Tcp, reason: number): number {
   return tcp.drop(reason)
 }
 
-/** RFC 9293 §3.10.7.4: a connection of ours; of one in SYN-SENT connect.ts takes care (§3.10.7.3). */
+/**
+ * RFC 9293 §3.10.7.4: a connection of ours; of one in SYN-SENT connect.ts takes care (§3.10.7.3).
+ */
 function onSegment(tcp: Tcp, c: number): number {
   const tcb = tcp.tcb
   const seg = tcp.segment

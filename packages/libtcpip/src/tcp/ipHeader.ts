@@ -28,7 +28,10 @@ export const tcpOff = (key: number): number => (key & KIND_IPV6 ? IPV6_TCP_OFF :
 /** What an address, or a part of one, adds to a checksum. */
 export const sum32 = (n: number): number => (n >>> 16) + (n & 0xffff)
 
-/** Writes the constant fields of the frame at `off` for a header key; `tcpLen`: TCP header and payload. */
+/**
+ * Writes the constant fields of the frame at `off` for a header key; `tcpLen`: TCP header and
+ * payload.
+ */
 export function writeIpHeader(tcp: Tcp, off: number, key: number, tcpLen: number): void {
   ethernet.setSrc(tcp.frames.region.view, off, tcp.macHi, tcp.macLo)
   if (key & KIND_IPV6) writeIpv6(tcp, off, key, tcpLen)
@@ -69,7 +72,10 @@ function writeIpv6(tcp: Tcp, off: number, key: number, tcpLen: number): void {
   )
 }
 
-/** What a header's constant fields add to an IPv4 checksum; addresses and the length behind it are left out. */
+/**
+ * What a header's constant fields add to an IPv4 checksum; addresses and the length behind it are
+ * left out.
+ */
 export const ipv4HeaderSum = (tcp: Tcp, key: number): number =>
   VERSION_IHL_TOS +
   ecnOf(key) +

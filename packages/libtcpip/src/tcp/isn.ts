@@ -30,7 +30,8 @@ export class IsnGenerator {
 
   /**
    * What a connection adds to the millisecond clock for its timestamps: they tell nothing about our
-   * uptime, and the next connection between the same addresses and ports goes on where this one ended.
+   * uptime, and the next connection between the same addresses and ports goes on where this one
+   * ended.
    */
   timestampOffset(seg: Segment): number {
     return identityHash(this.#timestampHash, seg)

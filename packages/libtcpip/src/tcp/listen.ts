@@ -78,7 +78,9 @@ const MSS_DEFAULT_IPV6 = 1220
 /** A smaller MSS would make us send mostly headers (CVE-2019-11479): it is taken for this. */
 const MSS_MIN = 48
 
-/** `tcp.segment` is a SYN to a listening port. `issMin`: the ISN must be later than this, if not 0. */
+/**
+ * `tcp.segment` is a SYN to a listening port. `issMin`: the ISN must be later than this, if not 0.
+ */
 export function onSyn(tcp: Tcp, issMin: number): number {
   const seg = tcp.segment
   const refusal = admit(tcp)
@@ -105,8 +107,8 @@ export function admit(tcp: Tcp): number {
 }
 
 /**
- * Fills a new TCB for a SYN with number `irs` from where `tcp.segment` came, and with the options in
- * `tcp.options`, to be answered with a SYN-ACK with number `iss`. Nothing else knows of it yet.
+ * Fills a new TCB for a SYN with number `irs` from where `tcp.segment` came, and with the options
+ * in `tcp.options`, to be answered with a SYN-ACK with number `iss`. Nothing else knows of it yet.
  */
 export function prepare(tcp: Tcp, c: number, irs: number, iss: number): void {
   initIdentity(tcp, c, tcp.segment)
@@ -140,7 +142,9 @@ function isFromUs(tcp: Tcp): boolean {
   return from !== NOT_LOCAL
 }
 
-/** Who the segment is from, and which of our addresses it came to: the one that answers (MUST-42). */
+/**
+ * Who the segment is from, and which of our addresses it came to: the one that answers (MUST-42).
+ */
 export function initIdentity(tcp: Tcp, c: number, seg: Segment): void {
   const tcb = tcp.tcb
   tcb[c + REMOTE] = seg.remote0
@@ -197,7 +201,9 @@ function agreeOnTimestamps(tcp: Tcp, c: number): void {
   tcb[c + TS_OFFSET] = tcp.isn.timestampOffset(seg)
 }
 
-/** Payload of a full segment (RFC 9293 §3.7.1): an MSS leaves out that options take room (RFC 6691). */
+/**
+ * Payload of a full segment (RFC 9293 §3.7.1): an MSS leaves out that options take room (RFC 6691).
+ */
 function sendMss(tcp: Tcp, c: number, offered: number): number {
   const ours = mssOf(tcp, c, pathMtu(tcp, c))
   const theirs = offeredMss(offered, tcp.tcb[c + FRAME_KEY])
@@ -251,7 +257,9 @@ function noteSynSent(tcp: Tcp, c: number): void {
   if ((tcp.tcb[c + FLAGS] & SYN_RESENT) === 0) tcp.tcb[c + SYN_AT_US] = tcp.nowUs
 }
 
-/** What was agreed, or in SYN-SENT is offered: in Linux's order, filled up to whole words with NOPs. */
+/**
+ * What was agreed, or in SYN-SENT is offered: in Linux's order, filled up to whole words with NOPs.
+ */
 function writeSynAckOptions(tcp: Tcp, c: number, off: number): number {
   const tcb = tcp.tcb
   const view = tcp.frames.region.view

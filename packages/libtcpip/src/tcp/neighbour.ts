@@ -4,8 +4,9 @@
  * other's table and nothing else; the hop itself is computed again (it costs a few operations), and
  * the entry counts only while it still holds that hop.
  *
- * Where the host's kernel keeps our address (`tcp.takesReturnPath`) nobody asks and nobody is asked:
- * a connection's segments go back to the station that the last one that got it further came from.
+ * Where the host's kernel keeps our address (`tcp.takesReturnPath`) nobody asks and nobody is
+ * asked: a connection's segments go back to the station that the last one that got it further came
+ * from.
  */
 import { ethernet, NO_NEIGHBOUR } from '@sandstorm/libeth'
 import { NO_ROUTE } from '../addresses.ts'
@@ -79,7 +80,10 @@ function nextHop6(tcp: Tcp, c: number): Int32Array {
   return addresses.hop6
 }
 
-/** The peer has acknowledged something new: its first hop lives (RFC 1122 §2.3.2.1, RFC 4861 §7.3.1). */
+/**
+ * The peer has acknowledged something new: its first hop lives (RFC 1122 §2.3.2.1,
+ * RFC 4861 §7.3.1).
+ */
 export function confirmNeighbour(tcp: Tcp, c: number): void {
   const { tcb, arp, ndp } = tcp
   if (tcp.takesReturnPath) {

@@ -6,9 +6,9 @@
  *
  * Lost bytes (flight.ts) go first.
  *
- * Whoever has much to send takes turns: so much at once and then back to the work list, and once a batch
- * has sent of such what it may, only there. A short answer is thus never behind the windows of many
- * downloads.
+ * Whoever has much to send takes turns: so much at once and then back to the work list, and once a
+ * batch has sent of such what it may, only there. A short answer is thus never behind the windows
+ * of many downloads.
  */
 import { ACK, FIN } from '../wire/tcp.ts'
 import { BUSY } from './application.ts'
@@ -56,8 +56,8 @@ const CLOSE_SHIFT = 5
 const RUN_BYTES = 64 << 10
 
 /**
- * Sends what may be sent now, or puts the connection where its turn will come; sees to it that a timer
- * runs while something is outstanding.
+ * Sends what may be sent now, or puts the connection where its turn will come; sees to it that a
+ * timer runs while something is outstanding.
  */
 export function output(tcp: Tcp, c: number): void {
   const isFree = tcp.batchLeft > 0 && tcp.workHead === NO_CONN
@@ -84,7 +84,10 @@ export function takeTurn(tcp: Tcp, c: number): number {
   return sent
 }
 
-/** Only who has much to send draws on what the batch may send: else short answers would hold up others. */
+/**
+ * Only who has much to send draws on what the batch may send: else short answers would hold up
+ * others.
+ */
 function sendTurn(tcp: Tcp, c: number): number {
   const draws = isLong(tcp.tcb, c)
   let done = 0
@@ -101,8 +104,8 @@ function sendTurn(tcp: Tcp, c: number): number {
 }
 
 /**
- * The tail loss probe counts from the last transmission (RFC 8985 §7.2). With nothing outstanding a timer
- * would be for the peer's window, and whoever has a turn to come does not wait for that.
+ * The tail loss probe counts from the last transmission (RFC 8985 §7.2). With nothing outstanding a
+ * timer would be for the peer's window, and whoever has a turn to come does not wait for that.
  */
 function keepTimer(tcp: Tcp, c: number): void {
   const flags = tcp.tcb[c + FLAGS]

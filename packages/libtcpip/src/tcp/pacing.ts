@@ -1,13 +1,13 @@
 /**
  * Pacing (RFC 9002 §7.7 says it best, for QUIC): what the windows allow does not leave at once but
  * spread over the round trip, at 1.2 times CWND/SRTT, twice that in slow start, which doubles the
- * window (the ratios of Linux's tcp_pacing_ca_ratio and tcp_pacing_ss_ratio). Queues on the path stay
- * short; what it costs is a timer for every burst, so it is off unless asked for.
+ * window (the ratios of Linux's tcp_pacing_ca_ratio and tcp_pacing_ss_ratio). Queues on the path
+ * stay short; what it costs is a timer for every burst, so it is off unless asked for.
  *
- * A burst is a millisecond's worth, the grain of our timers, and two segments at least; the first of
- * a flight is an initial window (RFC 6928). What has left pushes the time of the next burst on by as
- * long as it takes at that rate. The first repair of a loss and probes never wait, and a time-out comes
- * later than any wait ends.
+ * A burst is a millisecond's worth, the grain of our timers, and two segments at least; the first
+ * of a flight is an initial window (RFC 6928). What has left pushes the time of the next burst on
+ * by as long as it takes at that rate. The first repair of a loss and probes never wait, and a
+ * time-out comes later than any wait ends.
  */
 import { initialWindow } from './congestion.ts'
 import { NO_FLIGHT, PACED_AT, PACED_LEFT } from './flight.ts'

@@ -1,8 +1,9 @@
 /**
- * Path MTU discovery (RFC 1191, RFC 8201). Every packet is sent whole or not at all (DF), and a router
- * that cannot forward one says how large it may be. The connection then uses smaller segments: what
- * was too large is lost and leaves again at once. The path is narrow, not congested, so neither the
- * window nor the RTO pays for it. Where routers are silent, time-outs tell (segmentSize.ts).
+ * Path MTU discovery (RFC 1191, RFC 8201). Every packet is sent whole or not at all (DF), and a
+ * router that cannot forward one says how large it may be. The connection then uses smaller
+ * segments: what was too large is lost and leaves again at once. The path is narrow, not congested,
+ * so neither the window nor the RTO pays for it. Where routers are silent, time-outs tell
+ * (segmentSize.ts).
  *
  * Such messages are forged to make us send crumbs, or nothing. Hence floors (segmentSize.ts), and
  * RFC 5927 §7.2: once full segments have been acknowledged, a message must be borne out: what it
@@ -36,8 +37,8 @@ import type { Tcp } from './tcp.ts'
 const PLATEAUS: readonly number[] = [32_000, 17_914, 8166, 4352, 2002, 1492, 1006]
 
 /**
- * A segment that is in flight was too big for some router. OK: the segments are smaller now, or will
- * be when that is borne out; otherwise the reason why not.
+ * A segment that is in flight was too big for some router. OK: the segments are smaller now, or
+ * will be when that is borne out; otherwise the reason why not.
  */
 export function onTooBig(tcp: Tcp, c: number, error: IcmpError): number {
   const tcb = tcp.tcb

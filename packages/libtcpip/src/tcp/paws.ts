@@ -14,7 +14,9 @@ import { le, lt } from './seq.ts'
 import { ACK_SENT, FLAGS, HEARD_AT, TIMESTAMPS, TS_RECENT } from './tcb.ts'
 import type { Tcp } from './tcp.ts'
 
-/** After such a silence TS.Recent may have been passed by the peer's clock: it tells nothing (§5.5). */
+/**
+ * After such a silence TS.Recent may have been passed by the peer's clock: it tells nothing (§5.5).
+ */
 const TS_RECENT_LIFE_MS = 24 * 86_400_000
 
 /** R1: may the segment come from this time? OK, or why it was dropped. */

@@ -1,6 +1,6 @@
 /**
- * Zero-window probes (RFC 9293 §3.8.6.1): while the peer's window is shut, one byte of new data makes
- * it say whether it still is, at growing intervals, for as long as it answers.
+ * Zero-window probes (RFC 9293 §3.8.6.1): while the peer's window is shut, one byte of new data
+ * makes it say whether it still is, at growing intervals, for as long as it answers.
  */
 import { ACK, FIN } from '../wire/tcp.ts'
 import { BUSY } from './application.ts'

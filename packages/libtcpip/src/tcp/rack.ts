@@ -1,7 +1,7 @@
 /**
- * RACK (RFC 8985 §6): a segment is lost when one that was sent later has been delivered, and as much
- * time has passed as reordering may cost. The clock decides, not a count of duplicates, so that lost
- * retransmissions and lost tails are found as well.
+ * RACK (RFC 8985 §6): a segment is lost when one that was sent later has been delivered, and as
+ * much time has passed as reordering may cost. The clock decides, not a count of duplicates, so
+ * that lost retransmissions and lost tails are found as well.
  */
 import {
   AT,
@@ -69,7 +69,9 @@ export function noteDelivered(tcp: Tcp, c: number, f: number, r: number, end: nu
   else if (!isResent) noteReordering(tcb, c)
 }
 
-/** Segments of this connection overtake each other: three that came early are no proof of a loss. */
+/**
+ * Segments of this connection overtake each other: three that came early are no proof of a loss.
+ */
 export function noteReordering(tcb: Int32Array, c: number): void {
   tcb[c + REORDERING] |= SEEN
 }

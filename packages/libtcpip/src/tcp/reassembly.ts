@@ -1,9 +1,9 @@
 /**
  * Segments that arrived before their predecessors (RFC 9293 §3.10.7.4, SHLD-31): their bytes are
  * copied into frames of the stack's pool and wait there, per connection, in the order of sequence
- * numbers. Read RFC 9293 §3.4 for the numbers, and CVE-2018-5390 for why everything here is bounded:
- * pieces per connection, pieces in all, steps per segment, and frames, of which some always remain
- * for sending.
+ * numbers. Read RFC 9293 §3.4 for the numbers, and CVE-2018-5390 for why everything here is
+ * bounded: pieces per connection, pieces in all, steps per segment, and frames, of which some
+ * always remain for sending.
  *
  * Invariants: a connection's pieces are disjoint and lie beyond RCV.NXT, inside the advertised
  * window; a byte that is queued is never replaced by another copy of it.
@@ -156,8 +156,8 @@ export class Reassembly {
   }
 
   /**
-   * Queues [at, end) behind piece `before`: in its frame if there is room, else in new ones. Returns
-   * the last piece that it went to, NO_PIECE if a bound was hit.
+   * Queues [at, end) behind piece `before`: in its frame if there is room, else in new ones.
+   * Returns the last piece that it went to, NO_PIECE if a bound was hit.
    */
   #fill(
     tcb: Int32Array,

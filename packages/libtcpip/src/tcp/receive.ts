@@ -53,9 +53,9 @@ export function acknowledgeNow(tcp: Tcp, c: number): void {
 }
 
 /**
- * In-order bytes: their ACK may wait for the application's answer, but not that of a second segment,
- * and not before the application has ever answered: a client that sends its first request in pieces
- * may be waiting for it (Nagle), and one that uploads lives on ACKs (RFC 1122 §4.2.3.2).
+ * In-order bytes: their ACK may wait for the application's answer, but not that of a second
+ * segment, and not before the application has ever answered: a client that sends its first request
+ * in pieces may be waiting for it (Nagle), and one that uploads lives on ACKs (RFC 1122 §4.2.3.2).
  */
 function oweAck(tcp: Tcp, c: number, len: number): void {
   const tcb = tcp.tcb
@@ -116,7 +116,10 @@ function insertFrom(tcp: Tcp, c: number, from: number): boolean {
   return isQueued
 }
 
-/** Delivers what waited and is next now. A piece that is not taken whole is given up: it comes again. */
+/**
+ * Delivers what waited and is next now. A piece that is not taken whole is given up: it comes
+ * again.
+ */
 function deliverQueued(tcp: Tcp, c: number): void {
   const queue = tcp.reassembly
   let goesOn = true
@@ -130,8 +133,8 @@ function deliverQueued(tcp: Tcp, c: number): void {
 }
 
 /**
- * Hands the next `len` bytes, and the FIN behind them if `fin` is not 0, to the application. False if
- * it did not take all, or if nothing can follow.
+ * Hands the next `len` bytes, and the FIN behind them if `fin` is not 0, to the application. False
+ * if it did not take all, or if nothing can follow.
  */
 function deliver(tcp: Tcp, c: number, off: number, len: number, fin: number): boolean {
   const tcb = tcp.tcb

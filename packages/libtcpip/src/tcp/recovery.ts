@@ -1,9 +1,9 @@
 /**
- * Loss recovery: what an acknowledgement, or none in time, means for what is in flight. Each ACK goes
- * through the same steps: the scoreboard is brought up to date (scoreboard.ts), losses are detected
- * (RACK, rack.ts; duplicate ACKs towards a peer without SACK), an episode of recovery begins, ends or
- * turns out to be none (undo.ts), and the congestion window follows (prr.ts while losses are
- * repaired, congestion control otherwise).
+ * Loss recovery: what an acknowledgement, or none in time, means for what is in flight. Each ACK
+ * goes through the same steps: the scoreboard is brought up to date (scoreboard.ts), losses are
+ * detected (RACK, rack.ts; duplicate ACKs towards a peer without SACK), an episode of recovery
+ * begins, ends or turns out to be none (undo.ts), and the congestion window follows (prr.ts while
+ * losses are repaired, congestion control otherwise).
  *
  * A retransmission takes the bytes from the application's content again; no copy of them was kept.
  */
@@ -56,7 +56,10 @@ import { canUndo, echoesOriginal, forbidUndo, noteDuplicate, saveForUndo, undo }
 
 /** Duplicate ACKs that make a loss (RFC 5681 §3.2). */
 const DUP_THRESH = 3
-/** Time-outs in a row after which a peer's SACKs are forgotten: its records are for those who answer. */
+/**
+ * Time-outs in a row after which a peer's SACKs are forgotten: its records are for those who
+ * answer.
+ */
 const SILENT_TIMEOUTS = 4
 
 /**
@@ -185,9 +188,9 @@ function isNothingRepaired(tcp: Tcp, c: number, f: number): boolean {
 }
 
 /**
- * F-RTO with SACK (RFC 5682 §3, step 3b): after a time-out, something arrives that was sent once, and
- * before it: not everything was lost. Without SACK a cumulative ACK tells that only if nothing that
- * it covers was sent again.
+ * F-RTO with SACK (RFC 5682 §3, step 3b): after a time-out, something arrives that was sent once,
+ * and before it: not everything was lost. Without SACK a cumulative ACK tells that only if nothing
+ * that it covers was sent again.
  */
 function isSpuriousRto(tcp: Tcp, c: number, f: number): boolean {
   const flags = tcp.tcb[c + FLAGS]
@@ -205,7 +208,9 @@ function stepFrto(flights: Int32Array, f: number, acked: number): void {
   flights[f + FRTO] = acked > 0 && flights[f + FRTO] === 1 ? 2 : 0
 }
 
-/** Looks for losses after something was delivered; microseconds until it should look again, or 0. */
+/**
+ * Looks for losses after something was delivered; microseconds until it should look again, or 0.
+ */
 function findLosses(tcp: Tcp, c: number, f: number, acked: number): number {
   if (tcp.tcb[c + FLAGS] & SACK) {
     forgetReneged(tcp, f)

@@ -5,8 +5,8 @@
  *
  * Deviation, as in Linux: the RTO is at least 200 ms above SRTT, where §2.4 asks for 1 s in all.
  * Delayed ACKs stay below that (Linux: 40 ms, RFC 9293: 500 ms at most, sent by nobody for a whole
- * response). Since every burst is timed, RTTVAR may shrink to nothing within a round trip; hence the
- * floor is on the variance, not on the sum.
+ * response). Since every burst is timed, RTTVAR may shrink to nothing within a round trip; hence
+ * the floor is on the variance, not on the sum.
  */
 import { MIN_RTT_US, RTO_US, RTTVAR_US, SRTT_US, TS_OFFSET } from './tcb.ts'
 import type { Tcp } from './tcp.ts'
@@ -27,7 +27,9 @@ export function sampleRtt(tcb: Int32Array, c: number, rttUs: number, latestUs: n
   updateRto(tcb, c, rttUs)
 }
 
-/** Everything that was acknowledged had been sent again; the timestamp still tells (RFC 7323 §4). */
+/**
+ * Everything that was acknowledged had been sent again; the timestamp still tells (RFC 7323 §4).
+ */
 export function sampleTimestamp(tcp: Tcp, c: number): void {
   const elapsedMs = (tcp.nowMs + tcp.tcb[c + TS_OFFSET] - tcp.options.tsEcr) | 0
   if (elapsedMs >= 0 && elapsedMs <= RTO_MAX_US / 1000) {

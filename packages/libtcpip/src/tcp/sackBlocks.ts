@@ -25,7 +25,10 @@ export class SackBlocks {
   readonly stamps: Int32Array = new Int32Array(SACK_BLOCKS_MAX)
 }
 
-/** A segment brought [start, end), which had arrived before: its ACK says so, if the peer knows SACK. */
+/**
+ * A segment brought [start, end), which had arrived before: its ACK says so, if the peer knows
+ * SACK.
+ */
 export function noteDuplicate(tcp: Tcp, c: number, start: number, end: number): void {
   if ((tcp.tcb[c + FLAGS] & SACK) === 0) return
   tcp.sack.dupOf = c
@@ -85,7 +88,9 @@ function collect(tcp: Tcp, c: number, most: number): number {
   return count
 }
 
-/** Puts a block among the `count` latest, of which there are at most `most`; returns their number. */
+/**
+ * Puts a block among the `count` latest, of which there are at most `most`; returns their number.
+ */
 function place(
   sack: SackBlocks,
   count: number,

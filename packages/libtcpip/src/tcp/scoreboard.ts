@@ -33,7 +33,9 @@ export class Delivery {
   hasOriginal = false
   /** Of those that the ACK covers cumulatively, some had been sent again. */
   hasResent = false
-  /** Round trip of the oldest and of the latest burst that gave a sample, microseconds; -1: none. */
+  /**
+   * Round trip of the oldest and of the latest burst that gave a sample, microseconds; -1: none.
+   */
   rttUs = -1
   latestRttUs = -1
   /** Bytes that the peer reports to have received twice (RFC 2883). */
@@ -154,7 +156,9 @@ export function takeDuplicate(tcp: Tcp, c: number, f: number): void {
   tcp.delivery.bytes += mss
 }
 
-/** Without SACK: of `acked` bytes all but the segment that was missing were counted as duplicates. */
+/**
+ * Without SACK: of `acked` bytes all but the segment that was missing were counted as duplicates.
+ */
 export function settleDuplicates(tcp: Tcp, c: number, f: number, acked: number): void {
   const { flights } = tcp.flights
   const others = acked - tcp.tcb[c + MSS]

@@ -1,7 +1,7 @@
 /**
  * Segments that TCP sends of itself, without payload: SYN, SYN-ACK, ACK, FIN. Their headers are
- * those of all others (headers.ts); options that data segments do not have, of a SYN and of selective
- * acknowledgements, lie where a payload would and are summed as one.
+ * those of all others (headers.ts); options that data segments do not have, of a SYN and of
+ * selective acknowledgements, lie where a payload would and are summed as one.
  */
 import { NO_NEIGHBOUR } from '@sandstorm/libeth'
 import { NO_FRAME, OFFLOAD_NONE } from '@sandstorm/libnmio'

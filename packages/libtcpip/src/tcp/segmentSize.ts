@@ -1,7 +1,7 @@
 /**
  * How large segments may be on the way to the peer: what is known about the path when a connection
- * opens, smaller ones when it turns out narrow, the old size when that may be over. Who finds out is
- * pathMtu.ts where routers speak, and where they are silent the time-outs in here: if only large
+ * opens, smaller ones when it turns out narrow, the old size when that may be over. Who finds out
+ * is pathMtu.ts where routers speak, and where they are silent the time-outs in here: if only large
  * packets vanish, somebody drops them (RFC 8899 §4.3).
  *
  * Invariant: no path is taken for narrower than its version of IP allows, whoever says so.
@@ -30,7 +30,9 @@ import type { Tcp } from './tcp.ts'
 const MTU_MIN = 552
 /** RFC 8200 §5: every IPv6 link carries this. */
 const MTU_MIN_IPV6 = 1280
-/** What is tried when large segments vanish: what tunnels leave, then what every IPv4 host takes. */
+/**
+ * What is tried when large segments vanish: what tunnels leave, then what every IPv4 host takes.
+ */
 const BLACK_HOLE_MTUS: readonly number[] = [1280, 576]
 /** Time-outs in a row from which on the size is suspected, with every second of them. */
 const SUSPICIOUS_TIMEOUTS = 3

@@ -1,7 +1,7 @@
 /**
- * How much each source has of something: half-open or open connections. A fixed table of counters in
- * sets of eight, one cache line each; a source lives in the set its key names, for as long as it has
- * anything. One source must not fill a table that all share.
+ * How much each source has of something: half-open or open connections. A fixed table of counters
+ * in sets of eight, one cache line each; a source lives in the set its key names, for as long as it
+ * has anything. One source must not fill a table that all share.
  *
  * A count is never more than the truth, so nobody is refused because of others: when eight other
  * sources hold a set, what a ninth adds is not counted (the owner keeps that answer and takes away

@@ -1,6 +1,6 @@
 /**
- * Limits by source: whom a connection comes from, as a key, and how many each source has, half open and
- * in all. Two flags in the TCB say what was counted for it, and so has to be taken away again
+ * Limits by source: whom a connection comes from, as a key, and how many each source has, half open
+ * and in all. Two flags in the TCB say what was counted for it, and so has to be taken away again
  * (sourceLimit.ts says why that need not be everything). Passive opens alone are counted.
  */
 import type { TcpConfig } from './config.ts'
@@ -21,8 +21,8 @@ export class Sources {
   }
 
   /**
-   * The key of an address, by its first two words: of IPv6 (`kind`) a whole /64, since a host may have
-   * any address in it.
+   * The key of an address, by its first two words: of IPv6 (`kind`) a whole /64, since a host may
+   * have any address in it.
    */
   key(w0: number, w1 = 0, kind = 0): number {
     const key = sourceKey(w0, this.#secret)

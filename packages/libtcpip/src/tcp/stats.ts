@@ -27,10 +27,15 @@ export interface TcpStats {
   spuriousRtos: number
   /** Peers that threw away what they had selectively acknowledged. */
   sackReneging: number
-  /** Data segments that arrived with congestion experienced, and reductions that echoes asked for. */
+  /**
+   * Data segments that arrived with congestion experienced, and reductions that echoes asked for.
+   */
   ceSegs: number
   ecnReductions: number
-  /** Connections whose segments became smaller: by a router's message, and since large ones vanished. */
+  /**
+   * Connections whose segments became smaller: by a router's message, and since large ones
+   * vanished.
+   */
   pathMtuReductions: number
   blackHoles: number
   zeroWindowProbes: number

@@ -1,8 +1,8 @@
 /**
- * Passive open without a half-open connection (RFC 4987 §3.6): while the SYN table is full, or holds
- * as many of one source as it may, a SYN is answered with a cookie and forgotten (cookie.ts has the
- * numbers). The ACK that brings it back opens a half-open connection as the SYN would have, and is
- * then processed like any: nothing after the handshake knows the difference.
+ * Passive open without a half-open connection (RFC 4987 §3.6): while the SYN table is full, or
+ * holds as many of one source as it may, a SYN is answered with a cookie and forgotten (cookie.ts
+ * has the numbers). The ACK that brings it back opens a half-open connection as the SYN would have,
+ * and is then processed like any: nothing after the handshake knows the difference.
  */
 import { OK } from '@sandstorm/libeth'
 import { TCP_BACKLOG_FULL, TCP_TABLE_FULL } from '../drops.ts'
@@ -72,7 +72,9 @@ export function sendCookie(tcp: Tcp): number {
   return OK
 }
 
-/** May the segment, of no connection, be the answer to a cookie? In peace this costs one compare. */
+/**
+ * May the segment, of no connection, be the answer to a cookie? In peace this costs one compare.
+ */
 export const isCookieDue = (tcp: Tcp): boolean =>
   tcp.cookies.isExpected &&
   (tcp.segment.flags & (SYN | RST | ACK)) === ACK &&

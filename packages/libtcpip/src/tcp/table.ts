@@ -48,7 +48,10 @@ export class ConnectionTable {
     return this.#count
   }
 
-  /** Keyed multiply-xorshift (4 ns); SipHash would cost 145 ns on every segment. `local`: addresses.ts. */
+  /**
+   * Keyed multiply-xorshift (4 ns); SipHash would cost 145 ns on every segment. `local`:
+   * addresses.ts.
+   */
   hash4(remote: number, local: number, ports: number): number {
     let h = Math.imul(remote ^ this.#key1, this.#key0)
     h = Math.imul((h ^ (h >>> 15)) + ports, 0x2c1b3c6d ^ this.#key1)

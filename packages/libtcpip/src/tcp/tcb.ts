@@ -145,7 +145,9 @@ export class TcbPool {
     return this.#usedCount
   }
 
-  /** A TCB in state CLOSED, zeroed but for the heads of its lists, or NO_CONN when all are in use. */
+  /**
+   * A TCB in state CLOSED, zeroed but for the heads of its lists, or NO_CONN when all are in use.
+   */
   alloc(): number {
     const c = this.#take()
     if (c === NO_CONN) return NO_CONN

@@ -64,8 +64,9 @@ import { receiveScale, WINDOW_MAX } from './window.ts'
 const PATH_MTUS = 1024
 
 /**
- * With so many bytes a connection's turn is over, and a batch's: one super-frame, or a row of frames that
- * stays in the processor's cache. Who has no more to send need not wait for a turn (output.ts).
+ * With so many bytes a connection's turn is over, and a batch's: one super-frame, or a row of
+ * frames that stays in the processor's cache. Who has no more to send need not wait for a turn
+ * (output.ts).
  */
 export const TURN_BYTES: number = 32 << 10
 
@@ -329,9 +330,9 @@ export class Tcp {
 
   /**
    * The connection ends here; its state is CLOSED or TIME-WAIT, and CLOSED afterwards: whoever
-   * still holds the handle sees by that to leave it alone. The TCB goes back to the pool, one that the
-   * application knows when the batch is over: it may open another connection in the callback that
-   * ended this one. `why`: one of ending.ts.
+   * still holds the handle sees by that to leave it alone. The TCB goes back to the pool, one that
+   * the application knows when the batch is over: it may open another connection in the callback
+   * that ended this one. `why`: one of ending.ts.
    */
   release(c: number, why: number = FINISHED): void {
     const tcb = this.tcb

@@ -1,8 +1,8 @@
 /**
  * TIME-WAIT (RFC 9293 §3.3.2, §3.6): what is left of a connection that we closed first, in 52 bytes
  * instead of a whole TCB. All entries wait equally long (2 MSL), so they lie in a ring in the order
- * of their end; a hash chain runs through them. When the ring is full the oldest gives way, counted:
- * a burst of short connections costs bounded memory (and never a refused client).
+ * of their end; a hash chain runs through them. When the ring is full the oldest gives way,
+ * counted: a burst of short connections costs bounded memory (and never a refused client).
  */
 import { assert } from '@sandstorm/libnmio'
 import type { Segment } from './segmentVariables.ts'
@@ -89,9 +89,9 @@ export class TimeWait {
   }
 
   /**
-   * The wait of an entry begins anew; from now on it is the one that is returned. The old place comes
-   * free only in its turn, so one that is young stays where it is: else a peer that repeats its FIN for
-   * ever would fill the ring by itself.
+   * The wait of an entry begins anew; from now on it is the one that is returned. The old place
+   * comes free only in its turn, so one that is young stays where it is: else a peer that repeats
+   * its FIN for ever would fill the ring by itself.
    */
   renew(e: number, nowMs: number): number {
     const entries = this.entries

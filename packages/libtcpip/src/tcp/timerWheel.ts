@@ -58,7 +58,9 @@ export class TimerWheel {
     this.#count--
   }
 
-  /** Takes out one connection whose time has come by `nowMs`, or returns NO_CONN: call until then. */
+  /**
+   * Takes out one connection whose time has come by `nowMs`, or returns NO_CONN: call until then.
+   */
   pop(nowMs: number): number {
     while (((nowMs - this.#nowMs) | 0) >= 0) {
       const c = this.#heads[this.#nowMs & SLOT_MASK]
@@ -140,7 +142,9 @@ export class TimerWheel {
     this.#count++
   }
 
-  /** The level whose slots tell `atMs` and now apart: the highest 6-bit group in which they differ. */
+  /**
+   * The level whose slots tell `atMs` and now apart: the highest 6-bit group in which they differ.
+   */
   #levelOf(atMs: number): number {
     const differ = atMs ^ this.#nowMs
     if (differ >>> SLOT_BITS === 0) return 0

@@ -1,8 +1,8 @@
 /**
  * What happens when a connection's time has come. Each has four deadlines, that of retransmission
- * (or persist, or keep-alive), of a delayed ACK, of the next burst (pacing.ts) and of the application;
- * the wheel holds the connection once, at the earliest of them or before (timerWheel.ts), so being
- * popped early is normal.
+ * (or persist, or keep-alive), of a delayed ACK, of the next burst (pacing.ts) and of the
+ * application; the wheel holds the connection once, at the earliest of them or before
+ * (timerWheel.ts), so being popped early is normal.
  */
 import { abort } from './abort.ts'
 import { TIMED_OUT } from './ending.ts'
@@ -109,7 +109,9 @@ function onTimeout(tcp: Tcp, c: number): boolean {
   return true
 }
 
-/** Has the peer been silent for the connection's user time-out, or else for R2 (RFC 9293 §3.8.3)? */
+/**
+ * Has the peer been silent for the connection's user time-out, or else for R2 (RFC 9293 §3.8.3)?
+ */
 function isGivenUp(tcp: Tcp, c: number): boolean {
   const tcb = tcp.tcb
   if (!tcp.userTimeouts.isSet(c)) return tcb[c + RETRIES] >= tcp.config.maxRetries

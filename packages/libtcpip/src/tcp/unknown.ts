@@ -89,13 +89,17 @@ function onTimeWait(tcp: Tcp, e: number): number {
     return OK
   }
   if (isRepeatedFin(tcp, e)) e = tcp.timeWait.renew(e, tcp.nowMs)
-  // Nothing new and nothing wrong: no answer, or two ends in TIME-WAIT would answer each other for ever.
+  // Nothing new and nothing wrong: no answer, or two ends in TIME-WAIT would answer each other for
+  // ever.
   if (segmentLen(tcp) === 0 && seg.seq === entries[e + TW_RCV_NXT]) return OK
   if (mayAnswer(tcp)) acknowledgeAgain(tcp, e)
   return OK
 }
 
-/** Does the segment end with the very FIN that was received? Another one is forged, or not the peer's. */
+/**
+ * Does the segment end with the very FIN that was received? Another one is forged, or not the
+ * peer's.
+ */
 const isRepeatedFin = (tcp: Tcp, e: number): boolean =>
   (tcp.segment.flags & (SYN | FIN)) === FIN &&
   ((tcp.segment.seq + segmentLen(tcp)) | 0) === tcp.timeWait.entries[e + TW_RCV_NXT]

@@ -29,12 +29,17 @@ export class UserTimeouts {
     this.#limit[indexOf(c)] = ms
   }
 
-  /** The first time-out in a row: nothing has been acknowledged since `sinceMs`. `isSet` is true. */
+  /**
+   * The first time-out in a row: nothing has been acknowledged since `sinceMs`. `isSet` is true.
+   */
   begin(c: number, sinceMs: number): void {
     this.#since[indexOf(c)] = sinceMs
   }
 
-  /** Milliseconds that connection `c` may still wait, NO_LIMIT or less when it has waited long enough. */
+  /**
+   * Milliseconds that connection `c` may still wait, NO_LIMIT or less when it has waited long
+   * enough.
+   */
   leftMs(c: number, nowMs: number): number {
     const i = indexOf(c)
     return this.#limit[i] - ((nowMs - this.#since[i]) | 0)

@@ -1,6 +1,6 @@
 /**
- * The receive window that we advertise (RFC 9293 §3.8.6.2.2, RFC 7323 §2). Its right edge never moves
- * back (SHLD-14) and moves on only by a useful step, so that no silly windows are offered.
+ * The receive window that we advertise (RFC 9293 §3.8.6.2.2, RFC 7323 §2). Its right edge never
+ * moves back (SHLD-14) and moves on only by a useful step, so that no silly windows are offered.
  *
  * Whoever sends a window sends an ACK of RCV.NXT with it: no other is due then, and it is noted as
  * Last.ACK.sent (RFC 7323 §4.3).

@@ -1,8 +1,8 @@
 /**
  * The work list: connections that still have something to send when a batch is over, because an ACK
  * was carried by no data (so one ACK answers a whole batch, RFC 9293 MUST-58), because the ring was
- * full, the batch had sent enough, the first hop's address has just become known, or a flight has been
- * given back. First come, first served.
+ * full, the batch had sent enough, the first hop's address has just become known, or a flight has
+ * been given back. First come, first served.
  */
 import { ACK } from '../wire/tcp.ts'
 import { sendSyn } from './connect.ts'
@@ -28,9 +28,9 @@ import type { Tcp } from './tcp.ts'
 import { waitForNeighbour, wakeResolved } from './unresolved.ts'
 
 /**
- * Serves everybody on the list in turn, for as long as the ring has space, the batch may send, and anybody
- * can. True if somebody is left because the ring or the frames ran out: worth another call when some are
- * back.
+ * Serves everybody on the list in turn, for as long as the ring has space, the batch may send, and
+ * anybody can. True if somebody is left because the ring or the frames ran out: worth another call
+ * when some are back.
  */
 export function runWork(tcp: Tcp): boolean {
   wakeResolved(tcp)

@@ -122,7 +122,9 @@ const isExtension = (protocol: number): boolean =>
   protocol === ipv6.PROTO_ROUTING ||
   protocol === ipv6.PROTO_FRAGMENT
 
-/** One IPv6 extension header, of which eight bytes are there; `len`: from it to the packet's end. */
+/**
+ * One IPv6 extension header, of which eight bytes are there; `len`: from it to the packet's end.
+ */
 function formatExtension(view: DataView, off: number, kind: number, len: number): string {
   if (kind === ipv6.PROTO_HOP_BY_HOP) return 'HBH '
   if (kind === ipv6.PROTO_DESTINATION) return 'DSTOPT '

@@ -1,7 +1,7 @@
 /**
- * ICMP header accessors (RFC 792; RFC 1122 §3.2.2), as echo has them; an error has the first bytes of
- * the packet that it is about where the data is, and "fragmentation needed" an MTU where the sequence
- * number is (RFC 1191 §4).
+ * ICMP header accessors (RFC 792; RFC 1122 §3.2.2), as echo has them; an error has the first bytes
+ * of the packet that it is about where the data is, and "fragmentation needed" an MTU where the
+ * sequence number is (RFC 1191 §4).
  *
  *    0       1       2               4               6               8
  *   +-------+-------+---------------+---------------+---------------+--------

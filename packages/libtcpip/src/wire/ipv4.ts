@@ -48,7 +48,9 @@ export const PROTO_ICMP = 1
 export const PROTO_TCP = 6
 export const PROTO_UDP = 17
 
-/** The last two bits of `tos` (RFC 3168 §5): ECN-capable transport or not, congestion experienced. */
+/**
+ * The last two bits of `tos` (RFC 3168 §5): ECN-capable transport or not, congestion experienced.
+ */
 export const ECN_MASK = 3
 export const ECT_1 = 1
 export const ECT_0 = 2
@@ -114,8 +116,8 @@ export function check(view: DataView, off: number, len: number): number {
 }
 
 /**
- * Is the sum of the `len` bytes at `off` 0xffff, whatever the byte order (RFC 1071 §2 (B))? For so few
- * bytes 16-bit words and integers cost less than what `sum` does.
+ * Is the sum of the `len` bytes at `off` 0xffff, whatever the byte order (RFC 1071 §2 (B))? For so
+ * few bytes 16-bit words and integers cost less than what `sum` does.
  */
 function isSumRight(view: DataView, off: number, len: number): boolean {
   let s = 0

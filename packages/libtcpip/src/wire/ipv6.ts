@@ -195,7 +195,9 @@ export function linkLocalOf(mac: Uint8Array): Int32Array {
   return Int32Array.of(0xfe80 << 16, 0, high, low)
 }
 
-/** Set-up only: "fd77::2" as four words. Throws an Error that quotes the text if it is no address. */
+/**
+ * Set-up only: "fd77::2" as four words. Throws an Error that quotes the text if it is no address.
+ */
 export function parse(text: string): Int32Array {
   // A zone ("%eth0") is an interface's name, not part of an address.
   if (!isIPv6(text) || text.includes('%')) {

@@ -45,7 +45,9 @@ export class TcpOptions {
   /** int32; only with `timestamps`. */
   tsVal = 0
   tsEcr = 0
-  /** SACK blocks, at most 4: [sackStart[i], sackEnd[i]) in the order of the option (RFC 2018 §3). */
+  /**
+   * SACK blocks, at most 4: [sackStart[i], sackEnd[i]) in the order of the option (RFC 2018 §3).
+   */
   sackCount = 0
   readonly sackStart: Int32Array = new Int32Array(SACK_BLOCKS_MAX)
   readonly sackEnd: Int32Array = new Int32Array(SACK_BLOCKS_MAX)
@@ -135,7 +137,9 @@ export class TcpOptions {
   }
 }
 
-/** Are the options of the TCP header at `off` NOP, NOP and timestamps, as all senders write them? */
+/**
+ * Are the options of the TCP header at `off` NOP, NOP and timestamps, as all senders write them?
+ */
 export const hasTimestampsAlone = (view: DataView, off: number): boolean =>
   headerLen(view, off) === HEADER_LEN + ALIGNED_TIMESTAMPS_LEN &&
   view.getInt32(off + HEADER_LEN) === NOP_NOP_TIMESTAMPS
@@ -197,7 +201,10 @@ export function setTimestamps(view: DataView, off: number, tsVal: number, tsEcr:
   view.setInt32(off + 8, tsEcr)
 }
 
-/** SACK-permitted in the place of the NOPs of a timestamps option: as Linux packs both into 12 bytes. */
+/**
+ * SACK-permitted in the place of the NOPs of a timestamps option: as Linux packs both into 12
+ * bytes.
+ */
 export function writeSackPermittedAndTimestamps(
   view: DataView,
   off: number,

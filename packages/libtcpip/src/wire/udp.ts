@@ -6,7 +6,8 @@
  *   |  source port  |   dest port   |    length     |   checksum    | data …
  *   +---------------+---------------+---------------+---------------+--------
  *
- * The length is that of header and data; a checksum of 0 says that none was made. Call `check` first.
+ * The length is that of header and data; a checksum of 0 says that none was made. Call `check`
+ * first.
  */
 import { OK } from '@sandstorm/libeth'
 import { UDP_LENGTH } from '../drops.ts'

@@ -1,7 +1,7 @@
 /**
  * IPv6 without a stack: the host that input and neighbour discovery belong to, on one end of a
- * memory link. The peer is nothing but the frames a test lets in; every frame that leaves is checked
- * here: lengths, checksum by the naive twin, hardware address of a group.
+ * memory link. The peer is nothing but the frames a test lets in; every frame that leaves is
+ * checked here: lengths, checksum by the naive twin, hardware address of a group.
  */
 import assert from 'node:assert/strict'
 import { FramePool, type MemoryPort, memoryLink, Region } from '@sandstorm/libnmio'

@@ -3,7 +3,7 @@
  * clock, and a peer on the other end that is nothing but the frames a test sends. Every frame that
  * the stack sends is checked here: lengths, checksums, and that each stream byte is the right one.
  *
- * Sequence numbers in scripts are relative: `seq` to the peer's ISN, `ack` and what we send to ours.
+ * Sequence numbers in scripts are relative: `seq` to the peer's ISN, `ack` and ours to ours.
  */
 import assert from 'node:assert/strict'
 import { arpPacket, ethernet } from '@sandstorm/libeth'
@@ -66,7 +66,7 @@ const KIND_SACK = 5
 const KIT_CONFIG = { maxConnections: 64, timeWaitEntries: 64, delayedAckMs: 0 }
 
 export interface HostOptions {
-  /** Over which IP the scripts talk; over IPv6 MTUs are 20 bytes larger, so that segments are not. */
+  /** Over which IP the scripts talk; over IPv6 MTUs are 20 bytes larger, segments are not. */
   ipVersion?: 4 | 6
   tcp?: Partial<TcpConfig>
   /** Ours; the first is OUR_ADDR or OUR_ADDR6, unless a test says otherwise. */
@@ -103,7 +103,7 @@ export interface Script {
   data?: number | Uint8Array
   /** Option bytes, padded here; if left out: timestamps where they were agreed on. */
   options?: readonly number[]
-  /** Timestamps of this segment; if left out: the peer's clock, and the latest that we have sent. */
+  /** Timestamps of this segment; if left out: the peer's clock, and the latest we sent. */
   tsVal?: number
   tsEcr?: number
   port?: number
@@ -300,7 +300,7 @@ export class Host {
     if (seg.data.length > 0) this.#checkStream(seg, frame.line)
   }
 
-  /** RFC 7323 §3.2: in the SYN-ACK, then in every segment of the connection but an RST, or never. */
+  /** RFC 7323 §3.2: in the SYN-ACK, then in every segment but an RST, or never. */
   #checkTimestamps(seg: RawSegment, line: string): void {
     const port = seg.dstPort
     const timestamps = timestampsIn(seg)
@@ -421,7 +421,7 @@ export function advance(t: Host, ms: number): void {
     assert.ok(turn < 2_000_000, 'the stack lets time pass')
     const idle = t.stack.idleUs()
     if (idle < 0 || t.nowUs + idle > until) break
-    // A deadline that is due and does not go away would stop the clock: then it must move by itself.
+    // A deadline that is due and does not go away would stop the clock: then it must move.
     t.nowUs += idle === 0 && turn > 0 ? 1000 : idle
     if (t.nowUs > until) break
     t.poll()

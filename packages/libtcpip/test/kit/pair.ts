@@ -1,6 +1,6 @@
 /**
- * Two stacks of ours, back to back on a link in memory, with a virtual clock: 10.0.0.1 and 10.0.0.2,
- * or fd77::1 and fd77::2, which are theirs after a second.
+ * Two stacks of ours, back to back on a link in memory, with a virtual clock: 10.0.0.1 and
+ * 10.0.0.2, or fd77::1 and fd77::2, which are theirs after a second.
  * Nobody looks at the frames between them, unless `wrap` does.
  */
 import assert from 'node:assert/strict'

@@ -1,7 +1,7 @@
 /**
- * A process of its own for invariant 3 (nothing is allocated per packet), the receive side: of every
- * eight segments the first comes last and one comes twice, so that seven wait and are told of by
- * SACK. Run with --trace-gc, as kit/steady.ts. Prints the heap's growth as JSON.
+ * A process of its own for invariant 3 (nothing is allocated per packet), the receive side: of
+ * every eight segments the first comes last and one comes twice, so that seven wait and are told of
+ * by SACK. Run with --trace-gc, as kit/steady.ts. Prints the heap's growth as JSON.
  */
 import { ethernet } from '@sandstorm/libeth'
 import { ipv4, tcb, tcp } from '../../src/index.ts'

@@ -1,7 +1,7 @@
 /**
- * A process of its own for invariant 3 (nothing is allocated per packet), with streams: pieces of 700
- * bytes go to an echo and come back. Run with --trace-gc, as kit/steady.ts. Prints the heap's growth
- * as JSON.
+ * A process of its own for invariant 3 (nothing is allocated per packet), with streams: pieces of
+ * 700 bytes go to an echo and come back. Run with --trace-gc, as kit/steady.ts. Prints the heap's
+ * growth as JSON.
  */
 import { Streams, streamsRegionBytes } from '../../src/index.ts'
 import { Pair } from './pair.ts'

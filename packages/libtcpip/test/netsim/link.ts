@@ -1,7 +1,7 @@
 /**
  * One direction of a network path: a sender of limited rate with a drop-tail queue before it, then
- * a wire with a delay, and what goes wrong on it. A packet is lost, doubled or delayed by chance (the
- * seed decides), or as a script says.
+ * a wire with a delay, and what goes wrong on it. A packet is lost, doubled or delayed by chance
+ * (the seed decides), or as a script says.
  */
 import { Random } from '../kit/random.ts'
 import type { Events } from './events.ts'

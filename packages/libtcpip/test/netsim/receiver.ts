@@ -1,8 +1,9 @@
 /**
  * A correct modern receiver: what a Linux client does. It connects, sends a request of four bytes,
  * receives the stream and acknowledges it: selectively with the most recent block first (RFC 2018),
- * telling of duplicates (RFC 2883), delayed and for every second segment (RFC 9293 §3.8.6.3), at once
- * around gaps (RFC 5681 §4.2), with timestamps and a scaled window (RFC 7323) where the server agrees.
+ * telling of duplicates (RFC 2883), delayed and for every second segment (RFC 9293 §3.8.6.3), at
+ * once around gaps (RFC 5681 §4.2), with timestamps and a scaled window (RFC 7323) where the server
+ * agrees.
  *
  * It knows packets by their place in the stream, not their bytes, which were checked when they left
  * (run.ts). Numbers are relative: to the server's ISN in `rcv…`, to its own in `snd…`.

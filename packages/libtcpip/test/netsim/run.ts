@@ -1,6 +1,6 @@
 /**
- * The stack, serving pattern streams, at one end of a network in virtual time; clients at the other.
- * All flows share one link each way:
+ * The stack, serving pattern streams, at one end of a network in virtual time; clients at the
+ * other. All flows share one link each way:
  *
  *     stack ── forward link (data) ──┬── client 0
  *           ── back link (ACKs)    ──┴── client 1 …

@@ -1,4 +1,6 @@
-/** The Internet checksum as RFC 1071 §1 says it, with nothing clever: the twin of wire/checksum.ts. */
+/**
+ * The Internet checksum as RFC 1071 §1 says it, with nothing clever: the twin of wire/checksum.ts.
+ */
 
 /** The sum of `len` bytes at `off`: big-endian words, the last one padded, end-around carry. */
 export function sum(view: DataView, off: number, len: number): number {

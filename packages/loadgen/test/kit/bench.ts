@@ -1,6 +1,6 @@
 /**
- * A generator on our own TCP and a server that answers as a test says, on a link in memory, with a virtual
- * clock: 10.0.0.1 asks 10.0.0.2.
+ * A generator on our own TCP and a server that answers as a test says, on a link in memory, with a
+ * virtual clock: 10.0.0.1 asks 10.0.0.2.
  */
 import assert from 'node:assert/strict'
 import {

@@ -1,6 +1,6 @@
 /**
- * What the admin server answers: its pages, and the refusals of what is none of its business. Whoever
- * asks often, or reads slowly, costs the packet threads no more than one who does not.
+ * What the admin server answers: its pages, and the refusals of what is none of its business.
+ * Whoever asks often, or reads slowly, costs the packet threads no more than one who does not.
  */
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import { Readable } from 'node:stream'
@@ -22,7 +22,9 @@ export interface AdminSources {
   /** What there is to count now; may reject, while there is no instance or when it has ended. */
   readonly snapshot: () => Promise<Metrics>
   readonly health: () => Health
-  /** `Inspector.connections`; undefined where the kernel has them, or while there is no instance. */
+  /**
+   * `Inspector.connections`; undefined where the kernel has them, or while there is no instance.
+   */
   readonly connections: () => AsyncIterable<Part> | undefined
   /** Answers of origins that are stored; undefined where there is no origin. */
   readonly store?: () => AdminStore | undefined

@@ -3,8 +3,8 @@
  * node:http on a kernel socket of its own and on the main thread, so it answers when the data path
  * does not, and costs the data path nothing but the inquiries of control/inspector.ts.
  *
- * It tells, and changes nothing but what is stored of origins' answers (storeAnswers.ts). It belongs on
- * an address that only the operator reaches.
+ * It tells, and changes nothing but what is stored of origins' answers (storeAnswers.ts). It
+ * belongs on an address that only the operator reaches.
  */
 import { createServer, type Server } from 'node:http'
 import type { AddressInfo } from 'node:net'

@@ -1,6 +1,7 @@
 /**
- * The connections of a server as the lines that `sandstorm conns --json` prints (control/protocol.ts),
- * a part at a time: whoever reads them sets the pace, and memory holds one part.
+ * The connections of a server as the lines that `sandstorm conns --json` prints
+ * (control/protocol.ts), a part at a time: whoever reads them sets the pace, and memory holds one
+ * part.
  */
 import type { Part } from '../control/inspector.ts'
 import type { Line } from '../control/protocol.ts'

@@ -1,7 +1,8 @@
 /**
  * How long something took, as numbers in buckets: written by one thread without a pause, read by
- * another at any time. Buckets are log-linear: eight to each doubling, so that a quantile is right to
- * an eighth. They lie in shared memory and are never reset; counts are doubles, which cannot overflow.
+ * another at any time. Buckets are log-linear: eight to each doubling, so that a quantile is right
+ * to an eighth. They lie in shared memory and are never reset; counts are doubles, which cannot
+ * overflow.
  *
  * A bucket holds what is above its lower and up to its upper bound, as Prometheus's `le` says.
  */

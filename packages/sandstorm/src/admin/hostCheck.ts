@@ -7,8 +7,9 @@
 import { isIP } from 'node:net'
 
 /**
- * Is this Host value `localhost`, an address, or one of `names` (in lower case)? The port is not looked
- * at, since a tunnel may have another. undefined: an HTTP/1.0 client without one, so no browser.
+ * Is this Host value `localhost`, an address, or one of `names` (in lower case)? The port is not
+ * looked at, since a tunnel may have another. undefined: an HTTP/1.0 client without one, so no
+ * browser.
  */
 export function isOurHost(host: string | undefined, names: readonly string[]): boolean {
   if (host === undefined) return true

@@ -1,7 +1,7 @@
 /**
- * What metrics are called. Counters that are known have names and words of their own; others, which a
- * newer part of the server may count, go by the names that they have in its statistics, so that none
- * is left out. docs/operations.md lists them.
+ * What metrics are called. Counters that are known have names and words of their own; others, which
+ * a newer part of the server may count, go by the names that they have in its statistics, so that
+ * none is left out. docs/operations.md lists them.
  */
 import { COUNTER_NAMES } from '../control/counterNames.ts'
 import type { MetricKind } from './metricsText.ts'

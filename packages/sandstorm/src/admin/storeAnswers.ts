@@ -1,9 +1,10 @@
 /**
- * What the admin server says of stored answers, and its one order: to drop some, or to make them stale.
+ * What the admin server says of stored answers, and its one order: to drop some, or to make them
+ * stale.
  *
- * An order is a POST, and of a browser only one that a page of our own has sent: a page from somewhere
- * else could have its visitor's browser post to an address that only the visitor reaches, but not
- * without telling so in Origin (Fetch §3.1).
+ * An order is a POST, and of a browser only one that a page of our own has sent: a page from
+ * somewhere else could have its visitor's browser post to an address that only the visitor reaches,
+ * but not without telling so in Origin (Fetch §3.1).
  */
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import type { Fronts, Purge, StoredPage } from '../front/fronts.ts'

@@ -17,8 +17,8 @@ import {
 export interface Outcome {
   readonly status: number
   /**
-   * In order, without fields of the connection: the mount adds those, and the framing where there is
-   * no Content-Length.
+   * In order, without fields of the connection: the mount adds those, and the framing where there
+   * is no Content-Length.
    */
   readonly fields: Fields
   /**

@@ -1,8 +1,8 @@
 /**
- * The front-end cache of one origin: a request goes in, an outcome comes out (RFC 9111, shared cache).
- * It stores, validates, collapses requests for one answer into one fetch, and serves stale answers
- * while it asks (RFC 5861), or while the origin fails. It knows no sockets: a mount sends outcomes, an
- * Origin fetches, and the clock is an argument.
+ * The front-end cache of one origin: a request goes in, an outcome comes out (RFC 9111, shared
+ * cache). It stores, validates, collapses requests for one answer into one fetch, and serves stale
+ * answers while it asks (RFC 5861), or while the origin fails. It knows no sockets: a mount sends
+ * outcomes, an Origin fetches, and the clock is an argument.
  *
  * Read policy.ts for what is decided and why, fetcher.ts for what happens to an answer.
  */

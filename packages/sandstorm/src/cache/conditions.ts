@@ -1,7 +1,8 @@
 /**
- * Preconditions that a cache answers itself: If-None-Match, If-Modified-Since (RFC 9111 §4.3.2), and
- * Range with If-Range (RFC 9110 §14.2, §13.1.5). If-Match and If-Unmodified-Since are the origin's
- * business. On a stored answer's fields, as text; http/conditions.ts judges our own variants by bytes.
+ * Preconditions that a cache answers itself: If-None-Match, If-Modified-Since (RFC 9111 §4.3.2),
+ * and Range with If-Range (RFC 9110 §14.2, §13.1.5). If-Match and If-Unmodified-Since are the
+ * origin's business. On a stored answer's fields, as text; http/conditions.ts judges our own
+ * variants by bytes.
  */
 import { dateOf } from './freshness.ts'
 import { parseHttpDate } from './httpDate.ts'
@@ -51,7 +52,8 @@ export interface ByteRange {
 
 /**
  * The range of a body that a request wants: undefined for all of it, also where it names several
- * ranges or none that can be read (RFC 9110 §14.2); 'unsatisfiable' where it names none of the body.
+ * ranges or none that can be read (RFC 9110 §14.2); 'unsatisfiable' where it names none of the
+ * body.
  */
 export function rangeOf(
   request: Fields,

@@ -1,6 +1,6 @@
 /**
- * What a front-end cache is told, as plain data with defaults that follow the RFCs. All times are in
- * whole seconds unless the name says otherwise; all sizes are bytes.
+ * What a front-end cache is told, as plain data with defaults that follow the RFCs. All times are
+ * in whole seconds unless the name says otherwise; all sizes are bytes.
  */
 import { assert } from '@sandstorm/libnmio'
 
@@ -28,7 +28,9 @@ export interface CacheConfig extends PolicyConfig {
   readonly fillBytes: number
   /** Of one URL; the one that was stored first gives way. */
   readonly variantsMax: number
-  /** How long an answer that was not to be stored keeps requests for its key from waiting for one. */
+  /**
+   * How long an answer that was not to be stored keeps requests for its key from waiting for one.
+   */
   readonly passSec: number
   /** Our name in Cache-Status and Via (RFC 9211 §2, RFC 9110 §7.6.3). */
   readonly name: string

@@ -10,7 +10,9 @@ import { type Fields, fieldValue, firstValue, type ResponseHead } from './messag
 export interface Entry extends ResponseHead, Times {
   /** The key of its URL (key.ts). */
   readonly key: string
-  /** The fields that Vary names, in lower case, and their normal values in the request it answers. */
+  /**
+   * The fields that Vary names, in lower case, and their normal values in the request it answers.
+   */
   readonly varyNames: readonly string[]
   readonly secondary: string
   readonly body: Uint8Array

@@ -1,7 +1,7 @@
 /**
- * A stored response as the bytes of a file: a line that names the format, a line with the SHA-256 of
- * all that follows, a line of JSON, the body. A file that is torn, cut, or of another format reads as
- * undefined: what is not exactly what was written is never served.
+ * A stored response as the bytes of a file: a line that names the format, a line with the SHA-256
+ * of all that follows, a line of JSON, the body. A file that is torn, cut, or of another format
+ * reads as undefined: what is not exactly what was written is never served.
  */
 import { createHash } from 'node:crypto'
 import type { PolicyConfig } from './config.ts'

@@ -1,7 +1,8 @@
 /**
- * Single flight: of the requests that want the same answer, one goes upstream and the others wait for
- * its head. They are woken by it, not by a clock. Keys have two parts, so that a purge of a URL finds
- * all that is under way for it: who comes after a purge must not wait for what began before it.
+ * Single flight: of the requests that want the same answer, one goes upstream and the others wait
+ * for its head. They are woken by it, not by a clock. Keys have two parts, so that a purge of a URL
+ * finds all that is under way for it: who comes after a purge must not wait for what began before
+ * it.
  */
 
 export interface Flight<T> {

@@ -1,6 +1,6 @@
 /**
- * The head of a request as the origin gets it: with our name in Via (RFC 9110 §7.6.3) and with what the
- * origin wants to know of the client.
+ * The head of a request as the origin gets it: with our name in Via (RFC 9110 §7.6.3) and with what
+ * the origin wants to know of the client.
  */
 import { withVia } from './hopByHop.ts'
 import { type CacheRequest, type Field, fieldValue, without } from './message.ts'

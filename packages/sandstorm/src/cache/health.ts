@@ -1,6 +1,7 @@
 /**
- * Is the origin up? After some failures in a row it is taken to be down, and nobody waits for it but
- * one probe after each pause; a probe that is answered ends that. Pauses double up to a maximum.
+ * Is the origin up? After some failures in a row it is taken to be down, and nobody waits for it
+ * but one probe after each pause; a probe that is answered ends that. Pauses double up to a
+ * maximum.
  *
  * A failure is a connection that could not be made, or silence. An origin that answers nonsense, or
  * closes, for one URL may be well for all others.

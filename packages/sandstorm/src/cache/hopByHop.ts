@@ -1,6 +1,6 @@
 /**
- * Fields that belong to one connection and are neither stored nor sent on (RFC 9110 §7.6.1, RFC 9111
- * §3.1), and what an intermediary adds of its own (RFC 9110 §7.6.3).
+ * Fields that belong to one connection and are neither stored nor sent on (RFC 9110 §7.6.1,
+ * RFC 9111 §3.1), and what an intermediary adds of its own (RFC 9110 §7.6.3).
  */
 import type { CacheConfig } from './config.ts'
 import { listedFields } from './directives.ts'
@@ -39,7 +39,9 @@ export function endToEnd(fields: Fields): Field[] {
   return without(fields, names)
 }
 
-/** The fields to store: not those that `private` and `no-cache` list (RFC 9111 §5.2.2.4, §5.2.2.7). */
+/**
+ * The fields to store: not those that `private` and `no-cache` list (RFC 9111 §5.2.2.4, §5.2.2.7).
+ */
 export function storable(fields: Fields, config: CacheConfig): Field[] {
   const listed = new Set(listedFields(controlOf(fields, config).directives))
   return listed.size === 0 ? [...fields] : without(fields, listed)

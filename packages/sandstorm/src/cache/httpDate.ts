@@ -3,7 +3,8 @@
  * written. As RFC 9111 §4.2 asks of a cache, letters compare without case and "UTC" is "GMT"; any
  * other zone, and any other form, is no date.
  *
- * These are for text, on the main thread; http/httpDate.ts reads bytes, where nothing may be allocated.
+ * These are for text, on the main thread; http/httpDate.ts reads bytes, where nothing may be
+ * allocated.
  */
 const MONTHS = ['jan', 'feb', 'mar', 'apr', 'may', 'jun', 'jul', 'aug', 'sep', 'oct', 'nov', 'dec']
 

@@ -15,7 +15,9 @@ export interface CacheRequest {
   readonly authority: string
   /** Path and query, "/" first. */
   readonly target: string
-  /** Without Host, which is `authority`, and without those of the client's connection (hopByHop.ts). */
+  /**
+   * Without Host, which is `authority`, and without those of the client's connection (hopByHop.ts).
+   */
   readonly fields: Fields
   /** The body of a request that has one; read at most once. */
   readonly body?: AsyncIterable<Uint8Array>
@@ -34,8 +36,8 @@ export interface ResponseHead {
 }
 
 /**
- * The value of a field, its lines joined as RFC 9110 §5.3 allows; undefined if no line has the name.
- * `name` is in lower case.
+ * The value of a field, its lines joined as RFC 9110 §5.3 allows; undefined if no line has the
+ * name. `name` is in lower case.
  */
 export function fieldValue(fields: Fields, name: string): string | undefined {
   let value: string | undefined

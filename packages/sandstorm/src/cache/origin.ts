@@ -1,11 +1,13 @@
 /**
- * What the cache asks of an origin: one request, one answer whose body comes as it arrives. The real
- * one is upstream.ts; tests give the cache others.
+ * What the cache asks of an origin: one request, one answer whose body comes as it arrives. The
+ * real one is upstream.ts; tests give the cache others.
  */
 import type { CacheRequest, ResponseHead } from './message.ts'
 
 export interface OriginAnswer extends ResponseHead {
-  /** Read once. It throws an OriginError if it ends too early; leaving it (return) ends the fetch. */
+  /**
+   * Read once. It throws an OriginError if it ends too early; leaving it (return) ends the fetch.
+   */
   readonly body: AsyncIterable<Uint8Array>
   /** Ends the fetch although the body has not been read. */
   cancel(): void

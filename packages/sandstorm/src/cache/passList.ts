@@ -1,7 +1,7 @@
 /**
- * URLs whose answers were lately not to be stored. Requests for them do not wait for each other, and
- * keep their conditions, since each will get an answer of its own. Bounded: the oldest is forgotten,
- * which costs one request its wait.
+ * URLs whose answers were lately not to be stored. Requests for them do not wait for each other,
+ * and keep their conditions, since each will get an answer of its own. Bounded: the oldest is
+ * forgotten, which costs one request its wait.
  */
 const URLS_MAX = 10_000
 

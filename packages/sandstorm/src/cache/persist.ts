@@ -1,11 +1,11 @@
 /**
  * The store on disk, so that a restart does not begin with an empty cache: one file for each entry,
- * written under another name, flushed, and renamed. The disk follows the memory: what is dropped there
- * is removed here, so one bound holds for both.
+ * written under another name, flushed, and renamed. The disk follows the memory: what is dropped
+ * there is removed here, so one bound holds for both.
  *
- * Writing never holds up an answer: changes wait in line, and of several to one file only the last is
- * carried out. What a crash loses is a fetch; what it leaves half done is not read (entryFile.ts). A
- * purge is complete on disk when `settled` resolves.
+ * Writing never holds up an answer: changes wait in line, and of several to one file only the last
+ * is carried out. What a crash loses is a fetch; what it leaves half done is not read
+ * (entryFile.ts). A purge is complete on disk when `settled` resolves.
  */
 import type { PolicyConfig } from './config.ts'
 import type { Entry } from './entry.ts'
@@ -49,7 +49,8 @@ export class Persistence {
 
   /**
    * Puts what lies on disk into the store, oldest first, and follows the store from then on. Files
-   * of ours that are larger than `fileBytesMax`, or not whole, are removed. Rejects if there is no folder.
+   * of ours that are larger than `fileBytesMax`, or not whole, are removed. Rejects if there is no
+   * folder.
    */
   async attach(store: Store, config: PolicyConfig, fileBytesMax: number): Promise<void> {
     await this.#disk.mkdir(this.#folder, { recursive: true })

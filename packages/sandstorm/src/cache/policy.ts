@@ -1,6 +1,7 @@
 /**
- * The decisions of a shared cache, as pure functions: may a response be stored (RFC 9111 §3), and may
- * a stored one answer a request (§4), now, in a while, or only because the origin fails (RFC 5861).
+ * The decisions of a shared cache, as pure functions: may a response be stored (RFC 9111 §3), and
+ * may a stored one answer a request (§4), now, in a while, or only because the origin fails
+ * (RFC 5861).
  */
 import type { PolicyConfig } from './config.ts'
 import { type Directives, isWhole, secondsOf } from './directives.ts'

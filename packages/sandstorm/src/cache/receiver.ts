@@ -1,7 +1,7 @@
 /**
  * Takes one response from undici: resolves with its final head and hands its body on as it comes,
- * pausing the socket while nobody reads. Interim answers (1xx) are handed on to who wants them. A body
- * that ends before its length, or in the middle of a chunk, ends in an OriginError.
+ * pausing the socket while nobody reads. Interim answers (1xx) are handed on to who wants them. A
+ * body that ends before its length, or in the middle of a chunk, ends in an OriginError.
  */
 import type { Dispatcher } from 'undici'
 import { endToEnd } from './hopByHop.ts'
@@ -151,8 +151,8 @@ export class Receiver implements Dispatcher.DispatchHandler {
 }
 
 /**
- * We send no TE, and undici hands on the bytes of another coding as if they were the content (RFC 9112
- * §6.1, §7). "identity" is what RFC 2616 called none.
+ * We send no TE, and undici hands on the bytes of another coding as if they were the content
+ * (RFC 9112 §6.1, §7). "identity" is what RFC 2616 called none.
  */
 function hasPlainFraming(fields: readonly Field[]): boolean {
   return /^(chunked|identity)?$/i.test(fieldValue(fields, 'transfer-encoding') ?? '')

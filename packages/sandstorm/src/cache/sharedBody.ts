@@ -1,8 +1,8 @@
 /**
  * The body of one fetch, read by any number of clients while it comes and kept for the store. While
  * it is kept, the origin is read as fast as it sends, and a client may join late. If it proves too
- * large to be stored, it is a stream through a window: the slowest reader sets the pace, nobody joins,
- * and with the last reader the fetch ends.
+ * large to be stored, it is a stream through a window: the slowest reader sets the pace, nobody
+ * joins, and with the last reader the fetch ends.
  *
  * Invariant: `whole` resolves with bytes only if the origin sent all that it had promised.
  */

@@ -12,7 +12,8 @@ import type { Fields } from './message.ts'
 
 /**
  * What an entry costs besides its text and body: objects and map slots. 20,000 entries of 200 bytes
- * with eight fields and two tags took 2,335 bytes each and are counted as 2,579 (Node 20, 2026-11-28).
+ * with eight fields and two tags took 2,335 bytes each and are counted as 2,579 (Node 20,
+ * 2026-11-28).
  */
 const ENTRY_OVERHEAD = 800
 const FIELD_OVERHEAD = 80

@@ -44,7 +44,9 @@ export function opaque(etag: string): string {
   return etag.startsWith('W/') ? etag.slice(2) : etag
 }
 
-/** The entry with the fields of a 304, or of a HEAD's 200, in place of its own of the same names. */
+/**
+ * The entry with the fields of a 304, or of a HEAD's 200, in place of its own of the same names.
+ */
 export function freshened(entry: Entry, from: Fields, times: Times, config: CacheConfig): Entry {
   const news = dated(storable(from, config), times.responseMs).filter(
     ([name]) => !KEPT.has(name.toLowerCase()),
@@ -84,7 +86,10 @@ export function isSafe(method: string): boolean {
   return SAFE.has(method)
 }
 
-/** The keys that a response makes invalid (RFC 9111 §4.4): none if it is an error or the method safe. */
+/**
+ * The keys that a response makes invalid (RFC 9111 §4.4): none if it is an error or the method
+ * safe.
+ */
 export function invalidatedBy(request: CacheRequest, head: ResponseHead): string[] {
   if (isSafe(request.method) || head.status < 200 || head.status >= 400) return []
   const named = ['location', 'content-location']

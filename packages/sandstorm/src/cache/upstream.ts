@@ -3,8 +3,8 @@
  * time-out and a bound, what never reached the origin is tried again, and an origin that keeps
  * failing is left alone for a while (health.ts).
  *
- * undici takes about 100 ms and 20 MB to load (Node 20, 2 virtual cores, 2026-11-28), so it is loaded
- * by `openUpstream`: a server without an origin never loads it.
+ * undici takes about 100 ms and 20 MB to load (Node 20, 2 virtual cores, 2026-11-28), so it is
+ * loaded by `openUpstream`: a server without an origin never loads it.
  */
 import { Readable } from 'node:stream'
 import type { Dispatcher, Pool } from 'undici'

@@ -1,6 +1,6 @@
 /**
- * `sandstorm check-config FILE`: everything that is wrong with a configuration file, a line each, or
- * that it is fine. Exit code 0 or 2. With --schema it prints the JSON Schema of such files.
+ * `sandstorm check-config FILE`: everything that is wrong with a configuration file, a line each,
+ * or that it is fine. Exit code 0 or 2. With --schema it prints the JSON Schema of such files.
  */
 import { problemsOf, readConfigFile } from '../config/file.ts'
 import { schemaText } from '../config/jsonSchema.ts'

@@ -26,8 +26,8 @@ export interface Check {
 export type CheckFunction = () => Check | Promise<Check>
 
 /**
- * The facts that the checks look at, so that a test can bring a machine of its own. Text is '' for a
- * file that is not there.
+ * The facts that the checks look at, so that a test can bring a machine of its own. Text is '' for
+ * a file that is not there.
  */
 export interface Machine {
   readonly node: string
@@ -107,7 +107,10 @@ function checkRight(machine: Machine): Check {
 const IFF_TAP = 0x0002
 const IFF_PERSIST = 0x0800
 
-/** What stands in the way of the default TAP: nothing, a TAP that we may attach to, or another thing. */
+/**
+ * What stands in the way of the default TAP: nothing, a TAP that we may attach to, or another
+ * thing.
+ */
 export function tapState({ read, uid }: Machine): 'free' | 'ours' | 'busy' | 'foreign' {
   const at = `/sys/class/net/${TAP_NAME}`
   if (read(`${at}/ifindex`) === '') return 'free'

@@ -1,7 +1,7 @@
 /**
  * Connections as text, one line each, with the columns and words of `ss -tnoi`: times in
- * milliseconds, cwnd and ssthresh in segments. What ss counts in segments and we know in bytes has a
- * name that says so (bytes_sacked, bytes_lost).
+ * milliseconds, cwnd and ssthresh in segments. What ss counts in segments and we know in bytes has
+ * a name that says so (bytes_sacked, bytes_lost).
  */
 import type { Connection, Timer } from '../control/connection.ts'
 import { endpointText } from '../control/endpoint.ts'
@@ -11,7 +11,9 @@ const HEADER = ['State', 'Send-Q', 'In-Flight', 'Local Address:Port', 'Peer Addr
 /** Columns of numbers, aligned at the right. */
 const NUMBERS: readonly number[] = [1, 2]
 
-/** Lines with aligned columns; widths follow the widest cell so far, so a table may come in parts. */
+/**
+ * Lines with aligned columns; widths follow the widest cell so far, so a table may come in parts.
+ */
 export class Columns {
   readonly #widths: number[] = HEADER.map(title => title.length)
 

@@ -1,7 +1,7 @@
 /**
- * Counters as text, a line each: name and number as nstat(8) prints them, and what is counted in the
- * words of netstat -s. TCP's go by the names that monitoring knows (counterNames.ts), all others by
- * those of the statistics themselves.
+ * Counters as text, a line each: name and number as nstat(8) prints them, and what is counted in
+ * the words of netstat -s. TCP's go by the names that monitoring knows (counterNames.ts), all
+ * others by those of the statistics themselves.
  */
 import { COUNTER_NAMES } from '../control/counterNames.ts'
 import type { ServerStats } from '../stats.ts'

@@ -51,7 +51,10 @@ export function failureOf(thrown: unknown): Failure {
   return { line: oneLine(`unexpected: ${thrown.message}${hint}`), exitCode: 1 }
 }
 
-/** Values come from anywhere: line breaks become spaces, other control characters are shown as \u001b. */
+/**
+ * Values come from anywhere: line breaks become spaces, other control characters are shown as
+ * \u001b.
+ */
 function oneLine(message: string): string {
   const shown = (c: string): string => `\\u${c.charCodeAt(0).toString(16).padStart(4, '0')}`
   return `sandstorm: ${message.replaceAll(/\s*\n\s*/g, ' ').replaceAll(/\p{Cc}/gu, shown)}`

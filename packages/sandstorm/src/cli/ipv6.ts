@@ -1,6 +1,6 @@
 /**
- * IPv6 addresses and prefixes of the command line (RFC 4291 §2.3 notation). An address is four int32
- * words, as in the stack.
+ * IPv6 addresses and prefixes of the command line (RFC 4291 §2.3 notation). An address is four
+ * int32 words, as in the stack.
  */
 import { ipv6 } from '@sandstorm/libtcpip'
 
@@ -54,7 +54,9 @@ export function firstFree(subnet: Ipv6Prefix, taken: readonly Int32Array[]): Int
   return words
 }
 
-/** An address that one host may have: no group, not ::, ::1, ::/96 or IPv4-mapped (RFC 4291 §2.4). */
+/**
+ * An address that one host may have: no group, not ::, ::1, ::/96 or IPv4-mapped (RFC 4291 §2.4).
+ */
 export const isUnicastIpv6 = (words: Int32Array): boolean =>
   !ipv6.isBadSource(words[0], words[1], words[2])
 

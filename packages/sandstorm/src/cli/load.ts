@@ -1,6 +1,6 @@
 /**
- * `sandstorm load`: asks a server over and over, and tells how that went. Exit code 0: all answers were
- * right; 1: some were not, or there was none, or the device went away; 2: it could not begin.
+ * `sandstorm load`: asks a server over and over, and tells how that went. Exit code 0: all answers
+ * were right; 1: some were not, or there was none, or the device went away; 2: it could not begin.
  */
 import { isGood, type LoadReport, reportOf, reportText } from '../load/loadReport.ts'
 import { checkLoad, type LoadCommandFlags } from '../load/plan.ts'

@@ -1,6 +1,6 @@
 /**
- * What `doctor` says of serving on interfaces that are there (`--device packet:IF`, `xdp:IF`): rights,
- * kernel, and each interface. All of it is notes: a TAP needs none of them.
+ * What `doctor` says of serving on interfaces that are there (`--device packet:IF`, `xdp:IF`):
+ * rights, kernel, and each interface. All of it is notes: a TAP needs none of them.
  */
 import { MTU_ONE_CHUNK, missingRights, type NicFacts, RIGHTS, setcap } from '@sandstorm/libnmio'
 import { TAP_PORT } from '../config.ts'

@@ -2,7 +2,8 @@
  * SIGHUP: the configuration is read again and handed to the instance, which also looks at its files
  * again. A configuration with mistakes, or a reload that fails, is told, and changes nothing.
  *
- * Invariant: reloads do not overlap; however often one is asked for while another runs, one follows it.
+ * Invariant: reloads do not overlap; however often one is asked for while another runs, one follows
+ * it.
  */
 import { reloadable, restartKeys } from '../config/change.ts'
 import { ConfigProblems } from '../config/load.ts'

@@ -1,7 +1,7 @@
 /**
- * `sandstorm serve`: starts an instance, says where it listens, reloads it and ends it on a signal. The
- * one line on stdout, one for each device, is a contract that scripts wait for; everything else goes to
- * stderr.
+ * `sandstorm serve`: starts an instance, says where it listens, reloads it and ends it on a signal.
+ * The one line on stdout, one for each device, is a contract that scripts wait for; everything else
+ * goes to stderr.
  */
 import type { ServeConfig } from '../config.ts'
 import type { Instance, Log } from '../instance/instance.ts'
@@ -82,8 +82,9 @@ interface Requests {
 }
 
 /**
- * SIGUSR1 asks for new log files, after a rename; SIGHUP for that and a reload. They are caught from the
- * beginning and in any case, since SIGHUP would end the process, and SIGUSR1 would start Node's debugger.
+ * SIGUSR1 asks for new log files, after a rename; SIGHUP for that and a reload. They are caught
+ * from the beginning and in any case, since SIGHUP would end the process, and SIGUSR1 would start
+ * Node's debugger.
  */
 function watchRequests(): Requests {
   const waiting = { rotate: false, reload: false }

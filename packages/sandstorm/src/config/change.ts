@@ -1,6 +1,6 @@
 /**
- * What a changed configuration means to a server that runs: `sites` and `logLevel` can be had by a reload,
- * everything else only by a restart.
+ * What a changed configuration means to a server that runs: `sites` and `logLevel` can be had by a
+ * reload, everything else only by a restart.
  */
 import { isDeepStrictEqual } from 'node:util'
 import type { ServeConfig } from '../config.ts'
@@ -64,8 +64,8 @@ const KEYS: { readonly [K in keyof ServeConfig]: (value: ServeConfig[K]) => Valu
 }
 
 /**
- * The keys, each once, that differ and take effect only after a restart, by their names in a file. A
- * default that follows from another key counts too: another `device` may mean another `port`.
+ * The keys, each once, that differ and take effect only after a restart, by their names in a file.
+ * A default that follows from another key counts too: another `device` may mean another `port`.
  */
 export function restartKeys(old: ServeConfig, next: ServeConfig): string[] {
   const members = Object.keys(KEYS) as (keyof ServeConfig)[]

@@ -60,7 +60,9 @@ function readText(file: string): string {
   }
 }
 
-/** Checks data of any shape. `file`: where relative paths begin, and what problems are named after. */
+/**
+ * Checks data of any shape. `file`: where relative paths begin, and what problems are named after.
+ */
 export async function checkData(file: string, data: unknown): Promise<ReadFile> {
   const z = await import('zod')
   const schema = fileSchema(z)

@@ -10,7 +10,9 @@ export class FileProblem extends ConfigError {
   readonly file: string
   readonly key: KeyPath
 
-  /** `value` undefined: there is none to show. `advice`: a sentence in place of what was expected. */
+  /**
+   * `value` undefined: there is none to show. `advice`: a sentence in place of what was expected.
+   */
   constructor(
     file: string,
     key: KeyPath,

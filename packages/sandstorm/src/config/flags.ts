@@ -1,6 +1,7 @@
 /**
- * Keys of a configuration file and flags of the command line: the same names, in camelCase there and
- * with dashes here. A file becomes flags, and what is said of a flag becomes what is said of a key.
+ * Keys of a configuration file and flags of the command line: the same names, in camelCase there
+ * and with dashes here. A file becomes flags, and what is said of a flag becomes what is said of a
+ * key.
  */
 import { resolve } from 'node:path'
 import { ConfigError, type UserError } from '../cli/errors.ts'
@@ -56,8 +57,8 @@ const nameOf = (flag: string): string =>
 const keyOf = (name: string): KeyPath => PATHS[name] ?? [name]
 
 /**
- * What is said of flags, said of the keys that they came from; as it is, if it is of no flag or of one
- * that was `typed`.
+ * What is said of flags, said of the keys that they came from; as it is, if it is of no flag or of
+ * one that was `typed`.
  */
 export function inFile(
   problem: UserError,

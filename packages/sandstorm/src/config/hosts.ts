@@ -1,6 +1,7 @@
 /**
- * Host names that a site answers for (RFC 9110 §7.2), in the form in which names are compared: lower
- * case, without port and final dot, other scripts as RFC 5891 writes them, addresses in RFC 5952's form.
+ * Host names that a site answers for (RFC 9110 §7.2), in the form in which names are compared:
+ * lower case, without port and final dot, other scripts as RFC 5891 writes them, addresses in
+ * RFC 5952's form.
  */
 import { domainToASCII } from 'node:url'
 import { parseIpv4 } from '../cli/ipv4.ts'

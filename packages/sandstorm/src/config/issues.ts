@@ -5,7 +5,9 @@ import { suggest } from './suggest.ts'
 
 type Issue = Zod.core.$ZodIssue
 
-/** The names of the keys of each kind of table, so that a wrong one can be told where it belongs. */
+/**
+ * The names of the keys of each kind of table, so that a wrong one can be told where it belongs.
+ */
 export interface KnownKeys {
   readonly file: readonly string[]
   readonly site: readonly string[]

@@ -1,6 +1,7 @@
 /**
- * Where a JSON text (RFC 8259) goes wrong. Node says so in some versions and for some mistakes only,
- * and JSON.parse takes a key that is there twice. The grammar is walked once and nothing is built.
+ * Where a JSON text (RFC 8259) goes wrong. Node says so in some versions and for some mistakes
+ * only, and JSON.parse takes a key that is there twice. The grammar is walked once and nothing is
+ * built.
  */
 
 /** What is wrong at an offset of the text. */

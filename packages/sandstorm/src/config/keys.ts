@@ -1,6 +1,7 @@
 /**
- * The kinds of keys of a configuration file. Each has a description and a default, which go into the
- * JSON Schema and into docs/config.md, and says in its `error` what is expected. All are optional.
+ * The kinds of keys of a configuration file. Each has a description and a default, which go into
+ * the JSON Schema and into docs/config.md, and says in its `error` what is expected. All are
+ * optional.
  */
 import type * as Zod from 'zod'
 import { formatDuration } from '../cli/duration.ts'

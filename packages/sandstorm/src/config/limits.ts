@@ -1,6 +1,6 @@
 /**
- * What a client may make the server do, as it is configured: time-outs of connections, their number,
- * sizes of requests. The defaults are those of who enforces them (mount/, http/).
+ * What a client may make the server do, as it is configured: time-outs of connections, their
+ * number, sizes of requests. The defaults are those of who enforces them (mount/, http/).
  */
 import { parseDuration } from '../cli/duration.ts'
 import { parseSize } from '../cli/size.ts'
@@ -9,7 +9,9 @@ import { MOUNT_LIMITS } from '../mount/limits.ts'
 import { REQUEST_BUFFER_BYTES } from '../mount/requestBuffers.ts'
 
 export interface Limits {
-  /** A request head must be complete this long after its first byte, or after the connection opened. */
+  /**
+   * A request head must be complete this long after its first byte, or after the connection opened.
+   */
   readonly headTimeoutMs: number
   /** A connection without a request is closed. */
   readonly idleTimeoutMs: number

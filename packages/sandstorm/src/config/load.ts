@@ -1,6 +1,6 @@
 /**
- * What `serve` is asked for, from everywhere it may be said: a flag wins over the file, the file over
- * the defaults. One site is DIR, or the file has sites.
+ * What `serve` is asked for, from everywhere it may be said: a flag wins over the file, the file
+ * over the defaults. One site is DIR, or the file has sites.
  */
 import { UserError } from '../cli/errors.ts'
 import { checkConfig, findProblems, type ServeConfig, type ServeFlags } from '../config.ts'
@@ -33,8 +33,8 @@ export class ConfigProblems extends UserError {
 }
 
 /**
- * Reads the file, if there is one, and checks everything; may be called again, when the file may say
- * something else. Throws ConfigProblems or another UserError. `dir`: DIR, if it was given.
+ * Reads the file, if there is one, and checks everything; may be called again, when the file may
+ * say something else. Throws ConfigProblems or another UserError. `dir`: DIR, if it was given.
  */
 export async function loadConfig(
   dir: string | undefined,

@@ -1,7 +1,7 @@
 /**
- * An origin as a file describes it (site.ts: SiteOrigin): the keys beside its URL, with the defaults of
- * who obeys them (cache/config.ts, cache/upstream.ts, cache/health.ts). A key that is left out is left
- * to them.
+ * An origin as a file describes it (site.ts: SiteOrigin): the keys beside its URL, with the
+ * defaults of who obeys them (cache/config.ts, cache/upstream.ts, cache/health.ts). A key that is
+ * left out is left to them.
  */
 import { resolve } from 'node:path'
 import { type CacheConfig, DEFAULT_CACHE } from '../cache/config.ts'
@@ -12,7 +12,9 @@ import { FileProblem, type KeyPath } from './fileProblem.ts'
 import { type Measure, parseLimit } from './limits.ts'
 import type { FileOrigin } from './shape.ts'
 
-/** A key, and what it sets: of the cache, of the client that asks, or of its judgement of health. */
+/**
+ * A key, and what it sets: of the cache, of the client that asks, or of its judgement of health.
+ */
 export interface OriginKey extends Omit<Measure, 'kind'> {
   readonly kind: Measure['kind'] | 'flag'
   readonly part: 'cache' | 'upstream' | 'health'

@@ -1,7 +1,7 @@
 /**
- * The shape of a configuration file, as a zod schema: types, choices and ranges, and which text is a
- * header, a glob or a host. The `error` of each key says what is expected of it. What depends on other
- * keys is looked at afterwards (sites.ts, config.ts).
+ * The shape of a configuration file, as a zod schema: types, choices and ranges, and which text is
+ * a header, a glob or a host. The `error` of each key says what is expected of it. What depends on
+ * other keys is looked at afterwards (sites.ts, config.ts).
  *
  * zod takes a tenth of a second to load, so only who reads a file loads it, and hands it over.
  */

@@ -1,4 +1,6 @@
-/** What a configuration file holds once the schema has nothing against it: every key is optional. */
+/**
+ * What a configuration file holds once the schema has nothing against it: every key is optional.
+ */
 import type { CodingName, Site } from '../site/site.ts'
 
 export interface FileRule {

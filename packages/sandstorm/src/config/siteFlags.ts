@@ -80,7 +80,9 @@ function checkCors(text: string): string {
   throw new ConfigError('--cors', text, 'not an origin', CORS_EXPECTED)
 }
 
-/** What Access-Control-Allow-Origin may say: everybody, or one origin without a path (Fetch §3.3). */
+/**
+ * What Access-Control-Allow-Origin may say: everybody, or one origin without a path (Fetch §3.3).
+ */
 export function isOrigin(text: string): boolean {
   if (text === '*') return true
   return /^[a-z]+:/.test(text) && URL.canParse(text) && new URL(text).origin === text

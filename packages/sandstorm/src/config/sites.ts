@@ -1,7 +1,7 @@
 /**
  * Sites as a file describes them become sites as the server takes them, once the schema has nothing
- * against them: defaults are filled in, paths made absolute, and looked at is what a schema cannot see:
- * files, and sites beside each other.
+ * against them: defaults are filled in, paths made absolute, and looked at is what a schema cannot
+ * see: files, and sites beside each other.
  */
 import { resolve } from 'node:path'
 import { plainSite, type Rule, type Site } from '../site/site.ts'

@@ -1,4 +1,7 @@
-/** The text of a configuration file: JSON or TOML, told by its name; mistakes have a line and a column. */
+/**
+ * The text of a configuration file: JSON or TOML, told by its name; mistakes have a line and a
+ * column.
+ */
 import { extname } from 'node:path'
 import { FileProblem } from './fileProblem.ts'
 import { findJsonProblem } from './jsonSyntax.ts'

@@ -1,7 +1,7 @@
 /**
- * What a generation was made of: for each file in each coding the version that was read and where it
- * is stored, and the images of what was made from nothing on disk. The next generation keeps what is
- * still the same (draft.ts); what it does not keep is retired.
+ * What a generation was made of: for each file in each coding the version that was read and where
+ * it is stored, and the images of what was made from nothing on disk. The next generation keeps
+ * what is still the same (draft.ts); what it does not keep is retired.
  */
 import type { Site } from '../site/site.ts'
 import type { FileState } from './read.ts'

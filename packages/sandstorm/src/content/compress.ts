@@ -1,8 +1,8 @@
 /**
  * Codings that are made at load (site.ts: compress), before files are read to their places, so that
- * what all need is known. The file is read for that, and again to its place later; entity tags tell if
- * both were the same bytes (load.ts), so a variant is never of another version than identity. What is
- * stored of this version already is not made again.
+ * what all need is known. The file is read for that, and again to its place later; entity tags tell
+ * if both were the same bytes (load.ts), so a variant is never of another version than identity.
+ * What is stored of this version already is not made again.
  *
  * Memory: coded bytes stay until they are copied to their places; of files under way, at most
  * PARALLEL_FILES of at most FILE_MAX_BYTES.
@@ -24,7 +24,9 @@ const FILE_MAX_BYTES = 32 << 20
 /** As many as the thread pool has threads. */
 const PARALLEL_FILES = 4
 
-/** Gives each file of a site that is worth it the codings that it has no sibling for. Never rejects. */
+/**
+ * Gives each file of a site that is worth it the codings that it has no sibling for. Never rejects.
+ */
 export async function compressFiles(
   files: readonly FoundFile[],
   site: number,

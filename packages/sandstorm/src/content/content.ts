@@ -1,10 +1,11 @@
 /**
- * The content as a server sees it: one region with every image's bytes, a table of images, and tables
- * of paths and of their variants. All is written on the main thread (load.ts) and only read by others,
- * so any number of workers share it without locks (paper §2: no shared cache lines that anybody writes).
+ * The content as a server sees it: one region with every image's bytes, a table of images, and
+ * tables of paths and of their variants. All is written on the main thread (load.ts) and only read
+ * by others, so any number of workers share it without locks (paper §2: no shared cache lines that
+ * anybody writes).
  *
- * A *resource* is a path of a site. It has a *variant* for each content coding that it is offered in,
- * and a variant has its image, its 304 and its entity tag.
+ * A *resource* is a path of a site. It has a *variant* for each content coding that it is offered
+ * in, and a variant has its image, its 304 and its entity tag.
  */
 import type { Region } from '@sandstorm/libnmio'
 import type { HitTable } from './hitTable.ts'
@@ -36,8 +37,8 @@ export interface Content {
   /** Stored answers of origins that need no decision. */
   readonly hits: HitTable
   /**
-   * Takes note of what is new, between two requests. What was found in an earlier generation is found
-   * no more, but images that are held stay.
+   * Takes note of what is new, between two requests. What was found in an earlier generation is
+   * found no more, but images that are held stay.
    */
   take(mail: ContentMail): void
   /**
@@ -53,7 +54,9 @@ export interface Content {
   find(site: number, bytes: Uint8Array, start: number, end: number): number
   /** The resource that answers for paths which name nothing (site.ts: fallback), or NO_RESOURCE. */
   fallbackOf(site: number): number
-  /** Is there an origin behind the site, for what its folder does not have (site.ts: SiteOrigin)? */
+  /**
+   * Is there an origin behind the site, for what its folder does not have (site.ts: SiteOrigin)?
+   */
   hasOrigin(site: number): boolean
   /** The variant of a resource in a coding, or NO_VARIANT; every resource has one in IDENTITY. */
   variantOf(resource: number, coding: number): number
@@ -68,6 +71,8 @@ export interface Content {
   etagOff(variant: number): number
   /** Its modification time in seconds since 1970, as a uint32; 0: not known. */
   lastModifiedOf(variant: number): number
-  /** A site's ready answer for a status without a resource: one of head.ts's STATUSES, else its 500. */
+  /**
+   * A site's ready answer for a status without a resource: one of head.ts's STATUSES, else its 500.
+   */
   statusImage(site: number, status: number): number
 }

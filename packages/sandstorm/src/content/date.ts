@@ -1,6 +1,6 @@
 /**
- * The two head fields that are written anew for each answer: Date (or Age) and Connection. Both have a fixed
- * width (image.ts), so they are patched in place like a port number (paper §2.1).
+ * The two head fields that are written anew for each answer: Date (or Age) and Connection. Both
+ * have a fixed width (image.ts), so they are patched in place like a port number (paper §2.1).
  *
  * Read RFC 9110 §5.6.7 (IMF-fixdate) and §6.6.1 (Date). Invariant: exactly DATE_LEN bytes are
  * written, by integer arithmetic alone: no Date object, no string, nothing to collect.
@@ -58,7 +58,9 @@ export function writeDate(bytes: Uint8Array, off: number, epochSec: number): voi
   for (let i = 0; i < GMT.length; i++) bytes[off + DATE_LEN - GMT.length + i] = GMT[i]
 }
 
-/** Writes an Age (RFC 9111 §5.1), as wide as a Date: spaces, which are no part of it, then digits. */
+/**
+ * Writes an Age (RFC 9111 §5.1), as wide as a Date: spaces, which are no part of it, then digits.
+ */
 export function writeAge(bytes: Uint8Array, off: number, ageSec: number): void {
   let rest = ageSec > 0 ? ageSec : 0
   let at = off + DATE_LEN - 1

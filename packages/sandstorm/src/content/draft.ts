@@ -1,7 +1,7 @@
 /**
  * A generation in the making, on the main thread: keeps the images of the last one that are still
- * right, and adds those that are not there yet. Nobody sees any of it until it is published; what it
- * has added is given back if it never is.
+ * right, and adds those that are not there yet. Nobody sees any of it until it is published; what
+ * it has added is given back if it never is.
  */
 import { Catalog, type HeadBasis, isSameBasis, type StoredFile } from './catalog.ts'
 import type { Head } from './head.ts'
@@ -57,9 +57,9 @@ export class Draft {
   }
 
   /**
-   * The file if it is stored in this version already: as it is (unless it is on disk, and there is room
-   * for it now), or, if its heads are to be others, with a copy of its body. NO_IMAGE: there is no room
-   * for that.
+   * The file if it is stored in this version already: as it is (unless it is on disk, and there is
+   * room for it now), or, if its heads are to be others, with a copy of its body. NO_IMAGE: there
+   * is no room for that.
    */
   keep(key: string, state: FileState, heads: Heads): StoredFile | undefined | typeof NO_IMAGE {
     const last = this.last(key)
@@ -115,7 +115,10 @@ export class Draft {
     return isTried && this.isStored(key, version)
   }
 
-  /** Keeps the last version of a file of which the present one can't be had; undefined: there is none. */
+  /**
+   * Keeps the last version of a file of which the present one can't be had; undefined: there is
+   * none.
+   */
   keepLast(key: string): StoredFile | undefined {
     const last = this.last(key)
     return last === undefined ? undefined : this.put(key, last)
@@ -132,9 +135,9 @@ export class Draft {
   }
 
   /**
-   * The body of `image`, which is the draft's from here on, is read and has this entity tag: stores the
-   * file; or keeps the last version, if it turns out to be the same after all. undefined: there is no
-   * room for its 304.
+   * The body of `image`, which is the draft's from here on, is read and has this entity tag: stores
+   * the file; or keeps the last version, if it turns out to be the same after all. undefined: there
+   * is no room for its 304.
    */
   storeFile(
     key: string,
@@ -174,8 +177,8 @@ export class Draft {
   }
 
   /**
-   * The image of bytes that are there, with this entity tag if its head has one: the last one's if that
-   * is the same. NO_IMAGE: no room.
+   * The image of bytes that are there, with this entity tag if its head has one: the last one's if
+   * that is the same. NO_IMAGE: no room.
    */
   page(name: string, head: Head, body: Uint8Array, etag = ''): number {
     const last = this.#old.pages.get(name)

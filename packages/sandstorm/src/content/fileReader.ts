@@ -1,6 +1,6 @@
 /**
- * Who reads files into the content region while it is loaded: this thread as it goes along (here), or
- * other threads beside it (readTeam.ts), which pays if there is much to read.
+ * Who reads files into the content region while it is loaded: this thread as it goes along (here),
+ * or other threads beside it (readTeam.ts), which pays if there is much to read.
  *
  * Invariant: where a file goes is known before it is read, and nobody else touches that place until
  * its reading has settled.

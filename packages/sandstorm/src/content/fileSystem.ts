@@ -8,8 +8,8 @@ import { promisify } from 'node:util'
 
 /**
  * What is read in one call, or not read at all, is synchronous: a hop to the thread pool costs more
- * than it does, if the system has the file in memory. Whoever calls many of these lets other work have
- * its turn between them (parallel.ts).
+ * than it does, if the system has the file in memory. Whoever calls many of these lets other work
+ * have its turn between them (parallel.ts).
  */
 export interface ContentFs {
   readdir(dir: string): Promise<Dirent[]>
@@ -21,8 +21,8 @@ export interface ContentFs {
   read(fd: number, bytes: Uint8Array, off: number, len: number, position: number): Promise<number>
   fstat(fd: number): Stats
   /**
-   * Where an open file lies: its real path. Where the system does not tell, where its name leads by now;
-   * throws if that is nowhere.
+   * Where an open file lies: its real path. Where the system does not tell, where its name leads by
+   * now; throws if that is nowhere.
    */
   pathOf(fd: number, file: string): string
   /** Never throws: the bytes are read, and what closing says changes nothing. */
@@ -53,7 +53,9 @@ export const REAL_FS: ContentFs = {
   },
 }
 
-/** Opening flags: a link or a pipe that took a file's place since the scan is refused, not followed. */
+/**
+ * Opening flags: a link or a pipe that took a file's place since the scan is refused, not followed.
+ */
 export const OPEN_FLAGS: number =
   constants.O_RDONLY | (constants.O_NOFOLLOW ?? 0) | (constants.O_NONBLOCK ?? 0)
 
@@ -61,8 +63,8 @@ export const OPEN_FLAGS: number =
 export const PARALLEL_CALLS = 16
 
 /**
- * How many files the process may have open: Node raises its soft limit to the hard one. Where the system
- * does not tell, as many as POSIX systems allow at the least.
+ * How many files the process may have open: Node raises its soft limit to the hard one. Where the
+ * system does not tell, as many as POSIX systems allow at the least.
  */
 export function openFilesMax(): number {
   try {

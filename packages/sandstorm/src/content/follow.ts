@@ -1,7 +1,7 @@
 /**
- * Keeps content as its folders are: whatever changes in one is served soon (docs/operations.md), as a whole
- * generation. What is not as it will be (a file still being written, a root that is just being exchanged,
- * a file without room) is looked at again until it is.
+ * Keeps content as its folders are: whatever changes in one is served soon (docs/operations.md), as
+ * a whole generation. What is not as it will be (a file still being written, a root that is just
+ * being exchanged, a file without room) is looked at again until it is.
  */
 import { basename, dirname, join, resolve } from 'node:path'
 import type { Site } from '../site/site.ts'
@@ -42,7 +42,10 @@ export class ContentFollower {
     void this.#follow()
   }
 
-  /** Serves these sites from now on. Rejects with one clear line, and goes on as before, if it cannot. */
+  /**
+   * Serves these sites from now on. Rejects with one clear line, and goes on as before, if it
+   * cannot.
+   */
   async reload(sites: readonly Site[]): Promise<void> {
     await this.#live.reload(sites)
     this.#sites = sites

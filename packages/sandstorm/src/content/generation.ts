@@ -1,7 +1,7 @@
 /**
  * Writes the tables of one generation: which paths of which sites lead to which images. The images
- * are in the store already (imageStore.ts) and may be those of the generation before; tables are made
- * anew each time, so that readers go from one whole generation to the next at once.
+ * are in the store already (imageStore.ts) and may be those of the generation before; tables are
+ * made anew each time, so that readers go from one whole generation to the next at once.
  */
 import { assert } from '@sandstorm/libnmio'
 import { CODING_COUNT, IDENTITY, NO_RESOURCE, NO_VARIANT } from './content.ts'
@@ -24,8 +24,8 @@ export class GenerationBuilder {
   }
 
   /**
-   * The next site: its host names, its answers in the order of STATUSES, and whether an origin is asked
-   * for what it does not have. Returns its index.
+   * The next site: its host names, its answers in the order of STATUSES, and whether an origin is
+   * asked for what it does not have. Returns its index.
    */
   addSite(
     hosts: readonly string[],
@@ -43,8 +43,8 @@ export class GenerationBuilder {
   }
 
   /**
-   * A variant with its answer and its 304; `etagOff` and `lastModified` as in content.ts. Returns its
-   * handle.
+   * A variant with its answer and its 304; `etagOff` and `lastModified` as in content.ts. Returns
+   * its handle.
    */
   addVariant(answer: number, notModified: number, lastModified = 0, etagOff = 0): number {
     return (
@@ -52,7 +52,10 @@ export class GenerationBuilder {
     )
   }
 
-  /** A path of a site with a variant for each coding, by their indices; returns the resource's handle. */
+  /**
+   * A path of a site with a variant for each coding, by their indices; returns the resource's
+   * handle.
+   */
   addPath(site: number, path: string, variants: readonly number[]): number {
     const all = Array.from({ length: CODING_COUNT }, (_, i) => variants[i] ?? NO_VARIANT)
     assert(all[IDENTITY] !== NO_VARIANT, 'a resource has a variant in identity')

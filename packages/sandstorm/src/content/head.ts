@@ -99,8 +99,8 @@ export function fileHead(of: Representation): Head {
 }
 
 /**
- * Head of a file's 304 answer: what a cache needs to refresh its copy (RFC 9110 §15.4.5), and what a
- * browser asks of an answer to another origin's script.
+ * Head of a file's 304 answer: what a cache needs to refresh its copy (RFC 9110 §15.4.5), and what
+ * a browser asks of an answer to another origin's script.
  */
 export function notModifiedHead(of: Representation): Head {
   const rest = [ETAG_LINE, ...lastModifiedLine(of), ...varyLine(of)]
@@ -121,8 +121,8 @@ function isForCaches(key: string): boolean {
 }
 
 /**
- * Head of the answer that sends a client at /dir to /dir/. The Location is relative ("./dir/"), so one
- * ready image is right under any authority.
+ * Head of the answer that sends a client at /dir to /dir/. The Location is relative ("./dir/"), so
+ * one ready image is right under any authority.
  */
 export function redirectHead(
   name: string,

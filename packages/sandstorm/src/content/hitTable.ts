@@ -1,10 +1,10 @@
 /**
- * Stored answers of origins that are fresh and need no decision, as one reader sees them: a request that
- * names one by site, host and target, and asks for nothing special, is answered with its image as if it
- * were a file's. All else is the main thread's to decide (cache/cache.ts).
+ * Stored answers of origins that are fresh and need no decision, as one reader sees them: a request
+ * that names one by site, host and target, and asks for nothing special, is answered with its image
+ * as if it were a file's. All else is the main thread's to decide (cache/cache.ts).
  *
- * Each reader has a table of its own, which only messages between two batches change (`put`, `drop`), so
- * nothing is shared but a byte for each hit that says it was used.
+ * Each reader has a table of its own, which only messages between two batches change (`put`,
+ * `drop`), so nothing is shared but a byte for each hit that says it was used.
  *
  * Invariant: `find` allocates nothing. Open addressing, at least half of the slots empty.
  */
@@ -35,8 +35,8 @@ export class HitTable {
   }
 
   /**
-   * The image that answers for the Host value bytes[hostOff, valueEnd), in any case, with its default
-   * port or without, and the target bytes[off, end) at this second; or NO_HIT.
+   * The image that answers for the Host value bytes[hostOff, valueEnd), in any case, with its
+   * default port or without, and the target bytes[off, end) at this second; or NO_HIT.
    */
   find(
     site: number,
@@ -80,7 +80,8 @@ export class HitTable {
     while (this.#slots[slot] !== id + 1) slot = (slot + 1) & (SLOTS - 1)
     this.#records[id] = undefined
     this.#slots[slot] = 0
-    // What follows without a gap may have been pushed behind this one: puts it back where it is found.
+    // What follows without a gap may have been pushed behind this one: puts it back where it is
+    // found.
     for (let at = (slot + 1) & (SLOTS - 1); this.#slots[at] !== 0; at = (at + 1) & (SLOTS - 1)) {
       const moved = this.#slots[at]
       this.#slots[at] = 0

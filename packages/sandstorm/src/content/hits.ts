@@ -1,6 +1,7 @@
 /**
- * Stored answers of origins that readers may give by themselves (hitTable.ts): on the main thread, which
- * makes their images, tells every reader, and frees them when no reader can need them any more.
+ * Stored answers of origins that readers may give by themselves (hitTable.ts): on the main thread,
+ * which makes their images, tells every reader, and frees them when no reader can need them any
+ * more.
  */
 import type { Head } from './head.ts'
 import { HITS_MAX } from './hitTable.ts'

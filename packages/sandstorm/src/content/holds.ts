@@ -1,12 +1,12 @@
 /**
- * What a reader of the content (a packet thread, or the kernel mount) still needs of it: for each image
- * how many of its answers are under way, and which generation it looks things up in. The reader
- * writes, the main thread reads: an image that a newer generation does not have any more is free when
- * every reader has gone on to that generation and has no answer of it under way.
+ * What a reader of the content (a packet thread, or the kernel mount) still needs of it: for each
+ * image how many of its answers are under way, and which generation it looks things up in. The
+ * reader writes, the main thread reads: an image that a newer generation does not have any more is
+ * free when every reader has gone on to that generation and has no answer of it under way.
  *
- * Word 0 is the generation, word 1 the number of the last mail about hits (hits.ts) that was heard, then
- * there is a count for each image. Once a reader has gone on, counts of
- * images that it can no longer find only fall, so a zero that was seen stays true.
+ * Word 0 is the generation, word 1 the number of the last mail about hits (hits.ts) that was heard,
+ * then there is a count for each image. Once a reader has gone on, counts of images that it can no
+ * longer find only fall, so a zero that was seen stays true.
  */
 import { IMAGE_STRIDE } from './image.ts'
 

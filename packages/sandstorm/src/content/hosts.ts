@@ -63,7 +63,9 @@ export class HostFinder {
     return record === NO_RECORD ? DEFAULT_SITE : this.#records[record + HOST_SITE]
   }
 
-  /** Copies the name without port and last dot, in lower case; returns its length, 0 if it is none. */
+  /**
+   * Copies the name without port and last dot, in lower case; returns its length, 0 if it is none.
+   */
   #copyName(bytes: Uint8Array, start: number, end: number): number {
     const isLiteral = start < end && bytes[start] === OPEN
     let len = 0

@@ -1,15 +1,15 @@
 /**
  * Response images: the whole answer in memory, head and body one behind the other, written once and
- * never changed (paper §2.1). An image is a record of int32 fields in one shared table, so that workers
- * see it without a copy: `images[i + BODY_LEN]`, where `i` is the image's handle. When nobody needs it
- * any more the record is another image's, with another version (imageStore.ts).
+ * never changed (paper §2.1). An image is a record of int32 fields in one shared table, so that
+ * workers see it without a copy: `images[i + BODY_LEN]`, where `i` is the image's handle. When
+ * nobody needs it any more the record is another image's, with another version (imageStore.ts).
  *
  * Two fields of the head are written anew for each answer, like a port number: the Date value and
  * the Connection value. Both have a fixed width, so no answer ever changes its length; in the image
  * itself both are filled with zero bytes, so that the image's checksum leaves them out.
  *
- * In what an origin has given (hits.ts) Age stands in the place of Date, as wide. An image without a
- * head (HEAD_LEN is 0) is a piece of a body that is sent bit by bit.
+ * In what an origin has given (hits.ts) Age stands in the place of Date, as wide. An image without
+ * a head (HEAD_LEN is 0) is a piece of a body that is sent bit by bit.
  *
  * The order of the fields is fixed, so that a head for a part of the body, or for a target with a
  * query, can be made from this one by exchanging lines (http/parts.ts):
@@ -39,7 +39,10 @@ export const IMAGE_STRIDE = 13
 
 /** No head is longer. */
 export const HEAD_LEN_MAX = 4096
-/** What frame 0 of every response leaves to the head, if it is no longer than this; TYPE_OFF never is. */
+/**
+ * What frame 0 of every response leaves to the head, if it is no longer than this; TYPE_OFF never
+ * is.
+ */
 export const HEAD_ROOM = 512
 /** "Sun, 06 Nov 1994 08:49:37 GMT" (RFC 9110 §5.6.7). */
 export const DATE_LEN = 29

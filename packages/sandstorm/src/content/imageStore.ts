@@ -1,10 +1,10 @@
 /**
  * All images there are, made and given up while a server runs (paper §2.1: content is turned into
- * finished answers ahead of time). The main thread alone writes here; readers see an image only when
- * a generation (generation.ts) leads to it, and by then it is complete.
+ * finished answers ahead of time). The main thread alone writes here; readers see an image only
+ * when a generation (generation.ts) leads to it, and by then it is complete.
  *
- * Ownership: an image is its maker's, who discards it if no reader can need it (holds.ts), or retires it;
- * then it is the store's, which discards it when that is so.
+ * Ownership: an image is its maker's, who discards it if no reader can need it (holds.ts), or
+ * retires it; then it is the store's, which discards it when that is so.
  */
 import { assert, Region } from '@sandstorm/libnmio'
 import { ETAG_CHARS, type Head } from './head.ts'
@@ -53,8 +53,8 @@ export class ImageStore {
   onPagedGone: (handle: number) => void = () => {}
 
   /**
-   * A region of `regionBytes`, of which images may take `contentBytes` for now (see `cut`). Memory is
-   * taken as it is written to.
+   * A region of `regionBytes`, of which images may take `contentBytes` for now (see `cut`). Memory
+   * is taken as it is written to.
    */
   constructor(regionBytes: number, contentBytes: number) {
     this.region = new Region(regionBytes)
@@ -77,7 +77,9 @@ export class ImageStore {
     return this.#space.cut(spareBytes)
   }
 
-  /** An image with this head and `bodyLen` bytes of body, to be written at `bodyOff`; or NO_IMAGE. */
+  /**
+   * An image with this head and `bodyLen` bytes of body, to be written at `bodyOff`; or NO_IMAGE.
+   */
   add(head: Head, bodyLen: number): number {
     const { length } = head.text
     assert(length <= image.HEAD_LEN_MAX, 'a head is no longer than HEAD_LEN_MAX')
@@ -212,7 +214,10 @@ export class ImageStore {
     this.onRetired()
   }
 
-  /** What a new reader writes for us (holds.ts); nothing is freed before it has adopted a generation. */
+  /**
+   * What a new reader writes for us (holds.ts); nothing is freed before it has adopted a
+   * generation.
+   */
   addReader(): SharedArrayBuffer {
     const shared = Holds.allocate(this.recordCount)
     this.#readers.set(shared, new Holds(shared))

@@ -1,6 +1,7 @@
 /**
- * Bytes that are sent once and then forgotten (an origin's answer that is passed on), as pieces like those
- * of files (pager.ts): copied to a place in the region for as long as a reader needs them there.
+ * Bytes that are sent once and then forgotten (an origin's answer that is passed on), as pieces
+ * like those of files (pager.ts): copied to a place in the region for as long as a reader needs
+ * them there.
  */
 import { setTimeout as sleep } from 'node:timers/promises'
 import { type ImageStore, NO_IMAGE } from './imageStore.ts'
@@ -26,8 +27,8 @@ export class Lender {
   onLent: () => void = () => {}
 
   /**
-   * Lends `bytesMax` of the store at most, at one time. `makeRoom` gives up something that is only kept
-   * for later; false: there is nothing.
+   * Lends `bytesMax` of the store at most, at one time. `makeRoom` gives up something that is only
+   * kept for later; false: there is nothing.
    */
   constructor(store: ImageStore, bytesMax: number, makeRoom: () => boolean) {
     this.#store = store

@@ -1,6 +1,7 @@
 /**
- * What a folder without an index answers with, if its site wants it (site.ts: listing): a page or JSON,
- * made once, at load. All links are relative, so the page is right under any authority and prefix.
+ * What a folder without an index answers with, if its site wants it (site.ts: listing): a page or
+ * JSON, made once, at load. All links are relative, so the page is right under any authority and
+ * prefix.
  *
  * Invariant: a name reaches HTML only through `escapeHtml` and a link only through `linkTo`.
  */

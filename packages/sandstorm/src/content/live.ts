@@ -1,7 +1,7 @@
 /**
- * Content that follows its folders while a server runs. It owns the image store and the catalog of the
- * generation that is served; `reload` makes another one and, when it is whole, tells every reader.
- * Images that it does not have any more are freed when no reader needs them.
+ * Content that follows its folders while a server runs. It owns the image store and the catalog of
+ * the generation that is served; `reload` makes another one and, when it is whole, tells every
+ * reader. Images that it does not have any more are freed when no reader needs them.
  *
  * On the main thread. A reader is a packet thread, or the kernel mount.
  */
@@ -25,8 +25,8 @@ export interface LoadOptions {
   /** The budget for content, its tables, and `stackBytes`. */
   readonly memoryBytes: number
   /**
-   * What a stack needs for its frames at least: it gets what is left of the region behind the content,
-   * so that frames can be sent from where the content lies. Default: no stack, all is the content's.
+   * What a stack needs for its frames at least: it gets what the content leaves of the region, so
+   * that frames are sent from where the content lies. Default: no stack, all is the content's.
    */
   readonly stackBytes?: number
   /** What stored answers of origins may take of the content's room (hits.ts); default: nothing. */
@@ -37,7 +37,7 @@ export interface LoadOptions {
   readonly stallTimeoutMs?: number
   /** Told, in one line each, what is left out or cannot be read; of each thing once. */
   readonly onWarning: (line: string) => void
-  /** Is this too much to wait for? Then all files are on disk at first; `reload` brings them into memory. */
+  /** Is this too much to wait for? Then all files stay on disk until the next `reload`. */
   readonly isEarly?: ((fileBytes: number) => boolean) | undefined
   /** Told now and then how far the first reading of files has come. */
   readonly onProgress?: ProgressListener | undefined
@@ -78,10 +78,10 @@ export interface ContentStats {
 
 /** What new content may take beside the old: as much as that, but not less than this. */
 const SPARE_MIN_BYTES = 64 << 20
-/** What extents of files that are not in memory may take: this share of the content's room, and this much. */
+/** What extents may take: this share of the content's room, and this much. */
 const PAGED_SHARE = 1 / 8
 const PAGED_MAX_BYTES = 64 << 20
-/** Files on disk that are kept open: this share of what the process may have, and so many, opened in 35 ms. */
+/** Files kept open: this share of what the process may have, and so many, opened in 35 ms. */
 const KEPT_FILES_SHARE = 1 / 4
 const KEPT_FILES_MAX = 1024
 /** Of the content's room. */
@@ -133,8 +133,8 @@ export class LiveContent {
   #queue: Promise<unknown> = Promise.resolve()
 
   /**
-   * Loads `sites`. Rejects with an Error of one clear line if a root is no folder, or if what must be in
-   * memory needs more than the budget: heads and tables. Files that do not fit stay on disk.
+   * Loads `sites`. Rejects with an Error of one clear line if a root is no folder, or if what must
+   * be in memory needs more than the budget: heads and tables. Files that do not fit stay on disk.
    */
   static async open(sites: readonly Site[], options: LoadOptions): Promise<LiveContent> {
     const { memoryBytes, stackBytes = 0, onProgress } = options
@@ -287,9 +287,9 @@ export class LiveContent {
   }
 
   /**
-   * Looks at the folders again, those of `sites` from now on if they are given. A change to which more
-   * may belong waits for it, for a while; not so if `sites` are given: then what is there is taken at
-   * once. Rejects with one clear line, and goes on with what is served, if that cannot be.
+   * Looks at the folders again, those of `sites` from now on if they are given. A change to which
+   * more may belong waits for it, for a while; not so if `sites` are given: then what is there is
+   * taken at once. Rejects with one clear line, and goes on with what is served, if that cannot be.
    */
   reload(sites?: readonly Site[]): Promise<Reloaded> {
     const reloaded = this.#queue.then(() => this.#reload(sites))
@@ -376,8 +376,8 @@ export class LiveContent {
 }
 
 /**
- * What is left to content that is still to come: extents and hits, the files that are on disk for now,
- * and later versions of all.
+ * What is left to content that is still to come: extents and hits, the files that are on disk for
+ * now, and later versions of all.
  */
 function spareBytes(
   store: ImageStore,

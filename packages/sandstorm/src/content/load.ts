@@ -1,7 +1,7 @@
 /**
- * Turns folders into a generation of content (paper §2.1: content is loaded ahead of time): scan, keep
- * what the last generation has already, read every other file straight into its place, then write
- * the tables that lead there. Nobody sees any of it before it is whole.
+ * Turns folders into a generation of content (paper §2.1: content is loaded ahead of time): scan,
+ * keep what the last generation has already, read every other file straight into its place, then
+ * write the tables that lead there. Nobody sees any of it before it is whole.
  */
 import type { Site } from '../site/site.ts'
 import { StartError } from '../startError.ts'
@@ -76,8 +76,8 @@ const NO_TREE: FoundTree = { root: '', files: [], redirects: [], listings: [], d
 const MOVES_MAX = 5
 
 /**
- * Makes a generation, all of one look at the folders; undefined: it waits. Rejects with one clear line,
- * the store as it was, if a root is no folder or a site names what is not there.
+ * Makes a generation, all of one look at the folders; undefined: it waits. Rejects with one clear
+ * line, the store as it was, if a root is no folder or a site names what is not there.
  */
 export async function load(job: LoadJob): Promise<Loaded | undefined> {
   for (let i = 0; i < MOVES_MAX; i++) {
@@ -129,8 +129,8 @@ function isUnripe({ files }: FoundTree, site: number, draft: Draft): boolean {
 }
 
 /**
- * Does a root lead elsewhere by now? Then what it led to may have been deleted since, and be missing here
- * although at no moment anything was missing there.
+ * Does a root lead elsewhere by now? Then what it led to may have been deleted since, and be
+ * missing here although at no moment anything was missing there.
  */
 async function hasMoved(
   sites: readonly Site[],

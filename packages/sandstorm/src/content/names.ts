@@ -1,9 +1,9 @@
 /**
- * A hash from names to records, as plain shared memory: paths to resources, host names to sites. Open
- * addressing; a name lies in a Uint8Array of names, its record in an Int32Array.
+ * A hash from names to records, as plain shared memory: paths to resources, host names to sites.
+ * Open addressing; a name lies in a Uint8Array of names, its record in an Int32Array.
  *
- * The hash has no key: only the owner of a site chooses the names in it, and a client's name is looked
- * up, never stored, so nobody outside can make a probe sequence longer.
+ * The hash has no key: only the owner of a site chooses the names in it, and a client's name is
+ * looked up, never stored, so nobody outside can make a probe sequence longer.
  *
  * Invariant: `find` allocates nothing and reads only what it is given.
  */

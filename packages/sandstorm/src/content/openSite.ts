@@ -1,6 +1,6 @@
 /**
- * What is to be known of a site before memory is laid out: what its folder holds, in which codings, and
- * the files that its settings name (error pages, fallback).
+ * What is to be known of a site before memory is laid out: what its folder holds, in which codings,
+ * and the files that its settings name (error pages, fallback).
  */
 import { codingProblem } from '../site/codings.ts'
 import { headerProblem } from '../site/ruleHeaders.ts'
@@ -39,9 +39,9 @@ export interface OpenSite {
 }
 
 /**
- * Throws one clear line if a file that the site names is not there. `tree` is what its folder holds;
- * `draft` has what is stored already, and is told what was compressed in vain; an early one does not
- * wait for that.
+ * Throws one clear line if a file that the site names is not there. `tree` is what its folder
+ * holds; `draft` has what is stored already, and is told what was compressed in vain; an early one
+ * does not wait for that.
  */
 export async function openSite(
   site: Site,

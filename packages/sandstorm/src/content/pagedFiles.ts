@@ -1,8 +1,9 @@
 /**
- * Descriptors of files that are sent from disk. One is kept after its last use, and may be had before the
- * first, so that who asks for a file which was replaced or deleted a moment ago, while what is served still
- * leads to it, gets it as it was: its name leads elsewhere by then. So many are kept at the most; those that
- * nobody used for longest are closed, and their files opened by name when they are asked for again.
+ * Descriptors of files that are sent from disk. One is kept after its last use, and may be had
+ * before the first, so that who asks for a file which was replaced or deleted a moment ago, while
+ * what is served still leads to it, gets it as it was: its name leads elsewhere by then. So many
+ * are kept at the most; those that nobody used for longest are closed, and their files opened by
+ * name when they are asked for again.
  */
 import { type ContentFs, OPEN_FLAGS } from './fileSystem.ts'
 import { type FileState, hasSameBytes, isInFolder, stateOf } from './read.ts'

@@ -1,15 +1,16 @@
 /**
- * Files whose bytes are not in memory (design: content beyond the budget): a body is read in *extents*
- * of one size, each an image without a head that anybody who sends this file shares, so that it is sent
- * as any other: framed once, from where it lies. Those that nobody used for longest go first.
+ * Files whose bytes are not in memory (design: content beyond the budget): a body is read in
+ * *extents* of one size, each an image without a head that anybody who sends this file shares, so
+ * that it is sent as any other: framed once, from where it lies. Those that nobody used for longest
+ * go first.
  *
  * Invariant: all bytes of one `read` are of one version of the file. It is looked at before each
- * extent; if it was written to, reading fails, and who sends it must not pretend that it is whole. One
- * that was replaced, or deleted, is read to its end, and as long as its descriptor is kept (pagedFiles.ts)
- * from its start too.
+ * extent; if it was written to, reading fails, and who sends it must not pretend that it is whole.
+ * One that was replaced, or deleted, is read to its end, and as long as its descriptor is kept
+ * (pagedFiles.ts) from its start too.
  *
- * A disk may hang. Who waits for bytes longer than the stall time-out is told that they cannot be had;
- * the reading itself cannot be called off, and keeps its extent until it returns.
+ * A disk may hang. Who waits for bytes longer than the stall time-out is told that they cannot be
+ * had; the reading itself cannot be called off, and keeps its extent until it returns.
  */
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { ContentFs } from './fileSystem.ts'
@@ -22,7 +23,10 @@ export const EXTENT_BYTES: number = 256 << 10
 /** When everything is in use: how soon to look again. */
 const WAIT_MS = 10
 
-/** Bytes [from, end) of the body of an image, to be sent; it stays until `release`, or while it is held. */
+/**
+ * Bytes [from, end) of the body of an image, to be sent; it stays until `release`, or while it is
+ * held.
+ */
 export interface Piece {
   readonly image: number
   readonly from: number
@@ -36,14 +40,19 @@ export interface PagingStats {
   /** In memory, and files that are open. */
   extents: number
   openFiles: number
-  /** Extents that were read, and their bytes; that were in memory already, or on their way; that gave way. */
+  /**
+   * Extents that were read, and their bytes; that were in memory already, or on their way; that
+   * gave way.
+   */
   reads: number
   readBytes: number
   hits: number
   evicted: number
   /** Times that all extents were in use, so that an answer had to wait. */
   waits: number
-  /** Answers that were refused, or cut off: the file is not what it was, or cannot be read in time. */
+  /**
+   * Answers that were refused, or cut off: the file is not what it was, or cannot be read in time.
+   */
   failed: number
 }
 

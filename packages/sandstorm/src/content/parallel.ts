@@ -9,8 +9,8 @@ import { setImmediate } from 'node:timers/promises'
 const SLICE_MS = 5
 
 /**
- * Runs `work` on every item, at most `limit` at a time, in order of the list. Rejects with the first
- * failure, as soon as nothing is under way any more; no item is begun after it.
+ * Runs `work` on every item, at most `limit` at a time, in order of the list. Rejects with the
+ * first failure, as soon as nothing is under way any more; no item is begun after it.
  */
 export async function forEachBounded<T>(
   items: readonly T[],

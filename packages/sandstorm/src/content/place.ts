@@ -1,9 +1,9 @@
 /**
- * What a site answers with, worked out from what was found and not yet stored: heads for each coding of
- * each file, the redirects to folders, listings, and an answer for each status.
+ * What a site answers with, worked out from what was found and not yet stored: heads for each
+ * coding of each file, the redirects to folders, listings, and an answer for each status.
  *
- * A file has one head for all of its paths, since its body lies behind it; so a rule that matches one
- * of them holds for all.
+ * A file has one head for all of its paths, since its body lies behind it; so a rule that matches
+ * one of them holds for all.
  */
 import { type CompiledRule, fieldsOf, type RuleFields } from '../site/rules.ts'
 import type { CodingName, Site } from '../site/site.ts'
@@ -118,10 +118,10 @@ export interface PlacedPage {
 }
 
 /**
- * A file with its heads, which are not made if those that `draft` has from before are of the same: of
- * 20,000 files that did not change a look takes 340 to 420 ms of CPU, and 660 to 670 if all are made
- * (medians of 7: packages/sandstorm/test/measureRescan.ts, 2026-11-28, 2 virtual cores of a busy machine).
- * Throws as `made` does.
+ * A file with its heads, which are not made if those that `draft` has from before are of the same:
+ * of 20,000 files that did not change a look takes 340 to 420 ms of CPU, and 660 to 670 if all are
+ * made (medians of 7: packages/sandstorm/test/measureRescan.ts, 2026-11-28, 2 virtual cores of a
+ * busy machine). Throws as `made` does.
  */
 export function placeFile(found: FoundFile, heads: SiteHeads, draft: Draft): PlacedFile {
   const file = new PlacedFile(found, heads)

@@ -4,9 +4,9 @@
  *
  * Invariants: 'loaded' means that the region holds exactly the file as it was at one moment: size,
  * modification time and inode were the same when it was looked at first (`expected`) and after its
- * last byte was read; a file that is being written over may look so all the same (storeFile.ts: confirm).
- * And the file lay in the folder that `file` names, a real path: O_NOFOLLOW holds for its last name only,
- * and a folder above may have become a link to elsewhere since it was walked.
+ * last byte was read; a file that is being written over may look so all the same (storeFile.ts:
+ * confirm). And the file lay in the folder that `file` names, a real path: O_NOFOLLOW holds for its
+ * last name only, and a folder above may have become a link to elsewhere since it was walked.
  */
 import { createHash, hash } from 'node:crypto'
 import type { Stats } from 'node:fs'
@@ -14,14 +14,16 @@ import { dirname } from 'node:path'
 import { type ContentFs, codeOf, OPEN_FLAGS, statusOf } from './fileSystem.ts'
 import { ETAG_CHARS } from './head.ts'
 
-/** Bytes read and hashed at once: the hash finds them in the cache, and other work gets its turn. */
+/**
+ * Bytes read and hashed at once: the hash finds them in the cache, and other work gets its turn.
+ */
 const PIECE_BYTES = 1 << 20
 
 /**
- * Files up to this size are read in one call that does not go through the thread pool. 10,000 files of
- * 22 KB in the page cache load in 0.55 to 0.8 s, hashing included, at best at 409 MB/s; with a hop to
- * the pool for each stat, open and read it is 0.75 to 1.1 s, at best 300 MB/s, and twice the CPU time
- * (2 virtual cores with other work on them, Node 20, 2026-11-28).
+ * Files up to this size are read in one call that does not go through the thread pool. 10,000 files
+ * of 22 KB in the page cache load in 0.55 to 0.8 s, hashing included, at best at 409 MB/s; with a
+ * hop to the pool for each stat, open and read it is 0.75 to 1.1 s, at best 300 MB/s, and twice the
+ * CPU time (2 virtual cores with other work on them, Node 20, 2026-11-28).
  */
 const SMALL_BYTES = 65536
 
@@ -123,11 +125,12 @@ export async function readInto(
 
 /**
  * Does the open file lie where it was found, by its real path? A folder on the way may have been
- * exchanged for a link that leads outside. 4 µs of CPU time beside 60 for a file of 22 KB (2026-11-28,
- * 2 virtual cores of a busy machine).
+ * exchanged for a link that leads outside. 4 µs of CPU time beside 60 for a file of 22 KB
+ * (2026-11-28, 2 virtual cores of a busy machine).
  */
 export function isInFolder(fs: ContentFs, fd: number, file: string): boolean {
-  // Not the whole path: of a file that was replaced by now the system says "(deleted)" behind its name.
+  // Not the whole path: of a file that was replaced by now the system says "(deleted)" behind its
+  // name.
   return dirname(fs.pathOf(fd, file)) === dirname(file)
 }
 

@@ -1,6 +1,6 @@
 /**
- * A list of files to be read, as it is sent to a thread: names, and numbers in one array. An object for
- * each file would cost 3 µs to send and receive, a tenth of what reading a small one costs.
+ * A list of files to be read, as it is sent to a thread: names, and numbers in one array. An object
+ * for each file would cost 3 µs to send and receive, a tenth of what reading a small one costs.
  */
 import type { FileState } from './read.ts'
 

@@ -1,10 +1,10 @@
 /**
- * Reads and hashes files on several threads, into the region that they share (paper §2.1: content is
- * loaded ahead of time). The main thread, which has the rest of loading to do, sends lists of files
- * and gets lists of results; while all threads have enough to do it reads files itself.
+ * Reads and hashes files on several threads, into the region that they share (paper §2.1: content
+ * is loaded ahead of time). The main thread, which has the rest of loading to do, sends lists of
+ * files and gets lists of results; while all threads have enough to do it reads files itself.
  *
- * Invariant: every reading settles. What a thread that dies had before it is read by the main thread,
- * as soon as the dead one can write no more.
+ * Invariant: every reading settles. What a thread that dies had before it is read by the main
+ * thread, as soon as the dead one can write no more.
  */
 import { availableParallelism } from 'node:os'
 import { Worker } from 'node:worker_threads'
@@ -15,9 +15,9 @@ import { type FileState, type ReadResult, readInto } from './read.ts'
 import { packList, type ReadOrder } from './readList.ts'
 
 /**
- * A thread costs 50 ms of CPU time before it is up to speed. One beside the main thread, on 2 virtual
- * cores: 10,000 files of 22 KB load 7 to 20 % faster, 2,000 10 % slower; large files are read by the
- * thread pool anyway (docs/decisions.md, "Threads that read").
+ * A thread costs 50 ms of CPU time before it is up to speed. One beside the main thread, on 2
+ * virtual cores: 10,000 files of 22 KB load 7 to 20 % faster, 2,000 10 % slower; large files are
+ * read by the thread pool anyway (docs/decisions.md, "Threads that read").
  */
 const FILES_PER_THREAD = 5000
 /** More have nothing to do: the main thread cannot follow. */

@@ -1,7 +1,7 @@
 /**
- * Finds what a site's folder offers: every file with the paths it answers to and the siblings that are
- * the same file in another coding, folders to be listed, and the directories that send clients to their
- * slash form. Nothing is read here but directories, sizes and times.
+ * Finds what a site's folder offers: every file with the paths it answers to and the siblings that
+ * are the same file in another coding, folders to be listed, and the directories that send clients
+ * to their slash form. Nothing is read here but directories, sizes and times.
  *
  * Invariant: whatever is found really lies inside the root. Directories are walked by their real
  * path, and a symbolic link counts only if its real target is inside too; hidden names are left out
@@ -72,8 +72,8 @@ class TreeScan {
   }
 
   /**
-   * `dir` is a real path; `above` are the real directories that led here, so a loop shows. False if it
-   * cannot be listed.
+   * `dir` is a real path; `above` are the real directories that led here, so a loop shows. False if
+   * it cannot be listed.
    */
   async #directory(dir: string, path: string, name: string, above: string[]): Promise<boolean> {
     this.tree.dirs.push(dir)

@@ -1,6 +1,6 @@
 /**
- * What an answer sends of a body that is not in memory, behind its head: bytes of the body, and of several
- * ranges also what stands before each.
+ * What an answer sends of a body that is not in memory, behind its head: bytes of the body, and of
+ * several ranges also what stands before each.
  */
 
 /** Made bytes, and behind them bytes [from, end) of the body. */

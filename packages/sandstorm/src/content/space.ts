@@ -1,7 +1,7 @@
 /**
- * The part of the region where images lie: places are handed out and taken back while a server runs.
- * First fit over the holes in order of their offsets; neighbours are joined, so a hole never touches
- * another. Of two readings of one folder most is the same, so there are few holes.
+ * The part of the region where images lie: places are handed out and taken back while a server
+ * runs. First fit over the holes in order of their offsets; neighbours are joined, so a hole never
+ * touches another. Of two readings of one folder most is the same, so there are few holes.
  *
  * Invariant: every place begins at an even offset (checksums), and no two overlap.
  */

@@ -8,7 +8,10 @@ import { type Head, makeHead, REASONS, serverLine } from './head.ts'
 const ALLOW = 'Allow: GET, HEAD, OPTIONS'
 const NOSNIFF = 'X-Content-Type-Options: nosniff'
 
-/** Fields that one status alone has: what is allowed, and that it is worth another try (RFC 9110 §10.2.3). */
+/**
+ * Fields that one status alone has: what is allowed, and that it is worth another try
+ * (RFC 9110 §10.2.3).
+ */
 const OF_STATUS: Readonly<Record<number, readonly string[]>> = {
   405: [ALLOW],
   429: ['Retry-After: 1'],

@@ -1,9 +1,9 @@
 /**
  * Brings one file into the store, in each of its codings, or finds that it is there already.
  *
- * Invariant: nothing half-read is ever served. A file that does not hold still keeps its last version if
- * there is one; else it is answered with a status of its own, and a warning names it. One that has no
- * room in memory stays on disk, and is read as it is asked for (pager.ts).
+ * Invariant: nothing half-read is ever served. A file that does not hold still keeps its last
+ * version if there is one; else it is answered with a status of its own, and a warning names it.
+ * One that has no room in memory stays on disk, and is read as it is asked for (pager.ts).
  */
 import type { StoredFile } from './catalog.ts'
 import { IDENTITY } from './content.ts'
@@ -152,9 +152,10 @@ async function readFile(
 }
 
 /**
- * A write(2) sets the times first and copies then, so a file that is written over in place can look the same
- * before and after a reading that saw half of a write (7 of 8510 readings, while 32 KB were written all the
- * time; ext4, Linux 6.18, 2026-11-28). Two readings that say the same saw none.
+ * A write(2) sets the times first and copies then, so a file that is written over in place can look
+ * the same before and after a reading that saw half of a write (7 of 8510 readings, while 32 KB
+ * were written all the time; ext4, Linux 6.18, 2026-11-28). Two readings that say the same saw
+ * none.
  */
 function confirm(first: ReadResult & { kind: 'loaded' }, second: ReadResult): ReadResult {
   const isOther = second.kind === 'loaded' && second.etag !== first.etag

@@ -1,7 +1,7 @@
 /**
- * The content as plain shared memory, and its reader: the images (imageStore.ts), and the tables of one
- * generation (generation.ts), which lead from host names and paths to them. A reader goes from one
- * generation to the next at once, between two batches; what it looked up before is whole.
+ * The content as plain shared memory, and its reader: the images (imageStore.ts), and the tables of
+ * one generation (generation.ts), which lead from host names and paths to them. A reader goes from
+ * one generation to the next at once, between two batches; what it looked up before is whole.
  *
  * Invariant: what a reader calls allocates nothing, but for `take`.
  */
@@ -15,8 +15,8 @@ import { HostFinder } from './hosts.ts'
 import { NAME_LEN, NameTable } from './names.ts'
 
 /**
- * int32 fields of a resource record, whose name (names.ts) is its path, in the scope of its site: the
- * handle of its variant in each coding, or NO_VARIANT.
+ * int32 fields of a resource record, whose name (names.ts) is its path, in the scope of its site:
+ * the handle of its variant in each coding, or NO_VARIANT.
  */
 export const VARIANTS: number = NAME_LEN + 1
 export const RESOURCE_STRIDE: number = VARIANTS + CODING_COUNT
@@ -61,7 +61,10 @@ export interface ContentShared {
   readonly images: SharedArrayBuffer
   /** The reader's own (holds.ts). */
   readonly holds: SharedArrayBuffer
-  /** The hits, a byte for each that says that it was used, and the number of the last mail about them. */
+  /**
+   * The hits, a byte for each that says that it was used, and the number of the last mail about
+   * them.
+   */
   readonly hits: {
     readonly records: readonly HitRecord[]
     readonly used: SharedArrayBuffer

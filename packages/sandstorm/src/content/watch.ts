@@ -1,19 +1,20 @@
 /**
- * Notices that something below the folders of the sites changed. What changed is not told: whoever is
- * called looks at all of it, so that no event, lost or doubled by the kernel, can mislead.
+ * Notices that something below the folders of the sites changed. What changed is not told: whoever
+ * is called looks at all of it, so that no event, lost or doubled by the kernel, can mislead.
  *
- * Invariant: after every change that the kernel tells of, `onChange` begins once more, and no call of it
- * overlaps another. Before a call every folder that is missing a watch is tried again, and a folder
- * watched for the first time counts as changed: what was made in it before the watch was is seen too.
+ * Invariant: after every change that the kernel tells of, `onChange` begins once more, and no call
+ * of it overlaps another. Before a call every folder that is missing a watch is tried again, and a
+ * folder watched for the first time counts as changed: what was made in it before the watch was is
+ * seen too.
  *
- * A call waits `delayMs` from the first event, not the last, so that a file that is replaced all the
- * time is seen; and after a call twice as long as it took, so that a third of a thread is the most that
- * a site in motion costs.
+ * A call waits `delayMs` from the first event, not the last, so that a file that is replaced all
+ * the time is seen; and after a call twice as long as it took, so that a third of a thread is the
+ * most that a site in motion costs.
  *
- * 10,000 folders on ext4: 130 ms to watch them, 30 to 50 ms to follow the same again (a stat each), 22 MiB of
- * memory, 10 of them heap, beside the inodes that the kernel holds; a file is told of after 101 ms
- * (node --expose-gc packages/sandstorm/dist/test/measureWatch.js, 2026-11-28, 2 virtual cores of a busy
- * machine, Linux 6.18, Node 20.20).
+ * 10,000 folders on ext4: 130 ms to watch them, 30 to 50 ms to follow the same again (a stat each),
+ * 22 MiB of memory, 10 of them heap, beside the inodes that the kernel holds; a file is told of
+ * after 101 ms (node --expose-gc packages/sandstorm/dist/test/measureWatch.js, 2026-11-28, 2
+ * virtual cores of a busy machine, Linux 6.18, Node 20.20).
  */
 import { type FolderWatch, type WatchFolder, watchFolder } from './folderWatch.ts'
 import { warning } from './scan.ts'
@@ -83,8 +84,8 @@ export class FolderWatcher {
   }
 
   /**
-   * Watches exactly these folders (real paths; what is in them, not below) from now on; keeps the watches
-   * that it has. If any is new there is a call of `onChange`, also after the first time.
+   * Watches exactly these folders (real paths; what is in them, not below) from now on; keeps the
+   * watches that it has. If any is new there is a call of `onChange`, also after the first time.
    */
   follow(dirs: Iterable<string>): void {
     if (this.#isClosed) return

@@ -80,8 +80,8 @@ export async function* ask(
 }
 
 /**
- * A stopped process can be connected to all the same, so silence ends it. Yet when it is us who were
- * held up (by a pager that does not read on), the answer is there and only has to be read.
+ * A stopped process can be connected to all the same, so silence ends it. Yet when it is us who
+ * were held up (by a pager that does not read on), the answer is there and only has to be read.
  */
 function limitSilence(socket: Socket): void {
   socket.setTimeout(SILENCE_MS, () => {

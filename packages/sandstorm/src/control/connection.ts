@@ -1,6 +1,6 @@
 /**
- * A connection for people and scripts: read from a row (row.ts), plain data with units in its names.
- * States are called as ss(8) calls them.
+ * A connection for people and scripts: read from a row (row.ts), plain data with units in its
+ * names. States are called as ss(8) calls them.
  */
 import { SSTHRESH_NONE, seq, state, tcb } from '@sandstorm/libtcpip'
 import { type Endpoint, localEnd, remoteEnd } from './endpoint.ts'
@@ -53,8 +53,8 @@ export interface Timer {
 }
 
 /**
- * The first four are one timer (rtxTimer.ts): retransmission, a shut window, a tail loss probe, RACK's
- * reordering window. `fin-wait-2`: for the peer's FIN; `app`: the application's own.
+ * The first four are one timer (rtxTimer.ts): retransmission, a shut window, a tail loss probe,
+ * RACK's reordering window. `fin-wait-2`: for the peer's FIN; `app`: the application's own.
  */
 export type TimerKind = 'on' | 'persist' | 'probe' | 'reorder' | 'keepalive' | 'fin-wait-2' | 'app'
 
@@ -72,7 +72,10 @@ export const STATE_NAMES: readonly string[] = [
   'TIME-WAIT',
 ]
 
-/** Reads the row at `r`. `nowMs`: the stack's clock when it was written; `congestion`: the algorithm. */
+/**
+ * Reads the row at `r`. `nowMs`: the stack's clock when it was written; `congestion`: the
+ * algorithm.
+ */
 export function readConnection(
   rows: Int32Array,
   r: number,

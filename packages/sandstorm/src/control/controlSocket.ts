@@ -22,7 +22,9 @@ const ASKERS_MAX = 16
 /** An asker that does not ask for so long is dropped. It may read as slowly as it likes. */
 const REQUEST_MS = 10_000
 
-/** Opens the socket beside an instance; the answer closes it when the instance ends. Never rejects. */
+/**
+ * Opens the socket beside an instance; the answer closes it when the instance ends. Never rejects.
+ */
 export async function withControlSocket(
   instance: Instance,
   log: Log,

@@ -1,7 +1,7 @@
 /**
- * What TCP's counters are called elsewhere: in RFC 4022, by nstat(8), and in the words of netstat -s
- * (net-tools 2.10). Where the kernel has no such counter the name begins with Sandstorm; where it
- * has, what counts may differ in the details, as ours are counted by our stack.
+ * What TCP's counters are called elsewhere: in RFC 4022, by nstat(8), and in the words of netstat
+ * -s (net-tools 2.10). Where the kernel has no such counter the name begins with Sandstorm; where
+ * it has, what counts may differ in the details, as ours are counted by our stack.
  */
 import type { TcpStats } from '@sandstorm/libtcpip'
 

@@ -1,6 +1,6 @@
 /**
- * The two ends of a connection, read from a row (row.ts), and as text. The only file here that knows
- * how a TCB keeps addresses and ports: of ours it has but the place in a list (addresses.ts).
+ * The two ends of a connection, read from a row (row.ts), and as text. The only file here that
+ * knows how a TCB keeps addresses and ports: of ours it has but the place in a list (addresses.ts).
  */
 import { ipv4, ipv6, type Stack, tcb } from '@sandstorm/libtcpip'
 

@@ -1,13 +1,16 @@
 /**
- * What the main thread asks the packet thread between two batches, and what it is told. An inquiry is
- * answered within one step of bounded work, so whoever wants more asks again.
+ * What the main thread asks the packet thread between two batches, and what it is told. An inquiry
+ * is answered within one step of bounded work, so whoever wants more asks again.
  */
 import type { Stack } from '@sandstorm/libtcpip'
 import type { ServerStats } from '../stats.ts'
 import { type Step, scan } from './scan.ts'
 
 export type Inquiry =
-  /** One step of scan.ts from `from` on; `rows` is the asker's, and the packet thread's until it answers. */
+  /**
+   * One step of scan.ts from `from` on; `rows` is the asker's, and the packet thread's until it
+   * answers.
+   */
   | { readonly kind: 'rows'; readonly rows: Int32Array; readonly from: number }
   /** All counters. */
   | { readonly kind: 'stats' }

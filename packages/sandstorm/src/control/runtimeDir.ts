@@ -38,7 +38,10 @@ export function runtimeDir({ uid, env, tmpdir }: Surroundings): string {
   return xdg.startsWith('/') ? join(xdg, 'sandstorm') : join(tmpdir, `sandstorm-${uid}`)
 }
 
-/** The socket of a process, its folder made if need be and whatever lies in its place removed. Throws. */
+/**
+ * The socket of a process, its folder made if need be and whatever lies in its place removed.
+ * Throws.
+ */
 export function makeRoomFor(pid: number, around: Surroundings): string {
   const dir = runtimeDir(around)
   const path = join(dir, `${pid}.sock`)
@@ -50,7 +53,10 @@ export function makeRoomFor(pid: number, around: Surroundings): string {
   return path
 }
 
-/** The folder alone: where its parent is missing too, Node's `recursive` may never come back (/proc). */
+/**
+ * The folder alone: where its parent is missing too, Node's `recursive` may never come back
+ * (/proc).
+ */
 function makeFolder(dir: string): void {
   try {
     mkdirSync(dir, { mode: 0o700 })
@@ -65,7 +71,9 @@ export interface SocketFile {
   readonly path: string
 }
 
-/** All sockets of the user, by process id; none if there is no folder, or it is not to be trusted. */
+/**
+ * All sockets of the user, by process id; none if there is no folder, or it is not to be trusted.
+ */
 export function socketFiles(around: Surroundings): SocketFile[] {
   const dir = runtimeDir(around)
   if (problemOf(dir, around.uid) !== '') return []

@@ -8,7 +8,10 @@ import { ROW_STRIDE, writeRow } from './row.ts'
 
 /** TCBs that one step looks at: a cache line each. */
 export const SCAN_MAX = 4096
-/** Rows that one step writes at most. Either limit keeps a step at some 0.15 ms (2 virtual cores, 2026-11-23). */
+/**
+ * Rows that one step writes at most. Either limit keeps a step at some 0.15 ms (2 virtual cores,
+ * 2026-11-23).
+ */
 export const ROWS_MAX = 1024
 
 /** Where the walk begins, and where it is over. */

@@ -1,6 +1,6 @@
 /**
- * An origin's answer as a stream of bytes, for a mount that only passes bytes on: interim answers, the
- * head, and the body in its framing (wire.ts).
+ * An origin's answer as a stream of bytes, for a mount that only passes bytes on: interim answers,
+ * the head, and the body in its framing (wire.ts).
  *
  * Invariant: if the body breaks off this throws, and who sends it must break off too.
  */
@@ -18,8 +18,8 @@ const LAST_CHUNK = Buffer.from('0\r\n\r\n')
 export type Asked = Pick<Front, 'answer'>
 
 /**
- * `body`: of a request that has one; `signal` is aborted when the client leaves. `answered` is kept up to
- * date; whoever sets its `close` before the answer is there has that said to the client.
+ * `body`: of a request that has one; `signal` is aborted when the client leaves. `answered` is kept
+ * up to date; whoever sets its `close` before the answer is there has that said to the client.
  */
 export async function* answerBytes(
   front: Asked,

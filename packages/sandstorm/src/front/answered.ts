@@ -1,4 +1,6 @@
-/** How far an origin's answer to one request has come: plain data, which goes from thread to thread. */
+/**
+ * How far an origin's answer to one request has come: plain data, which goes from thread to thread.
+ */
 export interface Answered {
   /** 0: it has not begun. */
   status: number

@@ -1,4 +1,6 @@
-/** A request that an origin is to answer, as a mount hands it over: plain data, a copy of what came. */
+/**
+ * A request that an origin is to answer, as a mount hands it over: plain data, a copy of what came.
+ */
 import type { HttpMachine } from '../http/machine.ts'
 import { type RequestText, requestText } from './requestText.ts'
 

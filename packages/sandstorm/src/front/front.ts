@@ -1,7 +1,7 @@
 /**
- * The front end of one origin: the client that asks it, the cache before it, and the folder in which
- * that outlives the process. It knows no sockets of clients: a mount hands it requests as text
- * (requestText.ts) and sends what comes back (wire.ts).
+ * The front end of one origin: the client that asks it, the cache before it, and the folder in
+ * which that outlives the process. It knows no sockets of clients: a mount hands it requests as
+ * text (requestText.ts) and sends what comes back (wire.ts).
  *
  * Read docs/cache.md for what is stored and for how long.
  */

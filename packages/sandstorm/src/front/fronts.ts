@@ -66,7 +66,10 @@ export class Fronts {
     return this.#fronts[site]
   }
 
-  /** Returns how many stored answers it met. A URL of no site of ours meets none; throws if it is none. */
+  /**
+   * Returns how many stored answers it met. A URL of no site of ours meets none; throws if it is
+   * none.
+   */
   purge(what: Purge, mode: 'drop' | 'stale'): number {
     let count = 0
     for (const { cache } of this.#all()) {

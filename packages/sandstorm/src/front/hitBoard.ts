@@ -1,6 +1,6 @@
 /**
- * Lets readers give by themselves what a front has stored and nothing needs to be decided of: follows its
- * store, and keeps the answers that are used from giving way there.
+ * Lets readers give by themselves what a front has stored and nothing needs to be decided of:
+ * follows its store, and keeps the answers that are used from giving way there.
  */
 import type { Entry } from '../cache/entry.ts'
 import type { Store } from '../cache/store.ts'

@@ -1,6 +1,6 @@
 /**
- * What of a stored answer readers may give by themselves (content/hits.ts): one that is fresh, and the
- * same for everybody who asks for its URL.
+ * What of a stored answer readers may give by themselves (content/hits.ts): one that is fresh, and
+ * the same for everybody who asks for its URL.
  */
 import { answerWith } from '../cache/answer.ts'
 import { ageOf, type Entry, ttlOf } from '../cache/entry.ts'
@@ -54,8 +54,9 @@ export function hitPlan(
 }
 
 /**
- * The head with its patched fields in front, as wide as those of a file's (image.ts); undefined: it is
- * longer than an image's may be. Age stands where a file's Date does, spaces before it (RFC 9110 §5.5).
+ * The head with its patched fields in front, as wide as those of a file's (image.ts); undefined: it
+ * is longer than an image's may be. Age stands where a file's Date does, spaces before it
+ * (RFC 9110 §5.5).
  */
 function hitHead(bytes: Uint8Array): Head | undefined {
   const [line, ...lines] = Buffer.from(bytes).toString('latin1').split('\r\n')

@@ -1,10 +1,12 @@
 /**
- * From the bytes of a request that the HTTP machine has found well-formed (machine.ts: `forward`) to
- * the text that the cache reads. Here nothing is checked any more, and nothing is refused: lines end in
- * CR LF, names are tokens, the target is in origin-form or absolute-form (RFC 9112 §3.2, §5).
+ * From the bytes of a request that the HTTP machine has found well-formed (machine.ts: `forward`)
+ * to the text that the cache reads. Here nothing is checked any more, and nothing is refused: lines
+ * end in CR LF, names are tokens, the target is in origin-form or absolute-form (RFC 9112 §3.2,
+ * §5).
  *
- * Fields of the client's connection end here: what the origin does not get must not choose among stored
- * answers either, or a client could have the answer to a request without X stored as that to one with it.
+ * Fields of the client's connection end here: what the origin does not get must not choose among
+ * stored answers either, or a client could have the answer to a request without X stored as that to
+ * one with it.
  *
  * Text is latin1, a character for each byte, so what the origin gets are the bytes that came.
  */

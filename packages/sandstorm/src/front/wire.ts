@@ -1,10 +1,10 @@
 /**
- * Outcomes of the cache as HTTP/1.1 messages (RFC 9112 §4, §6, §9): the head's bytes, and how the body
- * is to be sent so that its end is clear. The cache leaves out the fields of a connection; here they
- * come in.
+ * Outcomes of the cache as HTTP/1.1 messages (RFC 9112 §4, §6, §9): the head's bytes, and how the
+ * body is to be sent so that its end is clear. The cache leaves out the fields of a connection;
+ * here they come in.
  *
- * Invariant: a body that breaks off never looks whole. One with a length is short, one in chunks has no
- * last chunk, and one that ends with the connection, for HTTP/1.0, ends with a reset.
+ * Invariant: a body that breaks off never looks whole. One with a length is short, one in chunks
+ * has no last chunk, and one that ends with the connection, for HTTP/1.0, ends with a reset.
  */
 import { STATUS_CODES } from 'node:http'
 import { EMPTY, type Outcome } from '../cache/answer.ts'

@@ -25,8 +25,8 @@ export const DELETE = 127
 /** tchar: methods and field names. */
 export const TOKEN = 1
 /**
- * What may stand in a request target: visible characters but "#". Wider than RFC 3986: browsers send
- * a raw "|" or "^", and curl what was typed, UTF-8 included. Path mapping judges those bytes.
+ * What may stand in a request target: visible characters but "#". Wider than RFC 3986: browsers
+ * send a raw "|" or "^", and curl what was typed, UTF-8 included. Path mapping judges those bytes.
  */
 export const TARGET = 2
 /** reg-name without pct-encoded. */

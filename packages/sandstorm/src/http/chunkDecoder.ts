@@ -1,8 +1,9 @@
 /**
- * Bodies in chunks (RFC 9112 §7.1), read as they come: what of the bytes is data, and where the body
- * ends. Strict, since a lenient reader and its neighbour come to disagree about where the next request
- * begins (§11.2): sizes are hexadecimal digits, lines end in CR LF, extensions and trailers hold no
- * control bytes. What need not be there (extensions, trailers, leading zeros) is read over, and bounded.
+ * Bodies in chunks (RFC 9112 §7.1), read as they come: what of the bytes is data, and where the
+ * body ends. Strict, since a lenient reader and its neighbour come to disagree about where the next
+ * request begins (§11.2): sizes are hexadecimal digits, lines end in CR LF, extensions and trailers
+ * hold no control bytes. What need not be there (extensions, trailers, leading zeros) is read over,
+ * and bounded.
  *
  * Invariant: the same bytes give the same data, end and verdict, however they are cut into calls.
  */
@@ -62,8 +63,8 @@ export class ChunkDecoder {
   #extras = 0
 
   /**
-   * `bodyBytes`: of data in all; `extraBytes`: of extensions, trailers and leading zeros, beyond one for
-   * each byte of data behind them.
+   * `bodyBytes`: of data in all; `extraBytes`: of extensions, trailers and leading zeros, beyond
+   * one for each byte of data behind them.
    */
   constructor(bodyBytes: number, extraBytes: number) {
     this.#bodyBytes = bodyBytes
@@ -86,8 +87,8 @@ export class ChunkDecoder {
   }
 
   /**
-   * Reads bytes[off, end) up to the end of the next run of data; returns the offset behind what it took.
-   * That is `end` unless data, the body or its good form ends before.
+   * Reads bytes[off, end) up to the end of the next run of data; returns the offset behind what it
+   * took. That is `end` unless data, the body or its good form ends before.
    */
   next(bytes: Uint8Array, off: number, end: number): number {
     let at = off
@@ -110,7 +111,10 @@ export class ChunkDecoder {
     return at
   }
 
-  /** Likewise, and moves the data together, to `off`; `dataOff` and `dataEnd` say where they then are. */
+  /**
+   * Likewise, and moves the data together, to `off`; `dataOff` and `dataEnd` say where they then
+   * are.
+   */
   gather(bytes: Uint8Array, off: number, end: number): number {
     let at = off
     let to = off
@@ -171,7 +175,10 @@ export class ChunkDecoder {
   }
 }
 
-/** The end of the whole body that begins at `off`: as requestLine.ts says, INCOMPLETE, or a negated status. */
+/**
+ * The end of the whole body that begins at `off`: as requestLine.ts says, INCOMPLETE, or a negated
+ * status.
+ */
 export function chunkedEnd(
   chunks: ChunkDecoder,
   bytes: Uint8Array,
@@ -184,7 +191,10 @@ export function chunkedEnd(
   return chunks.isOver ? at : INCOMPLETE
 }
 
-/** The state behind `c`, which is neither data nor a digit of a size; TRAILER_BEGIN behind a size's line. */
+/**
+ * The state behind `c`, which is neither data nor a digit of a size; TRAILER_BEGIN behind a size's
+ * line.
+ */
 function stateAfter(state: number, c: number): number {
   switch (state) {
     case SIZE:
@@ -211,8 +221,8 @@ function stateAfter(state: number, c: number): number {
 }
 
 /**
- * Extensions are `;name`, `;name=token`, `;name="text"`, any number of them (§7.1.1): without the white
- * space that nobody should send, and without escapes.
+ * Extensions are `;name`, `;name=token`, `;name="text"`, any number of them (§7.1.1): without the
+ * white space that nobody should send, and without escapes.
  */
 function afterExtension(state: number, c: number): number {
   switch (state) {

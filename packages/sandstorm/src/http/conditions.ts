@@ -1,7 +1,7 @@
 /**
  * Conditional requests, in the order of RFC 9110 §13.2.2: If-Match, else If-Unmodified-Since; then
- * If-None-Match, else If-Modified-Since; then Range with If-Range. Dates are compared as dates, so a
- * client with a later one than ours has what we have.
+ * If-None-Match, else If-Modified-Since; then Range with If-Range. Dates are compared as dates, so
+ * a client with a later one than ours has what we have.
  */
 import type { Content } from '../content/content.ts'
 import { ETAG_CHARS } from '../content/head.ts'
@@ -45,8 +45,8 @@ export function judgeConditions(
 }
 
 /**
- * Does a Range count (RFC 9110 §13.1.5)? If-Range holds one entity tag, which must be ours by strong
- * comparison, or exactly the date of our Last-Modified.
+ * Does a Range count (RFC 9110 §13.1.5)? If-Range holds one entity tag, which must be ours by
+ * strong comparison, or exactly the date of our Last-Modified.
  */
 export function isRangeValid(
   fields: Fields,

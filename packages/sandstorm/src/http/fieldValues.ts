@@ -1,6 +1,7 @@
 /**
- * Values of the fields that decide framing, persistence and routing: Content-Length (RFC 9110 §8.6),
- * Transfer-Encoding (RFC 9112 §6.1), Connection (RFC 9110 §7.6.1), Host (RFC 9110 §7.2).
+ * Values of the fields that decide framing, persistence and routing: Content-Length
+ * (RFC 9110 §8.6), Transfer-Encoding (RFC 9112 §6.1), Connection (RFC 9110 §7.6.1), Host
+ * (RFC 9110 §7.2).
  *
  * A value is bytes[off, end) without the white space around it. Nothing is mended: what is not
  * exactly right is refused, since it decides where the next request begins.
@@ -64,7 +65,9 @@ export function contentLength(bytes: Uint8Array, off: number, end: number): numb
   }
 }
 
-/** CODING_CHUNKED, CODING_UNKNOWN, or 0 if the last coding is not chunked (RFC 9112 §6.3 rule 4). */
+/**
+ * CODING_CHUNKED, CODING_UNKNOWN, or 0 if the last coding is not chunked (RFC 9112 §6.3 rule 4).
+ */
 export function transferCoding(bytes: Uint8Array, off: number, end: number): number {
   if (isWord(bytes, off, end, CHUNKED)) return CODING_CHUNKED
   const last = end - CHUNKED.length

@@ -2,9 +2,9 @@
  * The header section of a request (RFC 9112 §5): strict lines, and of the fields only those that
  * decide framing, persistence, routing and conditions. Results are fields of one reused object.
  *
- * Strict means: a name is a token directly followed by its colon, no line folding, CR and LF only as
- * a pair, no control bytes. What a lenient reader would mend is where two readers of one connection
- * come to disagree about where a request ends (RFC 9112 §11.2).
+ * Strict means: a name is a token directly followed by its colon, no line folding, CR and LF only
+ * as a pair, no control bytes. What a lenient reader would mend is where two readers of one
+ * connection come to disagree about where a request ends (RFC 9112 §11.2).
  */
 import { ascii, CLASS, COLON, CR, DELETE, isWord, LF, SP, TAB, TOKEN } from './chars.ts'
 import {
@@ -18,7 +18,9 @@ import {
 import { KEPT_LINES_MAX } from './limits.ts'
 import { INCOMPLETE } from './requestLine.ts'
 
-/** The fields that matter have names of different lengths, so most are told apart by length alone. */
+/**
+ * The fields that matter have names of different lengths, so most are told apart by length alone.
+ */
 const HOST = ascii('host')
 const EXPECT = ascii('expect')
 const CONNECTION = ascii('connection')

@@ -1,7 +1,7 @@
 /**
- * HTTP as a pure state machine: request bytes go in, the handle of a ready answer comes out. No I/O,
- * no clock, no allocation; it is mounted on our own TCP and on node:net alike. It keeps nothing
- * between two calls, so one machine serves every connection of a thread.
+ * HTTP as a pure state machine: request bytes go in, the handle of a ready answer comes out. No
+ * I/O, no clock, no allocation; it is mounted on our own TCP and on node:net alike. It keeps
+ * nothing between two calls, so one machine serves every connection of a thread.
  *
  * Read RFC 9112 §2, §3, §6, §9 and RFC 9110 §9, §13, §14. The choices that they leave open:
  * - a request whose body's end is doubtful is refused, or answered and the connection closed;
@@ -57,7 +57,7 @@ const NO_PATHS = new OriginPaths([])
 const BOUNDARY = 'sandstorm-part'
 
 export class HttpMachine {
-  /** Seconds since 1970; set by the mount. For dates with two digits of a year, and for none else. */
+  /** Seconds since 1970, set by the mount; for dates with two digits of a year only. */
   epochSec = 0
   /** Set by the mount: whatever is asked next is the last that this connection may ask. */
   isLast = false
@@ -75,7 +75,7 @@ export class HttpMachine {
   site: number = DEFAULT_SITE
   /**
    * The site's origin is to answer, not `image`. The bytes taken are the request's head, which is
-   * well-formed; `skip` bytes of body follow, or, if `isChunked`, a body in chunks (chunkDecoder.ts).
+   * well-formed; `skip` bytes of body follow, or, if `isChunked`, chunks (chunkDecoder.ts).
    */
   forward = false
   isChunked = false
@@ -119,9 +119,9 @@ export class HttpMachine {
 
   /**
    * Reads one request head from bytes[start, end). Returns how many bytes it took: then `image`,
-   * `parts`, `headOnly`, `close` and `skip` tell the answer; or 0 if the head is incomplete: then call
-   * again with the same bytes and more. `scanned`: how many of the bytes an earlier call has seen.
-   * A refused head takes all bytes. No more than `limits.headBytes` need ever be kept.
+   * `parts`, `headOnly`, `close` and `skip` tell the answer; or 0 if the head is incomplete: then
+   * call again with the same bytes and more. `scanned`: how many of the bytes an earlier call has
+   * seen. A refused head takes all bytes. No more than `limits.headBytes` need ever be kept.
    */
   next(bytes: Uint8Array, start: number, end: number, scanned: number): number {
     if (scanned > 0 && !this.#moreBytes.areWorthParsing(bytes, start, end, scanned)) return 0
@@ -175,13 +175,13 @@ export class HttpMachine {
     return this.#content.images[this.image + PAGED] !== 0
   }
 
-  /** What is sent of a body that is not in memory, behind the image's head or that of the first part. */
+  /** What is sent of a body that is not in memory, behind the head of image or first part. */
   slices(): readonly Slice[] {
     if (this.parts.count > 0) return this.parts.slices()
     return [{ made: NO_BYTES, from: 0, end: bodyLen(this.#content.images, this.image) }]
   }
 
-  /** Answers with another status instead: the mount has no means for what was answered, and its body. */
+  /** Answers with another status instead: the mount has no means for the answer's body. */
   refuse(status: number): void {
     this.image = this.#content.statusImage(this.site, status)
     this.parts.count = 0
@@ -209,8 +209,8 @@ export class HttpMachine {
   }
 
   /**
-   * OK with #resource set, for a GET or HEAD of something we have; HIT with `image` set; FORWARD; else
-   * the status of the answer.
+   * OK with #resource set, for a GET or HEAD of something we have; HIT with `image` set; FORWARD;
+   * else the status of the answer.
    */
   #judge(bytes: Uint8Array): number {
     const { method, minor, targetOff, targetEnd } = this.#line
@@ -260,7 +260,7 @@ export class HttpMachine {
       : this.#paths.find(this.site, ROOT, 0, ROOT.length)
   }
 
-  /** Is the origin to answer? Not a path that is refused, a file that is to be read, our last hop. */
+  /** Is the origin to answer? Not a refused path, a file that is to be read, our last hop. */
   #isForOrigin(): boolean {
     if (this.#resource === BAD_PATH) return false
     if (this.#line.method === METHOD_OPTIONS && this.#fields.isLastHop) return false

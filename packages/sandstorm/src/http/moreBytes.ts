@@ -1,6 +1,7 @@
 /**
- * An incomplete head came back with more bytes: can they change the verdict? Reads the new bytes alone,
- * so that a head that comes byte by byte costs no more than one that comes at once (machine.ts: `next`).
+ * An incomplete head came back with more bytes: can they change the verdict? Reads the new bytes
+ * alone, so that a head that comes byte by byte costs no more than one that comes at once
+ * (machine.ts: `next`).
  *
  * Invariant: false only if parsing all again would say that the request is still incomplete.
  */
@@ -18,9 +19,9 @@ export class MoreBytes {
   }
 
   /**
-   * Of bytes[start, end) the first `scanned` were seen. True at an end of the head, at the end of its
-   * first line (an HTTP/0.9 client sends no other), at a CR or LF out of place, at a line of a body in
-   * chunks, and where a limit is reached.
+   * Of bytes[start, end) the first `scanned` were seen. True at an end of the head, at the end of
+   * its first line (an HTTP/0.9 client sends no other), at a CR or LF out of place, at a line of a
+   * body in chunks, and where a limit is reached.
    */
   areWorthParsing(bytes: Uint8Array, start: number, end: number, scanned: number): boolean {
     const len = end - start

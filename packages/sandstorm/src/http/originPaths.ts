@@ -1,7 +1,7 @@
 /**
- * Which paths of a site are the origin's, whatever its folder has (site.ts: SiteOrigin). Plain prefixes
- * and whole paths rather than globs: they are looked at for every request, file or not, in the bytes
- * where they lie. A path is compared decoded, so "/%61pi/" is "/api/".
+ * Which paths of a site are the origin's, whatever its folder has (site.ts: SiteOrigin). Plain
+ * prefixes and whole paths rather than globs: they are looked at for every request, file or not, in
+ * the bytes where they lie. A path is compared decoded, so "/%61pi/" is "/api/".
  *
  * Invariant: `has` allocates nothing.
  */

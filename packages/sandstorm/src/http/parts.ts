@@ -1,8 +1,8 @@
 /**
- * Answers that no image holds as a whole: a range, several (multipart/byteranges), a refused range, a
- * redirect that keeps the query. Each is a row of *parts*, and a part is a few bytes that are made
- * for this request and, behind them, a slice of the body of a ready image. So the stored bytes are
- * sent from where they lie, and only heads are made.
+ * Answers that no image holds as a whole: a range, several (multipart/byteranges), a refused range,
+ * a redirect that keeps the query. Each is a row of *parts*, and a part is a few bytes that are
+ * made for this request and, behind them, a slice of the body of a ready image. So the stored bytes
+ * are sent from where they lie, and only heads are made.
  *
  * A head is made from that of the image by exchanging the lines of which image.ts knows the places.
  *
@@ -28,7 +28,10 @@ import { ascii, CR, LF } from './chars.ts'
 import { RANGES_MAX } from './limits.ts'
 import type { Ranges } from './ranges.ts'
 
-/** Bytes made for one part at most: an image's head (HEAD_LEN_MAX), and what several ranges add to it. */
+/**
+ * Bytes made for one part at most: an image's head (HEAD_LEN_MAX), and what several ranges add to
+ * it.
+ */
 export const PART_HEAD_MAX: number = HEAD_LEN_MAX + 256
 /** The ranges and the end of the last. */
 export const PARTS_MAX: number = RANGES_MAX + 1

@@ -42,8 +42,8 @@ export class PathFinder {
   }
 
   /**
-   * The resource of a site that the path bytes[off, end) names, or NOT_FOUND, BAD_PATH or HIDDEN. The
-   * first byte is a slash; a query may follow the path and is ignored.
+   * The resource of a site that the path bytes[off, end) names, or NOT_FOUND, BAD_PATH or HIDDEN.
+   * The first byte is a slash; a query may follow the path and is ignored.
    */
   find(site: number, bytes: Uint8Array, off: number, end: number): number {
     const percent = PERCENT // copied for the loop, as in fields.ts

@@ -49,7 +49,9 @@ export class Ranges {
     return this.count === 0 || this.#isFlood() ? RANGE_UNSATISFIABLE : RANGE_PART
   }
 
-  /** One `first-last`, `first-` or `-suffix`; false if it is none. What is not there is left out. */
+  /**
+   * One `first-last`, `first-` or `-suffix`; false if it is none. What is not there is left out.
+   */
   #spec(bytes: Uint8Array, end: number, len: number): boolean {
     const first = this.#number(bytes, end)
     if (this.#at >= end || bytes[this.#at] !== MINUS) return false

@@ -1,7 +1,7 @@
 /**
- * Request targets (RFC 9112 §3.2). A server of files knows two forms: origin-form, which every client
- * sends, and absolute-form, which every server must take (§3.2.2) and whose authority counts for
- * more than Host. Asterisk-form belongs to OPTIONS, authority-form to proxies.
+ * Request targets (RFC 9112 §3.2). A server of files knows two forms: origin-form, which every
+ * client sends, and absolute-form, which every server must take (§3.2.2) and whose authority counts
+ * for more than Host. Asterisk-form belongs to OPTIONS, authority-form to proxies.
  */
 import { ascii, isWord, QUESTION, SLASH, STAR } from './chars.ts'
 import { isAuthority } from './fieldValues.ts'
@@ -29,7 +29,9 @@ export function pathOff(bytes: Uint8Array, off: number, end: number): number {
   return isAuthority(bytes, authority, at) ? at : BAD_TARGET
 }
 
-/** Where the authority of an absolute-form target at `off` begins; it ends where the path begins. */
+/**
+ * Where the authority of an absolute-form target at `off` begins; it ends where the path begins.
+ */
 export const authorityOff = (off: number): number => off + HTTP_SCHEME.length
 
 /** Is there a path at `at`, which pathOff returned? If not, it stands for "/" (RFC 9110 §4.2.3). */

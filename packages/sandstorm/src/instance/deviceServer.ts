@@ -1,8 +1,8 @@
 /**
- * All that serves on one device: its queues, and a packet thread for each. The threads share nothing
- * but the content, which nobody writes, and the hub through which they hand over frames of each
- * other's flows. One that dies is replaced, and the others go on; its connections are lost, and their
- * clients told so (RST) as soon as they say something.
+ * All that serves on one device: its queues, and a packet thread for each. The threads share
+ * nothing but the content, which nobody writes, and the hub through which they hand over frames of
+ * each other's flows. One that dies is replaced, and the others go on; its connections are lost,
+ * and their clients told so (RST) as soon as they say something.
  *
  * The device's descriptors are the main thread's: they outlive a thread that dies, and are closed
  * when all have ended.
@@ -21,7 +21,10 @@ import { DRAIN, STOP, type WorkerSetup } from './workerSetup.ts'
 
 /** A packet thread that is still draining so long after its time is told to end at once. */
 const STOP_GRACE_MS = 2000
-/** Threads that die so soon after they began to serve, one after the other, show that starting is no help. */
+/**
+ * Threads that die so soon after they began to serve, one after the other, show that starting is no
+ * help.
+ */
 const SOON_MS = 2000
 const DEATHS_MAX = 3
 
@@ -43,8 +46,8 @@ type OwnFields =
   | 'durations'
 
 /**
- * Of each worker its part of the region, the CPU that it is pinned to (-1: none), and what it writes
- * for others to read: a worker that replaces another goes on in the same memory.
+ * Of each worker its part of the region, the CPU that it is pinned to (-1: none), and what it
+ * writes for others to read: a worker that replaces another goes on in the same memory.
  */
 export interface Place extends Part {
   readonly cpu: number

@@ -1,7 +1,7 @@
 /**
- * The main thread's end of a packet thread's feeds (mount/feeds.ts): fetches the pieces of answers that
- * are not in memory, from disk or from an origin, and sends them one at a time. A piece stays where it
- * is until the thread has asked for the next or wants no more, since by then it holds it.
+ * The main thread's end of a packet thread's feeds (mount/feeds.ts): fetches the pieces of answers
+ * that are not in memory, from disk or from an origin, and sends them one at a time. A piece stays
+ * where it is until the thread has asked for the next or wants no more, since by then it holds it.
  */
 import type { LiveContent } from '../content/live.ts'
 import type { Piece } from '../content/pager.ts'

@@ -1,4 +1,6 @@
-/** A packet thread's end of its feeds: what it calls (mount/feeds.ts), as messages to its FeedDesk. */
+/**
+ * A packet thread's end of its feeds: what it calls (mount/feeds.ts), as messages to its FeedDesk.
+ */
 import type { Slice } from '../content/slices.ts'
 import type { ForwardRequest } from '../front/forwardRequest.ts'
 import type { FeedPort } from '../mount/feeds.ts'

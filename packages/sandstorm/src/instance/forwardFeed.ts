@@ -1,7 +1,7 @@
 /**
- * An origin's answer to a request that came to a packet thread, as the pieces of a feed (feedDesk.ts).
- * The request's body comes in messages behind it; the thread is told what of it was taken, and bounds by
- * that what it sends (mount/incomingBody.ts).
+ * An origin's answer to a request that came to a packet thread, as the pieces of a feed
+ * (feedDesk.ts). The request's body comes in messages behind it; the thread is told what of it was
+ * taken, and bounds by that what it sends (mount/incomingBody.ts).
  */
 import type { Piece } from '../content/pager.ts'
 import { type Asked, answerBytes } from '../front/answerBytes.ts'

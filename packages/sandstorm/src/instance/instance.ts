@@ -39,9 +39,10 @@ export interface Instance {
   /** For log rotation: what is noted from now on goes to a new file of the same name. */
   reopenLogs?(): Promise<void>
   /**
-   * Serves what this configuration says, and looks at all files again. It is the one that the instance
-   * was started with but for what a reload can change (config/change.ts). Settles when new answers are
-   * of it; rejects with one clear line, and then nothing has changed. Calls do not overlap.
+   * Serves what this configuration says, and looks at all files again. It is the one that the
+   * instance was started with but for what a reload can change (config/change.ts). Settles when new
+   * answers are of it; rejects with one clear line, and then nothing has changed. Calls do not
+   * overlap.
    */
   reload?(config: ServeConfig): Promise<void>
 }

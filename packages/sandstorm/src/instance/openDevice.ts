@@ -20,7 +20,9 @@ import type { DeviceName } from '../devices.ts'
 import { type Link6, NO_LINK6 } from '../link6.ts'
 import type { Log } from './instance.ts'
 
-/** A device, and the addresses of the stack on it with their subnets: `10.77.0.2/24`, `fd77::2/64`. */
+/**
+ * A device, and the addresses of the stack on it with their subnets: `10.77.0.2/24`, `fd77::2/64`.
+ */
 export interface Opened {
   /** A queue for each worker. */
   readonly handles: readonly DeviceHandle[]
@@ -90,8 +92,8 @@ function openMemif(
 }
 
 /**
- * Locally administered, and the same each time: neighbours keep what they know of us. The two ends of a
- * socket may both be ours, and have different ones.
+ * Locally administered, and the same each time: neighbours keep what they know of us. The two ends
+ * of a socket may both be ours, and have different ones.
  */
 function stableMac(socket: string, { role, id }: LinkConfig['memif']): Uint8Array {
   const end = role === 'client' ? '' : ' server'

@@ -9,8 +9,8 @@ export function parseAddress(text: string): IpAddress {
 }
 
 /**
- * Those of a stack, of which there are `count` on the device: whoever speaks for our addresses has a
- * link-local one too, and so have the others.
+ * Those of a stack, of which there are `count` on the device: whoever speaks for our addresses has
+ * a link-local one too, and so have the others.
  */
 export function stackAddresses(
   texts: readonly string[],

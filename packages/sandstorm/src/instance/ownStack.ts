@@ -1,7 +1,7 @@
 /**
  * An instance on our own stack: the content, loaded once, and what serves it on each device
- * (deviceServer.ts). The main thread opens devices and owns their descriptors, so that they are closed
- * whatever becomes of a packet thread.
+ * (deviceServer.ts). The main thread opens devices and owns their descriptors, so that they are
+ * closed whatever becomes of a packet thread.
  *
  *   region: content │ hub of each device │ part of worker 0 │ part of worker 1 │ …
  */
@@ -40,7 +40,10 @@ export interface OwnStack extends Instance {
   readonly servers: readonly DeviceServer[]
 }
 
-/** Opens the devices, loads the content and starts the threads. Throws errors that are one clear line. */
+/**
+ * Opens the devices, loads the content and starts the threads. Throws errors that are one clear
+ * line.
+ */
 export async function startOwnStack(
   config: ServeConfig,
   log: Log,

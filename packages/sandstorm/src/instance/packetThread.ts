@@ -79,7 +79,10 @@ export class PacketThread {
     wakeDevice(this.#setup.handle)
   }
 
-  /** One inquiry at a time; the Inspector sees to that. Rejects if the thread ends before it answers. */
+  /**
+   * One inquiry at a time; the Inspector sees to that. Rejects if the thread ends before it
+   * answers.
+   */
   ask(inquiry: Inquiry): Promise<Reply> {
     return new Promise((resolve, reject) => {
       this.#settle = resolve

@@ -1,7 +1,7 @@
 /**
- * A worker's queue of a device, and its part of the region: described on the main thread, which opened
- * the device, and made on the worker's. Several workers have a hub in the region besides, and hand over
- * what came to the wrong queue (libnmio spread/spread.ts).
+ * A worker's queue of a device, and its part of the region: described on the main thread, which
+ * opened the device, and made on the worker's. Several workers have a hub in the region besides,
+ * and hand over what came to the wrong queue (libnmio spread/spread.ts).
  *
  *   … │ hub │ part of worker 0 │ part of worker 1 │ …
  */
@@ -61,7 +61,10 @@ export const queueSetup = (
   sharesAddresses: sharesAddresses || worker > 0,
 })
 
-/** The queue, on the worker's thread, in its part of the region; it gathers from all of it. Throws SysError. */
+/**
+ * The queue, on the worker's thread, in its part of the region; it gathers from all of it. Throws
+ * SysError.
+ */
 export function makeQueue(setup: QueueSetup, region: Region): Device {
   const { handle, part, spread } = setup
   const queue = makeDevice(handle, region.part(part.from, part.end), region)

@@ -1,14 +1,16 @@
 /**
- * Whether to look again or to sleep when no frame has come. Falling asleep and being woken takes some
- * microseconds of both sides; a client that waits for its answer sends the next frame sooner. So we look
- * for a while, and whether that is any use we learn: each time in vain, twice as many sleeps go by before
- * it is tried again.
+ * Whether to look again or to sleep when no frame has come. Falling asleep and being woken takes
+ * some microseconds of both sides; a client that waits for its answer sends the next frame sooner.
+ * So we look for a while, and whether that is any use we learn: each time in vain, twice as many
+ * sleeps go by before it is tried again.
  */
 export class Spinner {
   readonly #limitUs: number
   /** When frames last came. */
   #lastUs = 0
-  /** Times in vain, less half of them for each success; the next sleeps come without looking first. */
+  /**
+   * Times in vain, less half of them for each success; the next sleeps come without looking first.
+   */
   #failures = 0
   #skip = 0
   #isLooking = false

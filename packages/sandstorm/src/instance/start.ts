@@ -1,6 +1,6 @@
 /**
- * Chooses what a server runs on: our own stack over the device that was asked for, by default a TAP,
- * or, where there can be none and nobody insisted, the kernel's TCP.
+ * Chooses what a server runs on: our own stack over the device that was asked for, by default a
+ * TAP, or, where there can be none and nobody insisted, the kernel's TCP.
  */
 import { koffiProblem, SysError, tunProblem } from '@sandstorm/libnmio'
 import type { ServeConfig } from '../config.ts'

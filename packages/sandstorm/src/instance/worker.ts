@@ -1,8 +1,8 @@
 /**
  * The packet thread: builds device, stack and server from plain data and runs the loop, and nothing
  * else (paper §2.1: clocked by received packets). It never awaits. The main thread speaks to it
- * through one shared word and the device's wake-up; it says when it serves, what it is asked between
- * batches, and how it ended.
+ * through one shared word and the device's wake-up; it says when it serves, what it is asked
+ * between batches, and how it ended.
  */
 import { randomBytes } from 'node:crypto'
 import { writeSync } from 'node:fs'
@@ -51,9 +51,9 @@ const nowUs = (): number => performance.now() * 1000
 const epochUs = (): number => (performance.timeOrigin + performance.now()) * 1000
 
 /**
- * Captures and traces see what is on the wire, tags included; faults happen between it and the stack. What
- * changes batches stands before the stack: a frame is on the wire when it is sent, not when it begins to
- * wait.
+ * Captures and traces see what is on the wire, tags included; faults happen between it and the
+ * stack. What changes batches stands before the stack: a frame is on the wire when it is sent, not
+ * when it begins to wait.
  */
 function wrap(inner: Device, region: Region, setup: WorkerSetup): Device {
   let device = inner
@@ -106,7 +106,9 @@ function build(setup: WorkerSetup): Server {
   })
 }
 
-/** Says of each address at most once that somebody else has it: whoever forges that may do so often. */
+/**
+ * Says of each address at most once that somebody else has it: whoever forges that may do so often.
+ */
 function warnOnce(): (address: IpAddress) => void {
   const told = new Set<IpAddress>()
   return address => {

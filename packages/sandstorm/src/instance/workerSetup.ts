@@ -14,7 +14,9 @@ import type { QueueSetup } from './queue.ts'
 export interface WorkerSetup extends QueueSetup {
   /** As it is now, for this thread to read. */
   readonly content: ContentShared
-  /** For so long after the last frame it looks for the next before it sleeps, if that is any use. */
+  /**
+   * For so long after the last frame it looks for the next before it sleeps, if that is any use.
+   */
   readonly spinUs: number
   /** For measurements: frames of a batch at most; and so long frames to be sent wait for others. */
   readonly rxBatch: number

@@ -1,6 +1,6 @@
 /**
- * Requests and answers over the kernel's TCP (node:net): on any machine, without privileges, and slower
- * than our own. All sockets read into one buffer, since what comes is looked at at once.
+ * Requests and answers over the kernel's TCP (node:net): on any machine, without privileges, and
+ * slower than our own. All sockets read into one buffer, since what comes is looked at at once.
  */
 import { connect, type Socket } from 'node:net'
 import type { Generator, Transport } from '@sandstorm/loadgen'

@@ -1,6 +1,7 @@
 /**
  * Our addresses for a run on our own stack, of the version of the server's: as `serve` is told them
- * (link4.ts, link6.ts), but for those that `--source` adds. The kernel's stack has addresses of its own.
+ * (link4.ts, link6.ts), but for those that `--source` adds. The kernel's stack has addresses of its
+ * own.
  */
 import { UserError } from '../cli/errors.ts'
 import { checkOptionalNumber } from '../config/numbers.ts'

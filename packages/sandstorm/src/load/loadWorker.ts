@@ -1,6 +1,6 @@
 /**
- * A thread that generates load, on the kernel's stack or on ours: builds it all from plain data, says
- * that it is ready, waits for the word to begin, and says at the end what it has counted.
+ * A thread that generates load, on the kernel's stack or on ours: builds it all from plain data,
+ * says that it is ready, waits for the word to begin, and says at the end what it has counted.
  */
 import { randomBytes } from 'node:crypto'
 import { parentPort, workerData } from 'node:worker_threads'

@@ -1,6 +1,7 @@
 /**
- * The device of our own stack on which a plan is carried out, with a queue for each thread: opened by the
- * main thread, as `serve` does it. Thread 0 speaks for our addresses, and is told what is of no connection.
+ * The device of our own stack on which a plan is carried out, with a queue for each thread: opened
+ * by the main thread, as `serve` does it. Thread 0 speaks for our addresses, and is told what is of
+ * no connection.
  */
 import { randomInt } from 'node:crypto'
 import {
@@ -22,7 +23,10 @@ import { FRAMES_MIN } from '../server.ts'
 import type { LoadPlan } from './plan.ts'
 import type { OwnSetup } from './threadSetup.ts'
 
-/** Of a thread: rings, and frames for SYNs, ACKs and requests; less where there are too many threads for that. */
+/**
+ * Of a thread: rings, and frames for SYNs, ACKs and requests; less where there are too many threads
+ * for that.
+ */
 const PART_BYTES = 64 << 20
 /** Of all threads with memif, whose servers take 32 MiB of a peer's memory and no more. */
 const MEMIF_BYTES = 30 << 20
@@ -47,8 +51,8 @@ export class OwnDevice {
   }
 
   /**
-   * Frames for us that were lost on this machine since it was opened, `byThreads` among them; undefined:
-   * nobody counts them all.
+   * Frames for us that were lost on this machine since it was opened, `byThreads` among them;
+   * undefined: nobody counts them all.
    */
   framesLost(byThreads: number): number | undefined {
     const { kind } = this.#opened.handles[0]

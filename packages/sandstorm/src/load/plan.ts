@@ -1,6 +1,6 @@
 /**
- * What `load` was asked to do: checked once, here, and plain data from then on, so that it can be posted
- * to a thread. Every refusal names the flag, the value and what was expected.
+ * What `load` was asked to do: checked once, here, and plain data from then on, so that it can be
+ * posted to a thread. Every refusal names the flag, the value and what was expected.
  */
 import { ADDRESSES_MAX } from '@sandstorm/libtcpip'
 import { ConfigError, UserError } from '../cli/errors.ts'
@@ -58,7 +58,9 @@ const THREADS_MAX = 32
 const SOURCES_MAX = 1024
 /** What one of our own addresses has towards one port of a server (RFC 6056). */
 export const PORTS_PER_SOURCE = 64_512
-/** Of several threads each has the ports of its own flows, which are not quite as many as another's. */
+/**
+ * Of several threads each has the ports of its own flows, which are not quite as many as another's.
+ */
 const SHARED_PORTS_PER_SOURCE = 64_000
 
 /** Checks everything, or throws the first UserError. */

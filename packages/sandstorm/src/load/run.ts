@@ -1,6 +1,6 @@
 /**
- * Runs a plan: opens the device, starts the threads, lets them begin together, and adds up what they have
- * counted. The main thread waits, and shows how far it is.
+ * Runs a plan: opens the device, starts the threads, lets them begin together, and adds up what
+ * they have counted. The main thread waits, and shows how far it is.
  */
 import { Tally } from '@sandstorm/loadgen'
 import { LoadThread, type ThreadEnding } from './loadThread.ts'
@@ -30,7 +30,9 @@ export interface LoadRun {
   progress(): { readonly answers: number; readonly errors: number }
 }
 
-/** Starts a run of `plan` against `address`, its target's. Throws errors that are one clear line. */
+/**
+ * Starts a run of `plan` against `address`, its target's. Throws errors that are one clear line.
+ */
 export async function startLoad(
   plan: LoadPlan,
   address: string,

@@ -1,4 +1,6 @@
-/** What main thread and a thread that generates load say to each other: plain data and shared words. */
+/**
+ * What main thread and a thread that generates load say to each other: plain data and shared words.
+ */
 import type { SharedMemory } from '@sandstorm/libnmio'
 import type { TallyData } from '@sandstorm/loadgen'
 import type { QueueSetup } from '../instance/queue.ts'
@@ -40,7 +42,9 @@ export interface OwnSetup extends QueueSetup {
   /** 0: none. */
   readonly vlan: number
   readonly dadTransmits: number
-  /** The first hop to the server (libtcpip tcp/firstHop.ts), which thread 0 finds for the others. */
+  /**
+   * The first hop to the server (libtcpip tcp/firstHop.ts), which thread 0 finds for the others.
+   */
   readonly station: SharedArrayBuffer
 }
 

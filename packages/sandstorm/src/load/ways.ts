@@ -1,4 +1,6 @@
-/** Ways to the server: its address, and ours on the kernel's stack; each refusal is one clear line. */
+/**
+ * Ways to the server: its address, and ours on the kernel's stack; each refusal is one clear line.
+ */
 import { lookup } from 'node:dns/promises'
 import { createServer } from 'node:net'
 import { ConfigError, UserError } from '../cli/errors.ts'

@@ -1,10 +1,11 @@
 /**
- * The access log's file: lines are gathered, written a block at a time and never waited for. What the
- * disk cannot take stays in memory up to a limit, beyond which lines are dropped and counted; a write
- * that failed goes on where it stopped, so no line is torn.
+ * The access log's file: lines are gathered, written a block at a time and never waited for. What
+ * the disk cannot take stays in memory up to a limit, beyond which lines are dropped and counted; a
+ * write that failed goes on where it stopped, so no line is torn.
  *
- * Rotation (`reopen`): whoever rotates renames the file first. Lines from before go to the old file,
- * later ones to the new; if that cannot be opened the old one is kept and opening is tried again.
+ * Rotation (`reopen`): whoever rotates renames the file first. Lines from before go to the old
+ * file, later ones to the new; if that cannot be opened the old one is kept and opening is tried
+ * again.
  */
 import { StartError } from '../startError.ts'
 import { type AccessSink, openSink } from './accessSink.ts'

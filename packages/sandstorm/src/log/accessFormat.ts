@@ -1,7 +1,8 @@
 /**
- * Lines of the access log. `common` and `combined` are Apache's formats, read by every log analyser;
- * `json` is one object a line. Times are UTC. Every line is printable ASCII and ends with the only LF
- * in it, whatever the client has sent: nobody can forge a line, or speak to the terminal of who reads it.
+ * Lines of the access log. `common` and `combined` are Apache's formats, read by every log
+ * analyser; `json` is one object a line. Times are UTC. Every line is printable ASCII and ends with
+ * the only LF in it, whatever the client has sent: nobody can forge a line, or speak to the
+ * terminal of who reads it.
  */
 import { type AccessRecord, FROM_ORIGIN, FROM_STORE } from './accessLog.ts'
 import { clientText } from './client.ts'
@@ -75,7 +76,10 @@ function timeText(timeMs: number): string {
 const UNSAFE = /[^ !#-[\]-~]/
 const EVERY_UNSAFE = new RegExp(UNSAFE, 'g')
 
-/** Between quotes: as nginx does, what is not printable ASCII, `"` and `\` are `\xHH`; nothing is `-`. */
+/**
+ * Between quotes: as nginx does, what is not printable ASCII, `"` and `\` are `\xHH`; nothing is
+ * `-`.
+ */
 function quoted(latin1: string): string {
   if (latin1 === '') return '-'
   return UNSAFE.test(latin1) ? latin1.replaceAll(EVERY_UNSAFE, hexEscape) : latin1

@@ -24,9 +24,10 @@ export interface AccessLog {
   /** Milliseconds since 1970, for the answers that follow; set once a batch. */
   timeMs: number
   /**
-   * Notes an answer: to the client with these address words (IPv4: the first, as a TCB has them) and
-   * port, for the head in bytes[start, end), which may be malformed, incomplete or empty. `bodyBytes`:
-   * of content, without the answer's own head. Never waits, allocates nothing, throws nothing.
+   * Notes an answer: to the client with these address words (IPv4: the first, as a TCB has them)
+   * and port, for the head in bytes[start, end), which may be malformed, incomplete or empty.
+   * `bodyBytes`: of content, without the answer's own head. Never waits, allocates nothing, throws
+   * nothing.
    */
   request(
     version: 4 | 6,

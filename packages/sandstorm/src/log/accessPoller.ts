@@ -1,7 +1,7 @@
 /**
  * The main thread's end of the access log: takes the records of all packet threads from their rings
- * (accessRing.ts), formats them and writes them to the file. Rings belong to places, not to threads: a
- * packet thread that is replaced goes on in its predecessor's.
+ * (accessRing.ts), formats them and writes them to the file. Rings belong to places, not to
+ * threads: a packet thread that is replaced goes on in its predecessor's.
  */
 
 import type { AccessFile } from './accessFile.ts'

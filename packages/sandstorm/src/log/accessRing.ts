@@ -1,13 +1,14 @@
 /**
- * The access log's way from a packet thread to the main thread: records of various lengths in shared
- * memory. One writes, one reads, and the writer never waits: what finds no room is dropped and counted.
+ * The access log's way from a packet thread to the main thread: records of various lengths in
+ * shared memory. One writes, one reads, and the writer never waits: what finds no room is dropped
+ * and counted.
  *
  *   0 produced: bytes written, in all   64 consumed: bytes read, in all   128 records dropped   192 … records
  *   a record: its size (32), status (32), time (64), content bytes (64), address (4 × 32), version and
  *   port (2 × 16), length of the head (32), flags (32), 0 (32), the head; a multiple of 8 bytes, in one piece
  *
- * Indices run on and wrap. What is left at the end, too short for a record, is skipped: a size of SKIP
- * says so. Indices outlive a thread that dies: a half-written record was never produced.
+ * Indices run on and wrap. What is left at the end, too short for a record, is skipped: a size of
+ * SKIP says so. Indices outlive a thread that dies: a half-written record was never produced.
  */
 import { assert } from '@sandstorm/libnmio'
 import { type AccessLog, type AccessRecord, HEAD_CUT } from './accessLog.ts'

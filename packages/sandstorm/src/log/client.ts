@@ -14,8 +14,8 @@ const UNKNOWN: ClientAddress = { version: 4, w0: 0, w1: 0, w2: 0, w3: 0 }
 
 /**
  * The address in a text as node:net has it (`remoteAddress`): `::ffff:10.0.0.1` is that of an IPv4
- * client, a zone (`%eth0`) is dropped, and what is no address, or undefined since the socket is gone,
- * becomes 0.0.0.0.
+ * client, a zone (`%eth0`) is dropped, and what is no address, or undefined since the socket is
+ * gone, becomes 0.0.0.0.
  */
 export function clientAddress(text: string | undefined): ClientAddress {
   if (text === undefined) return UNKNOWN

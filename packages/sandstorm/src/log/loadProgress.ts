@@ -1,4 +1,6 @@
-/** How far loading has come, as one line on a terminal that is written over and at last wiped away. */
+/**
+ * How far loading has come, as one line on a terminal that is written over and at last wiped away.
+ */
 
 /** Redrawn at most so often. */
 const EVERY_MS = 100

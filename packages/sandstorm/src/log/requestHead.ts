@@ -1,7 +1,7 @@
 /**
- * What a log line wants of a request's head, read leniently: whatever the bytes are, something comes
- * out, since the requests that were refused are those one looks for in a log. Strictness is the HTTP
- * machine's business (http/machine.ts).
+ * What a log line wants of a request's head, read leniently: whatever the bytes are, something
+ * comes out, since the requests that were refused are those one looks for in a log. Strictness is
+ * the HTTP machine's business (http/machine.ts).
  *
  * Texts are Latin-1: a character for each byte, so nothing is lost until a format decides.
  */

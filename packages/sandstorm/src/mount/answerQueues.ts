@@ -17,7 +17,10 @@ export class AnswerQueues {
   /** Answers that are to be somebody's first, or belong to a feed, and are in no queue yet. */
   heldCount = 0
 
-  /** `sharedMax`: answers beyond the first of each connection, but for pieces, which are bounded by themselves. */
+  /**
+   * `sharedMax`: answers beyond the first of each connection, but for pieces, which are bounded by
+   * themselves.
+   */
   constructor(answers: Answers, maxConnections: number, sharedMax: number) {
     this.#answers = answers
     this.#sharedMax = sharedMax
@@ -78,7 +81,10 @@ export class AnswerQueues {
     return a
   }
 
-  /** The first, if everything before stream byte `una` is acknowledged and it ends there; else NO_ANSWER. */
+  /**
+   * The first, if everything before stream byte `una` is acknowledged and it ends there; else
+   * NO_ANSWER.
+   */
   firstDone(i: number, una: number): number {
     const { records } = this.#answers
     const a = this.#first[i]

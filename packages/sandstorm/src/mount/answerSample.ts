@@ -1,7 +1,8 @@
 /**
- * How long answers take, from the request's last byte to the acknowledgment of the answer's: of one at
- * a time, since a time for each would cost every connection memory. The next one is timed when the
- * last has ended, so slow clients are no more often looked at than others, but take the place longer.
+ * How long answers take, from the request's last byte to the acknowledgment of the answer's: of one
+ * at a time, since a time for each would cost every connection memory. The next one is timed when
+ * the last has ended, so slow clients are no more often looked at than others, but take the place
+ * longer.
  */
 import type { Histogram } from '../admin/histogram.ts'
 import { NO_ANSWER } from '../packetize/answers.ts'

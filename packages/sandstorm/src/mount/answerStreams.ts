@@ -1,7 +1,8 @@
 /**
  * What goes out on each connection of the mount on our TCP: the answers that it has under way, one
- * behind the other in its stream, and the feed that brings the rest of the last one. TCP asks here for
- * the frames of any byte that is not acknowledged yet (paper §2.1: answers are sent from where they lie).
+ * behind the other in its stream, and the feed that brings the rest of the last one. TCP asks here
+ * for the frames of any byte that is not acknowledged yet (paper §2.1: answers are sent from where
+ * they lie).
  */
 import { assert, type Region } from '@sandstorm/libnmio'
 import { abort, seq, type Tcp, tcb } from '@sandstorm/libtcpip'
@@ -122,8 +123,8 @@ export class AnswerStreams {
   }
 
   /**
-   * Is there a feed left, and are there records for its pieces? Those of feeds that are over may still
-   * be under way, so that feeds alone do not bound them.
+   * Is there a feed left, and are there records for its pieces? Those of feeds that are over may
+   * still be under way, so that feeds alone do not bound them.
    */
   #hasRoomForFeed(): boolean {
     const { freeCount } = this.#feeds
@@ -131,8 +132,8 @@ export class AnswerStreams {
   }
 
   /**
-   * Queues what the machine has answered; `mayAnswer` was true, and `bound` came first. True: it is held
-   * until something of its body has come (`onPiece`).
+   * Queues what the machine has answered; `mayAnswer` was true, and `bound` came first. True: it is
+   * held until something of its body has come (`onPiece`).
    */
   answer(c: number, i: number): boolean {
     const { parts, image, headOnly, close, isPaged } = this.#http
@@ -273,7 +274,10 @@ export class AnswerStreams {
     return this.#transmitter.transmitExactly(c, a, at, len < left ? len : left)
   }
 
-  /** Asks for the next piece if it is time to. Pieces may be short: it is their number that is bounded. */
+  /**
+   * Asks for the next piece if it is time to. Pieces may be short: it is their number that is
+   * bounded.
+   */
   #pull(c: number, i: number): void {
     if (this.#queues.count(i) < PIECES_MAX) this.#feeds.pull(this.#feed[i], this.#unacked(c))
   }
@@ -315,7 +319,10 @@ export class AnswerStreams {
     this.#tcp.commit(c, len)
   }
 
-  /** Asks for the body of an image, or parts of it, and holds the head meanwhile; false: there is none. */
+  /**
+   * Asks for the body of an image, or parts of it, and holds the head meanwhile; false: there is
+   * none.
+   */
   #openFeed(c: number, i: number): boolean {
     const { parts, image, close } = this.#http
     const slices = this.#http.slices()

@@ -1,13 +1,15 @@
 /**
- * Answers whose bytes are not there yet: a *feed* brings the body of one answer, or all of one that an
- * origin gives, to its connection piece by piece, each an image without a head that is sent like any
- * other. Pieces come from another thread; how many are asked for ahead is bounded, and a client that
- * takes nothing gets nothing more. While a connection has a feed no further request of it is answered.
+ * Answers whose bytes are not there yet: a *feed* brings the body of one answer, or all of one that
+ * an origin gives, to its connection piece by piece, each an image without a head that is sent like
+ * any other. Pieces come from another thread; how many are asked for ahead is bounded, and a client
+ * that takes nothing gets nothing more. While a connection has a feed no further request of it is
+ * answered.
  *
- * The head before a body from disk waits for its first piece: if there is none, the client is told so by
- * another answer, instead of a reset.
+ * The head before a body from disk waits for its first piece: if there is none, the client is told
+ * so by another answer, instead of a reset.
  *
- * A feed is a slot of a bounded table and a serial number, so that what comes late is known as such.
+ * A feed is a slot of a bounded table and a serial number, so that what comes late is known as
+ * such.
  */
 import { EXTENT_BYTES } from '../content/pager.ts'
 import type { Slice } from '../content/slices.ts'
@@ -18,7 +20,9 @@ import { NO_ANSWER } from '../packetize/answers.ts'
 export const FEED_COUNT = 1024
 /** No feed. */
 export const NO_FEED = -1
-/** With fewer bytes than this to be acknowledged the next piece is asked for: one is sent meanwhile. */
+/**
+ * With fewer bytes than this to be acknowledged the next piece is asked for: one is sent meanwhile.
+ */
 const AHEAD_BYTES = 2 * EXTENT_BYTES
 /** Pieces of one feed that may be under way: the first and the last may be short. */
 export const PIECES_MAX = 4
@@ -33,9 +37,13 @@ export interface FeedPiece {
   readonly answered: Answered | undefined
 }
 
-/** Where pieces are asked for. Each is delivered to the mount later, in answer to `open` or `more`. */
+/**
+ * Where pieces are asked for. Each is delivered to the mount later, in answer to `open` or `more`.
+ */
 export interface FeedPort {
-  /** A feed of slices of the body of an image whose file is not in memory; asks for the first piece. */
+  /**
+   * A feed of slices of the body of an image whose file is not in memory; asks for the first piece.
+   */
   open(slot: number, serial: number, image: number, slices: readonly Slice[]): void
   /** A feed of the whole answer to a request; asks for the first piece. */
   forward(slot: number, serial: number, request: ForwardRequest): void
@@ -178,7 +186,9 @@ export class Feeds {
     if (answered !== undefined) this.#answered[slot] = answered
   }
 
-  /** Asks for the next piece if it is time to, with so many bytes of the connection unacknowledged. */
+  /**
+   * Asks for the next piece if it is time to, with so many bytes of the connection unacknowledged.
+   */
   pull(slot: number, unackedBytes: number): void {
     if (this.#isAsking[slot] !== 0 || unackedBytes >= AHEAD_BYTES) return
     this.#isAsking[slot] = 1

@@ -1,9 +1,10 @@
 /**
- * The body of one request that an origin answers, as it comes to a connection of our TCP: where it ends,
- * sized or in chunks, and how much of it waits on the main thread for the origin's client. The client's
- * receive window is held to what is left of WINDOW_BYTES.
+ * The body of one request that an origin answers, as it comes to a connection of our TCP: where it
+ * ends, sized or in chunks, and how much of it waits on the main thread for the origin's client.
+ * The client's receive window is held to what is left of WINDOW_BYTES.
  *
- * Invariant: of a client that keeps to its window, WINDOW_BYTES and one receive window wait at most.
+ * Invariant: of a client that keeps to its window, WINDOW_BYTES and one receive window wait at
+ * most.
  */
 import { IN_CHUNKS } from '../front/forwardRequest.ts'
 import { ChunkDecoder } from '../http/chunkDecoder.ts'

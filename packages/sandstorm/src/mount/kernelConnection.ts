@@ -3,11 +3,11 @@
  * answers leave from the content region without a copy of the body.
  *
  * Back-pressure runs all the way: while the socket holds unsent answers, no further head is parsed
- * and nothing is read. Closing is RFC 9112 §9.6: the last answer, half a close, then what the client
- * still sends is dropped for a while, so that a reset does not overtake the answer.
+ * and nothing is read. Closing is RFC 9112 §9.6: the last answer, half a close, then what the
+ * client still sends is dropped for a while, so that a reset does not overtake the answer.
  *
- * While an origin is asked (kernelForward.ts), or a file is read for an answer (kernelFeed.ts), a little
- * is read ahead, to learn if the client leaves.
+ * While an origin is asked (kernelForward.ts), or a file is read for an answer (kernelFeed.ts), a
+ * little is read ahead, to learn if the client leaves.
  *
  * Invariant: besides what node:net holds, a connection keeps at most one head, a chunk, and that.
  */
@@ -27,8 +27,8 @@ import { KernelNotes } from './kernelNotes.ts'
 import { KernelSender } from './kernelSender.ts'
 
 /**
- * After the last answer: how long, and how many bytes, a client may go on sending. When the bytes are
- * used up nothing more is read; a reset now could overtake the answer, so it waits for the end of the time.
+ * After the last answer: how long, and how many bytes, a client may go on sending. When the bytes
+ * are used up nothing more is read; the time still runs out, lest a reset overtake the answer.
  */
 const LINGER_MS = 2000
 const LINGER_BYTES = 1 << 20
@@ -168,7 +168,7 @@ export class KernelConnection {
     if (isBody || unread.length >= READ_AHEAD_BYTES) this.#socket.pause()
   }
 
-  /** Returns the offset behind what was dropped. What is no body ends the connection: its answer is out. */
+  /** Returns the offset behind what was dropped. What is no body ends the connection. */
   #drop(chunk: Buffer, off: number): number {
     const rest = this.#rest
     const end = rest?.skip(chunk, off, chunk.length) ?? Math.min(off + this.#skip, chunk.length)

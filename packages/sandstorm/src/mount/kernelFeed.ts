@@ -1,8 +1,9 @@
 /**
- * The body of one answer of the kernel mount that is not in memory: piece by piece from the pager to
- * the socket, one more only when the last is nearly sent, and in parts between which others have their
- * turn. The head waits for the first piece, since there may be none. The connection answers nothing else
- * until `onEnd` or `onNone`; unless it is cancelled, one of them is called, once, or the socket is reset.
+ * The body of one answer of the kernel mount that is not in memory: piece by piece from the pager
+ * to the socket, one more only when the last is nearly sent, and in parts between which others have
+ * their turn. The head waits for the first piece, since there may be none. The connection answers
+ * nothing else until `onEnd` or `onNone`; unless it is cancelled, one of them is called, once, or
+ * the socket is reset.
  */
 import type { Socket } from 'node:net'
 import type { Holds } from '../content/holds.ts'
@@ -11,9 +12,10 @@ import type { KernelSender } from './kernelSender.ts'
 import type { Turns } from './turns.ts'
 
 /**
- * Written in one turn of the event loop. An extent at once takes up to 0.2 ms of it, and the sockets of
- * many clients get room at the same time: beside 64 that took 1 MiB/s each, the p99 of 22 KB from memory
- * was 31 ms, with turns it is 3.9 ms; alone it was 1.5 to 3 (2 virtual cores of a busy machine, 2026-11-29).
+ * Written in one turn of the event loop. An extent at once takes up to 0.2 ms of it, and the
+ * sockets of many clients get room at the same time: beside 64 that took 1 MiB/s each, the p99 of
+ * 22 KB from memory was 31 ms, with turns it is 3.9 ms; alone it was 1.5 to 3 (2 virtual cores of a
+ * busy machine, 2026-11-29).
  */
 const WRITE_BYTES = 64 << 10
 
@@ -73,7 +75,10 @@ export class KernelFeed {
     this.#onDrain?.()
   }
 
-  /** A file that changes, or can't be read, cuts an answer that has begun: nobody must take it for whole. */
+  /**
+   * A file that changes, or can't be read, cuts an answer that has begun: nobody must take it for
+   * whole.
+   */
   async #run(): Promise<void> {
     const { socket, pieces, onEnd, onNone, image, holds } = this.#options
     try {

@@ -1,7 +1,7 @@
 /**
  * One request of a connection of the kernel mount that its site's origin answers: from the front
- * (front/front.ts) to the socket, with back-pressure both ways. The connection parses no further head
- * until `onEnd`, and tells here what its socket does meanwhile.
+ * (front/front.ts) to the socket, with back-pressure both ways. The connection parses no further
+ * head until `onEnd`, and tells here what its socket does meanwhile.
  *
  * Invariant: `onEnd` is called once, unless `cancel` was called before.
  */
@@ -85,8 +85,8 @@ export class KernelForward {
   }
 
   /**
-   * Takes body from chunk[off…], which may change; returns how many bytes, 0 if it has all, or none fits:
-   * then it is the origin that is slow.
+   * Takes body from chunk[off…], which may change; returns how many bytes, 0 if it has all, or none
+   * fits: then it is the origin that is slow.
    */
   take(chunk: Uint8Array, off: number): number {
     const taken = this.#put(chunk, off)

@@ -46,7 +46,10 @@ export interface KernelMountOptions {
   readonly clock?: () => number
   /** The bodies that are not in memory (LiveContent.pieces); default: all are. */
   readonly pieces?: KernelContext['pieces']
-  /** Of the content's sites; the caller closes them, after the mount. Without them no site has an origin. */
+  /**
+   * Of the content's sites; the caller closes them, after the mount. Without them no site has an
+   * origin.
+   */
   readonly fronts?: Fronts | undefined
 }
 

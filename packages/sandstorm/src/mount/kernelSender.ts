@@ -1,6 +1,7 @@
 /**
- * What the kernel mount writes to one socket from the content region: heads as patched copies, bodies
- * from where they lie. An image whose body the socket has still to send is held (content/holds.ts).
+ * What the kernel mount writes to one socket from the content region: heads as patched copies,
+ * bodies from where they lie. An image whose body the socket has still to send is held
+ * (content/holds.ts).
  */
 import type { Socket } from 'node:net'
 import type { Content } from '../content/content.ts'

@@ -3,8 +3,8 @@ import type { HttpLimits } from '../http/limits.ts'
 
 export interface MountLimits {
   /**
-   * A request head must be complete this long after its first byte, or after the connection opened; a
-   * body that is dropped, this long after its answer.
+   * A request head must be complete this long after its first byte, or after the connection opened;
+   * a body that is dropped, this long after its answer.
    */
   headTimeoutMs: number
   /** A connection without a request is closed. */

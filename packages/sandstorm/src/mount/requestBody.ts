@@ -1,7 +1,7 @@
 /**
- * The body of a request on its way from a connection to an origin. The connection puts in what comes,
- * the origin's client takes it out; between them lie ROOM_BYTES and what was read at once, then the
- * connection waits. What has no length, a body in chunks, lasts until `end` is called.
+ * The body of a request on its way from a connection to an origin. The connection puts in what
+ * comes, the origin's client takes it out; between them lie ROOM_BYTES and what was read at once,
+ * then the connection waits. What has no length, a body in chunks, lasts until `end` is called.
  *
  * Invariant: exactly the promised bytes come out, or an error.
  */
@@ -36,7 +36,9 @@ export class RequestBody implements AsyncIterable<Uint8Array> {
     return this.#queuedBytes < this.#roomBytes
   }
 
-  /** Takes body from chunk[off…]; returns how many bytes, 0 if it has them all or there is no room. */
+  /**
+   * Takes body from chunk[off…]; returns how many bytes, 0 if it has them all or there is no room.
+   */
   put(chunk: Uint8Array, off: number): number {
     if (!this.hasRoom) return 0
     const count = Math.min(this.left, chunk.length - off)

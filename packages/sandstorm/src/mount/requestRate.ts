@@ -1,11 +1,12 @@
 /**
- * How many requests a second one client may send: a generic cell rate algorithm (ITU-T I.371, as ATM and
- * its successors police) over a bounded table, one for all packet threads. A client is an IPv4 address
- * or the /64 of an IPv6 address. Of each is kept when its next request would be due if all came evenly;
- * who is ahead of that by more than a burst is refused until time has caught up.
+ * How many requests a second one client may send: a generic cell rate algorithm (ITU-T I.371, as
+ * ATM and its successors police) over a bounded table, one for all packet threads. A client is an
+ * IPv4 address or the /64 of an IPv6 address. Of each is kept when its next request would be due if
+ * all came evenly; who is ahead of that by more than a burst is refused until time has caught up.
  *
- * The table holds CLIENTS in sets of two; where both are taken the one that is least ahead gives way, so
- * who is limited stays so. Threads write without locks: what a race loses is one request's count.
+ * The table holds CLIENTS in sets of two; where both are taken the one that is least ahead gives
+ * way, so who is limited stays so. Threads write without locks: what a race loses is one request's
+ * count.
  *
  * Invariant: `take` allocates nothing; the hash has a key, so nobody can aim at another's set.
  */
@@ -24,7 +25,10 @@ export class RequestRate {
   readonly #intervalMs: number
   readonly #aheadMs: number
 
-  /** `perSecond` requests, at least 1, and as many at once; `key`: a random int32, of all threads the same. */
+  /**
+   * `perSecond` requests, at least 1, and as many at once; `key`: a random int32, of all threads
+   * the same.
+   */
   constructor(shared: SharedArrayBuffer, key: number, perSecond: number) {
     this.#dueMs = new Float64Array(shared, 0, CLIENTS)
     this.#tags = new Int32Array(shared, 8 * CLIENTS, CLIENTS)
@@ -37,7 +41,9 @@ export class RequestRate {
     return new SharedArrayBuffer(12 * CLIENTS)
   }
 
-  /** May the client with these address words (IPv4: the first, the second is 0) have an answer now? */
+  /**
+   * May the client with these address words (IPv4: the first, the second is 0) have an answer now?
+   */
   take(w0: number, w1: number, nowMs: number): boolean {
     const hash = mix(Math.imul(mix(w0 ^ this.#key), 0x9e3779b1) ^ w1, this.#key)
     const tag = mix(hash, w0 ^ Math.imul(w1, 0x85ebca6b)) | 1

@@ -1,8 +1,8 @@
 /**
- * Requests of the mount on our own TCP that origins answer: they are handed over as plain data, with a
- * feed for the answer (feeds.ts), their bodies follow as they come (incomingBody.ts), and they are noted in
- * the access log when the answer has ended, or was cut. Those whose answer waits for the disk are noted
- * when that has brought something.
+ * Requests of the mount on our own TCP that origins answer: they are handed over as plain data,
+ * with a feed for the answer (feeds.ts), their bodies follow as they come (incomingBody.ts), and
+ * they are noted in the access log when the answer has ended, or was cut. Those whose answer waits
+ * for the disk are noted when that has brought something.
  *
  * Invariant: each is noted once.
  */
@@ -39,7 +39,10 @@ export class TcpForwards {
     this.#streams.forward(c, i, request)
   }
 
-  /** The machine's answer to the request in bytes[start, end) is held (AnswerStreams.answer); allocates. */
+  /**
+   * The machine's answer to the request in bytes[start, end) is held (AnswerStreams.answer);
+   * allocates.
+   */
   hold(i: number, bytes: Uint8Array, start: number, end: number): void {
     const { status, bodyBytes, close } = this.#http
     this.#streams.note(i, bytes.slice(start, end), { status, bodyBytes, from: 0, close })

@@ -50,7 +50,7 @@ export class TcpMount implements Application {
   readonly #phase: Uint8Array
   /** Requests answered. */
   readonly #asked: Uint16Array
-  /** Body bytes of a request for a file still to be dropped; once closing, bytes the client may still send. */
+  /** Body bytes of a request for a file to be dropped; once closing, how many may come. */
   readonly #skip: Int32Array
 
   constructor(options: TcpMountOptions) {
@@ -278,7 +278,7 @@ export class TcpMount implements Application {
     return at - start
   }
 
-  /** Takes body in bytes [at, end); returns how many bytes are done with: all if that ended the connection. */
+  /** Takes body in bytes [at, end); returns how many are done with: all if it ended here. */
   #takeBody(c: number, i: number, at: number, end: number): number {
     const taken = this.#forwards.takeBody(i, this.#bytes, at, end)
     const status = this.#forwards.refusedBody(i)
@@ -291,7 +291,7 @@ export class TcpMount implements Application {
     return taken
   }
 
-  /** Ends the connection because of a request's body: with this status, or in the middle of the answer. */
+  /** Ends the connection for a request's body: with this status, or amid the answer. */
   #giveUp(c: number, i: number, status: number): void {
     if (this.#forwards.mayRefuse(i)) this.#refuse(c, i, status, this.#forwards.giveUp(i))
     else if (this.#forwards.isBodyDue(i)) abort(this.#tcp, c)
@@ -376,7 +376,7 @@ export class TcpMount implements Application {
     this.#tcp.setReceiveSpace(c, window)
   }
 
-  /** Half-close: the answers go out, then a FIN; the client may still be sending (RFC 9112 §9.6). */
+  /** Half-close: the answers go out, then a FIN; the client may still send (RFC 9112 §9.6). */
   #close(c: number, i: number): void {
     this.#phase[i] |= CLOSING
     this.#skip[i] = this.#limits.lingerBytes
@@ -388,8 +388,8 @@ export class TcpMount implements Application {
   }
 
   /**
-   * Drops what a client sends after the end. Beyond the bound its window closes: a reset could overtake
-   * the answer, while a client that cannot go on sending reads it, or is gone with FIN-WAIT-2.
+   * Drops what a client sends after the end. Beyond the bound its window closes: a reset could
+   * overtake the answer; a client that cannot go on sending reads it, or is gone with FIN-WAIT-2.
    */
   #linger(c: number, i: number, len: number): number {
     const dropped = Math.min(len, this.#skip[i])

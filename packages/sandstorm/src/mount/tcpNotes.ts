@@ -33,7 +33,9 @@ export class TcpNotes {
     this.add(c, bytes, start, end, http.status, http.bodyBytes, flags)
   }
 
-  /** The request in bytes[start, end) was answered; `flags` as in accessLog.ts. Allocates nothing. */
+  /**
+   * The request in bytes[start, end) was answered; `flags` as in accessLog.ts. Allocates nothing.
+   */
   add(
     c: number,
     bytes: Uint8Array,

@@ -22,7 +22,10 @@ export class TcpRate {
     this.#tcp = tcp
   }
 
-  /** The machine has answered a request of connection `c`: with 429 instead if its client has no more to ask. */
+  /**
+   * The machine has answered a request of connection `c`: with 429 instead if its client has no
+   * more to ask.
+   */
   bound(c: number): void {
     if (this.#rate === undefined) return
     const { tcb: table, nowUs } = this.#tcp

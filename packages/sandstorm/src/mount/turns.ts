@@ -1,7 +1,7 @@
 /**
- * Whose turn it is to write a part of an answer from disk: one at a time, and between two of them the
- * event loop looks for requests. What is in memory is then answered between the parts of large answers,
- * not behind those of all sockets that have room just now.
+ * Whose turn it is to write a part of an answer from disk: one at a time, and between two of them
+ * the event loop looks for requests. What is in memory is then answered between the parts of large
+ * answers, not behind those of all sockets that have room just now.
  *
  * Invariant: of all that wait none waits for more than one turn of each of the others.
  */

@@ -1,8 +1,8 @@
 /**
  * Answers under way: what a connection sends at which place of its stream. A connection has a short
  * queue of them, oldest first (keep-alive and pipelining: an ACK may straddle two answers); one is
- * given back when its last byte is acknowledged. Together with the images this is all that is needed
- * to send any byte again, so there is no retransmission queue.
+ * given back when its last byte is acknowledged. Together with the images this is all that is
+ * needed to send any byte again, so there is no retransmission queue.
  *
  * An answer is an image from its first byte on, or a made head and a slice of an image's body
  * (madeHeads.ts). It holds its image (content/holds.ts) as long as it is there. Records are int32

@@ -1,6 +1,6 @@
 /**
- * The two head fields that differ between answers, Date (or Age) and Connection (image.ts): patched into
- * ready frames like port numbers, their checksum shares known beforehand. One second's Date is
+ * The two head fields that differ between answers, Date (or Age) and Connection (image.ts): patched
+ * into ready frames like port numbers, their checksum shares known beforehand. One second's Date is
  * written once and copied from then on. An image without a head has neither.
  */
 import type { Region } from '@sandstorm/libnmio'
@@ -25,7 +25,9 @@ export class HeadFields {
   readonly #timeOff: number
   readonly #connectionOff: number
   readonly #connectionSum: Int32Array
-  /** What is at hand: the Date of this second, any int32, or the Age in it (image.ts: AGE_SINCE). */
+  /**
+   * What is at hand: the Date of this second, any int32, or the Age in it (image.ts: AGE_SINCE).
+   */
   #second = 0
   #since = 0
   #timeSum = 0
@@ -122,5 +124,7 @@ export class HeadFields {
   }
 }
 
-/** The sum of a field that begins `off` bytes into the payload: bytes swap places at odd offsets. */
+/**
+ * The sum of a field that begins `off` bytes into the payload: bytes swap places at odd offsets.
+ */
 const placed = (sum: number, off: number): number => (off & 1 ? checksum.atOdd(sum) : sum)

@@ -6,8 +6,9 @@
  * every client, and memory per image is bounded whatever clients ask for.
  *
  * A layout is made when a client first needs it, and its payload is summed then, once
- * (paper §2: after the first client no work is repeated). One of an image that is no more is forgotten
- * when the record's next image needs one; its ready frames go as the least recently used do.
+ * (paper §2: after the first client no work is repeated). One of an image that is no more is
+ * forgotten when the record's next image needs one; its ready frames go as the least recently used
+ * do.
  */
 import { assert, NO_FRAME, type Region } from '@sandstorm/libnmio'
 import { checksum } from '@sandstorm/libtcpip'
@@ -113,7 +114,10 @@ export class Layouts {
   readonly #content: Content
   readonly #ledger: Ledger
   readonly #layouts: Layout[] = []
-  /** By image and step, one more than the place in the list; 0: none. Memory is taken as it is touched. */
+  /**
+   * By image and step, one more than the place in the list; 0: none. Memory is taken as it is
+   * touched.
+   */
   readonly #places: Int32Array
 
   constructor(content: Content, ledger: Ledger) {

@@ -1,8 +1,8 @@
 /**
- * What `template` and `copy` have in common: an answer leaves in the segments of its layout, as many
- * as fit, one behind the other. Pieces that begin or end inside a segment (an ACK fell into it, HEAD
- * of an image with a body, the ends of a range, a peer below the ladder) are framed by copying; the
- * ledger counts them.
+ * What `template` and `copy` have in common: an answer leaves in the segments of its layout, as
+ * many as fit, one behind the other. Pieces that begin or end inside a segment (an ACK fell into
+ * it, HEAD of an image with a body, the ends of a range, a peer below the ladder) are framed by
+ * copying; the ledger counts them.
  */
 import { BUSY, tcb } from '@sandstorm/libtcpip'
 import { LEN } from './answers.ts'
@@ -21,8 +21,8 @@ export abstract class SegmentTransmitter implements Transmitter {
   }
 
   /**
-   * Pushes segment `k`, which begins at byte `at` of the answer, behind headers that are begun; BUSY if
-   * there is no frame for it.
+   * Pushes segment `k`, which begins at byte `at` of the answer, behind headers that are begun;
+   * BUSY if there is no frame for it.
    */
   protected abstract sendSegment(
     a: number,
@@ -62,8 +62,8 @@ export abstract class SegmentTransmitter implements Transmitter {
   }
 
   /**
-   * How much to send with a made head from `at` on: so much of the body that what follows begins with
-   * a segment, if one ends within `most`.
+   * How much to send with a made head from `at` on: so much of the body that what follows begins
+   * with a segment, if one ends within `most`.
    */
   #withHead(head: number, at: number, most: number, left: number, layout: Layout): number {
     const { heads } = this.builder.answers
@@ -81,7 +81,9 @@ export abstract class SegmentTransmitter implements Transmitter {
     return len > room ? 0 : this.builder.sendCopy(c, a, at, len)
   }
 
-  /** Segments from `first` on, while they fit in `room`, the answer goes on and the ring has space. */
+  /**
+   * Segments from `first` on, while they fit in `room`, the answer goes on and the ring has space.
+   */
   #sendRun(
     c: number,
     a: number,

@@ -4,10 +4,11 @@
  * device's ring cannot be patched, so another connection that needs it gets a replica, made on
  * demand at the high-water mark and retained: what the paper proposes as its future work.
  *
- * Replicas of a segment form a ring in the order of sending. Frames complete in that order, so if the
- * oldest is still in flight, all are, and a new replica is due. When the pool runs low, frames of
- * the least recently used layouts are given up; the content itself stays, so any frame can be made
- * again. If none can be given up, the segment is copied into a frame that is sent once (copy.ts).
+ * Replicas of a segment form a ring in the order of sending. Frames complete in that order, so if
+ * the oldest is still in flight, all are, and a new replica is due. When the pool runs low, frames
+ * of the least recently used layouts are given up; the content itself stays, so any frame can be
+ * made again. If none can be given up, the segment is copied into a frame that is sent once
+ * (copy.ts).
  */
 import { NO_FRAME, OFFLOAD_NONE } from '@sandstorm/libnmio'
 import { IMAGE_OFF } from '../content/image.ts'
@@ -22,8 +23,9 @@ const RESERVED_FRAMES = 256
 /** Segments that are looked at, least recently used first, for one whose frames are all idle. */
 const EVICTION_TRIES = 64
 /**
- * What a new frame was written for: -1 is neither a frame key (tcb.ts) nor a value of Connection. It is
- * a second, though, so of a new frame's head fields Connection alone says that they are to be written.
+ * What a new frame was written for: -1 is neither a frame key (tcb.ts) nor a value of Connection.
+ * It is a second, though, so of a new frame's head fields Connection alone says that they are to be
+ * written.
  */
 const CARRIES_NOTHING = -1
 
@@ -141,7 +143,10 @@ export class TemplateTransmitter extends SegmentTransmitter {
     return frame
   }
 
-  /** Gives up frames of other layouts, those first that were not used for longest; true if one can be had. */
+  /**
+   * Gives up frames of other layouts, those first that were not used for longest; true if one can
+   * be had.
+   */
   #evict(keep: Layout): boolean {
     const { frames } = this.builder
     for (let i = 0; i < EVICTION_TRIES && frames.freeCount <= RESERVED_FRAMES; i++) {

@@ -68,7 +68,10 @@ export class FrameBuilder {
     return this.#push(a, at, len, frame, sum)
   }
 
-  /** Likewise a segment of a layout, whose `sum` is known (layouts.ts), in a run whose headers are begun. */
+  /**
+   * Likewise a segment of a layout, whose `sum` is known (layouts.ts), in a run whose headers are
+   * begun.
+   */
   sendSegment(a: number, at: number, len: number, sum: number): number {
     const frame = this.frames.alloc()
     if (frame === NO_FRAME) return BUSY

@@ -1,6 +1,6 @@
 /**
- * Content codings (RFC 9110 §8.4.1) as a site names them: their file suffixes, and how they are made.
- * Each of ours is one shot over bytes that are in memory, in the thread pool.
+ * Content codings (RFC 9110 §8.4.1) as a site names them: their file suffixes, and how they are
+ * made. Each of ours is one shot over bytes that are in memory, in the thread pool.
  */
 import { promisify } from 'node:util'
 import zlib from 'node:zlib'

@@ -1,8 +1,8 @@
 /**
- * Globs over request paths (site.ts: Rule). A pattern becomes a list of tokens for each choice of its
- * braces, and a path is matched by following all the places in the list where it could be at once, as
- * an automaton does: the time is at most pattern times path, whatever they hold. A RegExp of the same
- * pattern would try the ways to place its stars one after the other.
+ * Globs over request paths (site.ts: Rule). A pattern becomes a list of tokens for each choice of
+ * its braces, and a path is matched by following all the places in the list where it could be at
+ * once, as an automaton does: the time is at most pattern times path, whatever they hold. A RegExp
+ * of the same pattern would try the ways to place its stars one after the other.
  */
 
 /** Tells if a decoded path, which begins with "/", is meant. */
@@ -81,7 +81,9 @@ function indexOutside(pattern: string, char: string, from: number): number {
   return -1
 }
 
-/** Where the class that begins at `open` ends: at its "]", which may also be its first character. */
+/**
+ * Where the class that begins at `open` ends: at its "]", which may also be its first character.
+ */
 function classEnd(pattern: string | readonly string[], open: number): number {
   let at = open + 1
   if (pattern[at] === '!' || pattern[at] === '^') at++

@@ -1,7 +1,7 @@
 /**
- * Which fields a rule of a site may set (site.ts: Rule.headers; RFC 9110 §5.1, §5.5). Names are tokens
- * and values printable, so that no rule can end a line of the head; what frames the message, and what
- * says which bytes of which version they are, is ours alone.
+ * Which fields a rule of a site may set (site.ts: Rule.headers; RFC 9110 §5.1, §5.5). Names are
+ * tokens and values printable, so that no rule can end a line of the head; what frames the message,
+ * and what says which bytes of which version they are, is ours alone.
  */
 
 /** RFC 9110 §5.6.2. */
@@ -28,7 +28,10 @@ const OURS: readonly string[] = [
   'last-modified',
 ]
 
-/** Why a rule may not set this field to this value; '' if it may. An empty value takes the field out. */
+/**
+ * Why a rule may not set this field to this value; '' if it may. An empty value takes the field
+ * out.
+ */
 export function headerProblem(name: string, value: string): string {
   if (!TOKEN.test(name)) return 'not a field name'
   const lower = name.toLowerCase()

@@ -1,9 +1,9 @@
 /**
- * Header rules (site.ts: Rule): checked by whoever reads the configuration, compiled once at load, and
- * asked for each file which fields its heads get.
+ * Header rules (site.ts: Rule): checked by whoever reads the configuration, compiled once at load,
+ * and asked for each file which fields its heads get.
  *
- * Invariant: what passes `checkRuleHeaders` cannot break the framing of an answer or start a line of
- * its own (RFC 9110 §5.1, §5.5).
+ * Invariant: what passes `checkRuleHeaders` cannot break the framing of an answer or start a line
+ * of its own (RFC 9110 §5.1, §5.5).
  */
 import { compileGlob, type Glob } from './glob.ts'
 import { headerProblem } from './ruleHeaders.ts'
@@ -47,7 +47,9 @@ export function compileRules(rules: readonly Rule[]): CompiledRule[] {
   })
 }
 
-/** The fields of a file that answers to `paths`: of rules that match one of them, the last decides. */
+/**
+ * The fields of a file that answers to `paths`: of rules that match one of them, the last decides.
+ */
 export function fieldsOf(rules: readonly CompiledRule[], paths: readonly string[]): RuleFields {
   let fields: Map<string, RuleField> | undefined
   for (const { glob, headers } of rules) {

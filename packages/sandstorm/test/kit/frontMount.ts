@@ -1,6 +1,6 @@
 /**
- * A site with an origin, for tests: an origin's URL goes in, a server comes out, on the kernel's TCP or on
- * our own over a TAP (then the test file is in a namespace of its own).
+ * A site with an origin, for tests: an origin's URL goes in, a server comes out, on the kernel's
+ * TCP or on our own over a TAP (then the test file is in a namespace of its own).
  */
 import { once } from 'node:events'
 import http, { type IncomingMessage, type RequestOptions } from 'node:http'

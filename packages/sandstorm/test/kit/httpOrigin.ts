@@ -1,6 +1,6 @@
 /**
- * A real origin on 127.0.0.1 for tests of the cache: node:http with a handler, or raw bytes for what
- * node:http would never send. And a plain server that puts a cache before it.
+ * A real origin on 127.0.0.1 for tests of the cache: node:http with a handler, or raw bytes for
+ * what node:http would never send. And a plain server that puts a cache before it.
  */
 import http from 'node:http'
 import net, { type AddressInfo, type Socket } from 'node:net'
@@ -40,7 +40,9 @@ export async function rawOrigin(
   return `http://127.0.0.1:${(server.address() as AddressInfo).port}`
 }
 
-/** A client of it without pauses between its tries; `pauses` gets those that there would have been. */
+/**
+ * A client of it without pauses between its tries; `pauses` gets those that there would have been.
+ */
 export async function upstreamOf(
   origin: string,
   config: Partial<UpstreamConfig> = {},

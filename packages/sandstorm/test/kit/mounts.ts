@@ -1,6 +1,6 @@
 /**
- * The same site on both mounts: our own TCP over a link in memory, and the kernel's. A test is given a
- * way to ask, and is run once on each.
+ * The same site on both mounts: our own TCP over a link in memory, and the kernel's. A test is
+ * given a way to ask, and is run once on each.
  */
 import { type TestContext, test } from 'node:test'
 import type { Content } from '../../src/content/content.ts'
@@ -24,7 +24,9 @@ export interface MountedSite {
   readonly content: Content
   /** Asks for a target on a connection of its own; `Host: a`, unless the fields say otherwise. */
   get(target: string, asked?: Asked): Promise<Answer>
-  /** Sends these bytes; the answers to requests with these methods, and the end of the connection. */
+  /**
+   * Sends these bytes; the answers to requests with these methods, and the end of the connection.
+   */
   send(text: string, methods: readonly string[]): Promise<Answer[]>
 }
 

@@ -15,7 +15,10 @@ const SIOCSIFFLAGS = 0x8914
 const AF_INET = 2
 const SOCK_DGRAM = 2
 
-/** Options of a test that makes a TAP: where that is impossible it is skipped; in CI that is an error. */
+/**
+ * Options of a test that makes a TAP: where that is impossible it is skipped; in CI that is an
+ * error.
+ */
 export function needsTap(): { skip: string | false } {
   const problem = tapProblem()
   if (problem !== '' && process.env['CI'] !== undefined) throw new Error(`CI lacks: ${problem}`)
@@ -32,7 +35,10 @@ function tapProblem(): string {
   }
 }
 
-/** Moves this thread, and those that it starts from now on, into a namespace without any interface up. */
+/**
+ * Moves this thread, and those that it starts from now on, into a namespace without any interface
+ * up.
+ */
 export function ownNamespace(): void {
   const unshare = createRequire(import.meta.url)('koffi')
     .load(null)

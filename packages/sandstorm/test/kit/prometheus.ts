@@ -1,4 +1,7 @@
-/** A strict reader of Prometheus's text format 0.0.4: what promtool would complain of is an error here. */
+/**
+ * A strict reader of Prometheus's text format 0.0.4: what promtool would complain of is an error
+ * here.
+ */
 import assert from 'node:assert/strict'
 
 export interface Family {

@@ -1,7 +1,8 @@
 /**
  * A transmit strategy under direct control: connections that are really open, but whose sequence
- * numbers, windows and flags are set by the test, so that any frame can be asked for. What was asked
- * is built a second time the slow way (reference/frame.ts); `check` compares all frames that left.
+ * numbers, windows and flags are set by the test, so that any frame can be asked for. What was
+ * asked is built a second time the slow way (reference/frame.ts); `check` compares all frames that
+ * left.
  */
 import assert from 'node:assert/strict'
 import { state, tcb } from '@sandstorm/libtcpip'
@@ -124,7 +125,10 @@ export class Sender {
     return bytes
   }
 
-  /** Sends what the strategy frames in one go; returns the bytes in it, or what the strategy returned instead. */
+  /**
+   * Sends what the strategy frames in one go; returns the bytes in it, or what the strategy
+   * returned instead.
+   */
   send(order: Order): number {
     const { server } = this.world
     const { tcp } = server.stack
@@ -166,7 +170,10 @@ export class Sender {
     return sent
   }
 
-  /** Where the frame that begins at byte `at` of a long answer ends: at a segment's end, if there are segments. */
+  /**
+   * Where the frame that begins at byte `at` of a long answer ends: at a segment's end, if there
+   * are segments.
+   */
   #frameEnd(order: Order, mss: number, at: number): number {
     const { server, site } = this.world
     const { images } = site.content

@@ -1,6 +1,6 @@
 /**
- * Frames the slow way: every byte written by hand from RFC 894, 791, 8200 and 9293, every checksum computed
- * over the bytes (RFC 1071). Nothing here uses the library, so it can stand against it.
+ * Frames the slow way: every byte written by hand from RFC 894, 791, 8200 and 9293, every checksum
+ * computed over the bytes (RFC 1071). Nothing here uses the library, so it can stand against it.
  */
 
 /** An IPv4 address as an int32, an IPv6 address as 32 hexadecimal digits. */

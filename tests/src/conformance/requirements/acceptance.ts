@@ -2,7 +2,9 @@
 import type { Section } from '../requirement.ts'
 import type { Probe } from '../script.ts'
 
-/** Linux answers a connection's bad segments at most this often (net.ipv4.tcp_invalid_ratelimit). */
+/**
+ * Linux answers a connection's bad segments at most this often (net.ipv4.tcp_invalid_ratelimit).
+ */
 const RATE_LIMIT_MS = 550
 
 export const ACCEPTANCE: Section = {

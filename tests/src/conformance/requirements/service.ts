@@ -1,4 +1,6 @@
-/** RFC 9293 §3.8.3 to §3.8.5, §3.9: failures, keep-alives, urgent data, and what applications ask. */
+/**
+ * RFC 9293 §3.8.3 to §3.8.5, §3.9: failures, keep-alives, urgent data, and what applications ask.
+ */
 import type { Requirement, Section } from '../requirement.ts'
 import type { Probe } from '../script.ts'
 

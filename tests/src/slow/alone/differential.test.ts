@@ -1,8 +1,8 @@
 /**
  * The conformance cases against the Linux kernel, and against us, side by side: a difference that
  * docs/conformance.md does not explain fails. The kernel is the oracle for our scripts, too: a
- * script that a mature TCP does not pass asks for the wrong thing. Linux answers in real time, so no other
- * tests run beside it.
+ * script that a mature TCP does not pass asks for the wrong thing. Linux answers in real time, so
+ * no other tests run beside it.
  */
 import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'

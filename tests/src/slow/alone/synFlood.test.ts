@@ -1,7 +1,7 @@
 /**
  * A flood of SYNs from hosts that never answer: the SYN table is full for as long as it lasts, and
- * clients get in all the same, in less than a second, by cookies (RFC 4987 §3.6). Downloads that were
- * under way go on, and memory stays flat. That second is why no other tests run beside it.
+ * clients get in all the same, in less than a second, by cookies (RFC 4987 §3.6). Downloads that
+ * were under way go on, and memory stays flat. That second is why no other tests run beside it.
  *
  * SYN_FLOOD_SECONDS says how long, 6 unless told otherwise. A minute or more is the full test
  * (`npm run flood`), and must bring 100,000 SYNs a second.
@@ -31,7 +31,10 @@ const PAUSE_MS = 50
 const SMALL = 22 * 1024
 const DOWNLOADS = 3
 const BYTES_PER_SECOND = 1 << 20
-/** So much that a download takes longer than the flood, though curl now and then goes at 1.5 times its limit. */
+/**
+ * So much that a download takes longer than the flood, though curl now and then goes at 1.5 times
+ * its limit.
+ */
 const BIG = 2 * (SECONDS + 1) * BYTES_PER_SECOND
 
 const wait = (ms: number): Promise<void> => new Promise(done => setTimeout(done, ms))
@@ -123,8 +126,8 @@ describe('under a SYN flood', { ...needs('root', 'tun', 'ip', 'curl'), timeout: 
   const lenOf = (path: string): number => (existsSync(path) ? statSync(path).size : 0)
 
   /**
-   * Clients and, if there are any, downloads for as long as `flood` lasts; then the server's counters.
-   * It holds nothing afterwards.
+   * Clients and, if there are any, downloads for as long as `flood` lasts; then the server's
+   * counters. It holds nothing afterwards.
    */
   async function endure<T>(
     context: TestContext,
