@@ -1,6 +1,6 @@
 /**
  * Active open (RFC 9293 §3.10.1): we send a SYN, and a SYN-ACK establishes the connection; a bare
- * SYN that meets ours makes it SYN-RECEIVED first (simultaneous open, RFC 9293 §3.5, figure 8).
+ * SYN that meets ours makes it SYN-RECEIVED first (simultaneous open, RFC 9293 §3.5, figure 7).
  * Read RFC 9293 §3.10.7.3 beside `onSynSent`: the order of the checks is the RFC's.
  *
  * What FLAGS and SCALES say in SYN-SENT is what we offer; the peer's SYN makes it what is agreed.

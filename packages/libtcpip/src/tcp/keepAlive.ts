@@ -1,8 +1,8 @@
 /**
  * Keep-alives (RFC 9293 §3.8.4): off unless the application asks (MUST-25). A connection on which
- * nothing is outstanding, and nothing was heard for `keepAliveIdleMs` (MUST-27, MUST-28), is asked
- * with an empty segment one number below SND.NXT, which makes any peer say where it is. One lost
- * answer proves nothing (MUST-26): only `keepAliveCount` of them end the connection.
+ * nothing is outstanding, and nothing was heard for `keepAliveIdleMs` (MUST-26 to MUST-28), is
+ * asked with an empty segment one number below SND.NXT, which makes any peer say where it is. One
+ * lost answer proves nothing (MUST-29): only `keepAliveCount` of them end the connection.
  *
  * The timer is lazy: RTX_AT while RTX_ARMED is off, moved on by what was heard only when it is due.
  */

@@ -143,7 +143,7 @@ function isFromUs(tcp: Tcp): boolean {
 }
 
 /**
- * Who the segment is from, and which of our addresses it came to: the one that answers (MUST-42).
+ * Who the segment is from, and which of our addresses it came to: the one that answers (MUST-45).
  */
 export function initIdentity(tcp: Tcp, c: number, seg: Segment): void {
   const tcb = tcp.tcb

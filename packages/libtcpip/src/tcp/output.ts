@@ -180,7 +180,7 @@ function sendInDoubt(tcp: Tcp, c: number, f: number): number {
   return sent === 0 && flights[f + FRTO] === 0 ? sendLost(tcp, c, f) : sent
 }
 
-/** Frames of data. Silly windows wait, unless half of the largest window is open (SHLD-30). */
+/** Frames of data. Silly windows wait, unless half of the largest window is open (MUST-38). */
 function sendData(tcp: Tcp, c: number, seq: number, room: number, isIdle: boolean): number {
   const sent = tcp.app.transmit(c, seq, room)
   if (sent !== 0) return sent

@@ -33,7 +33,7 @@ import { ge, lt } from './seq.ts'
 import { FLIGHT, MSS, REMOTE, RTO_US } from './tcb.ts'
 import type { Tcp } from './tcp.ts'
 
-/** MTUs that links have (RFC 1191 §7.1), for routers that do not name theirs. */
+/** MTUs that links have (RFC 1191, table 7-1), for routers that do not name theirs. */
 const PLATEAUS: readonly number[] = [32_000, 17_914, 8166, 4352, 2002, 1492, 1006]
 
 /**

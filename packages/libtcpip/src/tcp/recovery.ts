@@ -290,7 +290,7 @@ function reduce(tcp: Tcp, c: number, f: number, flight: number, unsacked: number
   beginPrr(tcp.flights.flights, f, unsacked)
 }
 
-/** RACK's reordering timer (RFC 8985 §6.3): what was overtaken has had its time. */
+/** RACK's reordering timer (RFC 8985 §6.2): what was overtaken has had its time. */
 export function onReorderTimer(tcp: Tcp, c: number): void {
   const tcb = tcp.tcb
   const f = tcb[c + FLIGHT]

@@ -1,6 +1,6 @@
 /**
  * The retransmission timer. A connection has one deadline, and a bit says what it waits for: the
- * RTO (RFC 6298 §5.1), a tail loss probe (RFC 8985 §7.2), RACK's reordering window (RFC 8985 §6.3),
+ * RTO (RFC 6298 §5.1), a tail loss probe (RFC 8985 §7.2), RACK's reordering window (RFC 8985 §6.2),
  * a shut window (RFC 9293 §3.8.6.1).
  */
 import { LOST, NO_FLIGHT, SACKED } from './flight.ts'
