@@ -5,17 +5,17 @@ import { state } from '../src/index.ts'
 
 // Columns: EVENT_NAMES; '-' is "stays as it is".
 const TABLE = `
-             PASSIVE-OPEN ACTIVE-OPEN rcv-SYN  rcv-ACK-of-SYN rcv-FIN    rcv-ACK-of-FIN CLOSE      ABORT  2MSL
-CLOSED       SYN-RECEIVED SYN-SENT    -        -              -          -              -          -      -
-SYN-SENT     -            -           SYN-RECEIVED ESTABLISHED -         -              CLOSED     CLOSED -
-SYN-RECEIVED -            -           -        ESTABLISHED    CLOSE-WAIT -              FIN-WAIT-1 CLOSED -
-ESTABLISHED  -            -           -        -              CLOSE-WAIT -              FIN-WAIT-1 CLOSED -
-FIN-WAIT-1   -            -           -        -              CLOSING    FIN-WAIT-2     -          CLOSED -
-FIN-WAIT-2   -            -           -        -              TIME-WAIT  -              -          CLOSED -
-CLOSE-WAIT   -            -           -        -              -          -              LAST-ACK   CLOSED -
-CLOSING      -            -           -        -              -          TIME-WAIT      -          CLOSED -
-LAST-ACK     -            -           -        -              -          CLOSED         -          CLOSED -
-TIME-WAIT    -            -           -        -              -          -              -          CLOSED CLOSED
+             PASSIVE-OPEN ACTIVE-OPEN rcv-SYN  rcv-ACK-of-SYN rcv-FIN    rcv-ACK-of-FIN CLOSE      ABORT
+CLOSED       SYN-RECEIVED SYN-SENT    -        -              -          -              -          -
+SYN-SENT     -            -           SYN-RECEIVED ESTABLISHED -         -              CLOSED     CLOSED
+SYN-RECEIVED -            -           -        ESTABLISHED    CLOSE-WAIT -              FIN-WAIT-1 CLOSED
+ESTABLISHED  -            -           -        -              CLOSE-WAIT -              FIN-WAIT-1 CLOSED
+FIN-WAIT-1   -            -           -        -              CLOSING    FIN-WAIT-2     -          CLOSED
+FIN-WAIT-2   -            -           -        -              TIME-WAIT  -              -          CLOSED
+CLOSE-WAIT   -            -           -        -              -          -              LAST-ACK   CLOSED
+CLOSING      -            -           -        -              -          TIME-WAIT      -          CLOSED
+LAST-ACK     -            -           -        -              -          CLOSED         -          CLOSED
+TIME-WAIT    -            -           -        -              -          -              -          CLOSED
 `
 
 const [head, ...rows] = TABLE.trim()

@@ -1,7 +1,8 @@
 /**
- * The TCP state machine as one pure table (RFC 9293 §3.3.2, Figure 5). `setState` in tcp.ts is its
- * only user: no other code assigns a connection's state. An event that has no arrow leaves the
- * state as it is.
+ * The TCP state machine as one pure table (RFC 9293 §3.3.2, Figure 5). An event that has no arrow
+ * leaves the state as it is. `setState` in tcp.ts is its only user, and nothing else assigns a
+ * connection's state but `release` there, which gives a TCB back as CLOSED: in TIME-WAIT a
+ * connection has none, and its end is timeWait.ts's.
  */
 export const CLOSED = 0
 export const SYN_SENT = 1
@@ -37,8 +38,7 @@ export const RCV_FIN = 4 // the peer's FIN, all data before it taken
 export const RCV_ACK_OF_FIN = 5 // our FIN is acknowledged
 export const CLOSE = 6 // the application has nothing more to send
 export const ABORT = 7 // RST either way, retransmission given up, application abort
-export const TIMEOUT_2MSL = 8
-export const EVENT_COUNT = 9
+export const EVENT_COUNT = 8
 
 export const EVENT_NAMES: readonly string[] = [
   'PASSIVE-OPEN',
@@ -49,7 +49,6 @@ export const EVENT_NAMES: readonly string[] = [
   'rcv-ACK-of-FIN',
   'CLOSE',
   'ABORT',
-  '2MSL',
 ]
 
 const table = new Uint8Array(STATE_COUNT * EVENT_COUNT)
@@ -73,7 +72,6 @@ arrow(FIN_WAIT_2, RCV_FIN, TIME_WAIT)
 arrow(CLOSING, RCV_ACK_OF_FIN, TIME_WAIT)
 arrow(CLOSE_WAIT, CLOSE, LAST_ACK)
 arrow(LAST_ACK, RCV_ACK_OF_FIN, CLOSED)
-arrow(TIME_WAIT, TIMEOUT_2MSL, CLOSED)
 
 function arrow(from: number, event: number, to: number): void {
   table[from * EVENT_COUNT + event] = to
