@@ -10,7 +10,7 @@
  * while the application has nothing to send is left out (§4.2, §5.8).
  */
 import { type CongestionControl, CWND_MAX, initialWindow, SSTHRESH_NONE } from './congestion.ts'
-import { openHyStart, slowStart } from './hystart.ts'
+import { openSlowStart, slowStart } from './hystart.ts'
 import { CC_WORDS, CWND, MSS, SRTT_US, SSTHRESH } from './tcb.ts'
 
 // Meaningful once SSTHRESH is set; in the initial slow start the words are hystart.ts's.
@@ -41,10 +41,7 @@ export class Cubic implements CongestionControl {
   readonly name: string = 'cubic'
 
   onOpen(tcb: Int32Array, c: number, synLost: boolean): void {
-    // RFC 5681 §3.1: after a lost SYN the initial window is one segment.
-    tcb[c + CWND] = synLost ? tcb[c + MSS] : initialWindow(tcb[c + MSS])
-    tcb[c + SSTHRESH] = SSTHRESH_NONE
-    openHyStart(tcb, c)
+    openSlowStart(tcb, c, synLost)
   }
 
   onAck(

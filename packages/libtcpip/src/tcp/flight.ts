@@ -34,7 +34,7 @@ export const RECOVER_FS = 14
 // Undo (RFC 3522, RFC 3708): what to go back to if nothing was lost
 export const UNDO_TS = 15 // our timestamp at the first retransmission
 export const UNDO_BYTES = 16 // retransmitted and not yet known to be a duplicate
-export const UNDO_WORDS = 17 // CWND, SSTHRESH and five words of the algorithm
+export const UNDO_WORDS = 17 // … 23: CWND, SSTHRESH and the algorithm's CC_WORDS
 export const FRTO = 24 // step of F-RTO (RFC 5682 §2.1): 1 after the time-out, 2 after the first ACK; 0: not on
 export const STAMP = 25 // AT of what was sent last
 export const SENT_LAST = 26 // record of the latest transmission

@@ -10,9 +10,9 @@
  * ends at the SSTHRESH that was found. So its five words are the ones in which the algorithm in
  * charge keeps its own state afterwards.
  */
-import { CWND_MAX, SSTHRESH_NONE } from './congestion.ts'
+import { CWND_MAX, initialWindow, SSTHRESH_NONE } from './congestion.ts'
 import { gt } from './seq.ts'
-import { CC_WORDS, CWND, SND_NXT, SND_UNA, SSTHRESH } from './tcb.ts'
+import { CC_WORDS, CWND, MSS, SND_NXT, SND_UNA, SSTHRESH } from './tcb.ts'
 
 const COUNTS = CC_WORDS // RTT samples of this round | rounds of CSS << CSS_SHIFT
 const ROUND_END = CC_WORDS + 1 // SND_NXT when the round began
@@ -31,8 +31,11 @@ const N_RTT_SAMPLE = 8
 const CSS_GROWTH_SHIFT = 2 // CSS_GROWTH_DIVISOR = 4
 const CSS_ROUNDS = 5
 
-/** Begins the initial slow start; SND_NXT is set. */
-export function openHyStart(tcb: Int32Array, c: number): void {
+/** Begins the initial slow start; MSS and SND_NXT are set. `synLost`: the SYN was retransmitted. */
+export function openSlowStart(tcb: Int32Array, c: number, synLost: boolean): void {
+  // RFC 5681 §3.1: after a lost SYN the initial window is one segment.
+  tcb[c + CWND] = synLost ? tcb[c + MSS] : initialWindow(tcb[c + MSS])
+  tcb[c + SSTHRESH] = SSTHRESH_NONE
   tcb[c + COUNTS] = 0
   tcb[c + ROUND_END] = tcb[c + SND_NXT]
   tcb[c + LAST_MIN_US] = INFINITE

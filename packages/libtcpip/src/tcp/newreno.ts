@@ -3,18 +3,18 @@
  * segment per window of acknowledged bytes (RFC 3465), half the flight on loss. Counting bytes, not
  * ACKs, makes a peer that divides its ACKs gain nothing.
  */
-import { type CongestionControl, CWND_MAX, initialWindow, SSTHRESH_NONE } from './congestion.ts'
-import { openHyStart, slowStart } from './hystart.ts'
-import { BYTES_ACKED, CWND, MSS, SSTHRESH } from './tcb.ts'
+import { type CongestionControl, CWND_MAX, initialWindow } from './congestion.ts'
+import { openSlowStart, slowStart } from './hystart.ts'
+import { CC_WORDS, CWND, MSS, SSTHRESH } from './tcb.ts'
+
+// Meaningful once SSTHRESH is set; in the initial slow start the words are hystart.ts's.
+const BYTES_ACKED = CC_WORDS // acknowledged since cwnd last grew
 
 export class NewReno implements CongestionControl {
   readonly name: string = 'newreno'
 
   onOpen(tcb: Int32Array, c: number, synLost: boolean): void {
-    // RFC 5681 §3.1: after a lost SYN the initial window is one segment.
-    tcb[c + CWND] = synLost ? tcb[c + MSS] : initialWindow(tcb[c + MSS])
-    tcb[c + SSTHRESH] = SSTHRESH_NONE
-    openHyStart(tcb, c)
+    openSlowStart(tcb, c, synLost)
   }
 
   onAck(tcb: Int32Array, c: number, ackedBytes: number, flightBytes: number, rttUs: number): void {

@@ -32,11 +32,11 @@ export const ACK_SENT = 20 // RCV_NXT as last acknowledged (Last.ACK.sent, RFC 7
 // Timestamps (RFC 7323)
 export const TS_RECENT = 21 // the peer's, to be echoed
 export const TS_OFFSET = 22 // what we add to our clock, so that it tells nothing about the machine
-// Congestion control (congestion.ts): two words for all, five that each algorithm names itself
+// Congestion control (congestion.ts): two words for all, and those that an algorithm names itself
 export const CWND = 23
 export const SSTHRESH = 24
 export const CC_WORDS = 25 // … 29
-export const BYTES_ACKED = 25 // newreno.ts: acknowledged since cwnd last grew
+export const CC_WORD_COUNT = 5
 // Loss recovery that outlives a flight
 export const TLP_END = 30 // SND_NXT when the tail loss probe was sent
 export const FLIGHT = 31 // flight.ts: what is in the network now, or -1

@@ -7,6 +7,7 @@
 import { NO_UNDO, RACK_RTT, UNDO_BYTES, UNDO_TS, UNDO_WORDS } from './flight.ts'
 import { lt } from './seq.ts'
 import {
+  CC_WORD_COUNT,
   CC_WORDS,
   CWND,
   FLAGS,
@@ -20,8 +21,6 @@ import {
   TS_OFFSET,
 } from './tcb.ts'
 import type { Tcp } from './tcp.ts'
-
-const CC_WORD_COUNT = 5
 
 /** Notes the window before it is reduced. */
 export function saveForUndo(tcp: Tcp, c: number): void {
