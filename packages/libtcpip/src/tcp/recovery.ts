@@ -98,12 +98,8 @@ export function onAck(tcp: Tcp, c: number, isDuplicate: boolean): void {
   const lostBefore = flights[f + LOST]
   const waitUs = acked > 0 || delivery.bytes > 0 ? findLosses(tcp, c, f, acked) : 0
   const isNewLoss = flights[f + LOST] > lostBefore
-  if (flights[f + LOST] > 0 && (tcb[c + FLAGS] & (IN_RECOVERY | IN_RTO)) === 0) {
-    if (isNewLoss) {
-      if (tcb[c + FLAGS] & SACK) tcp.stats.sackRecoveries++
-      else tcp.stats.renoRecoveries++
-      beginRecovery(tcp, c, f, flight, outstanding - sacked)
-    }
+  if (isNewLoss && (tcb[c + FLAGS] & (IN_RECOVERY | IN_RTO)) === 0) {
+    beginRecovery(tcp, c, f, flight, outstanding - sacked)
   }
   if (isNewEcho) onCongestionEcho(tcp, c, f, flight, outstanding - sacked)
   if (tcb[c + FLAGS] & REDUCING) {
@@ -256,6 +252,8 @@ function findLossByDuplicates(tcp: Tcp, c: number, f: number, acked: number): vo
 /** Losses were found: the window is reduced, once for all of them and for echoes of congestion. */
 function beginRecovery(tcp: Tcp, c: number, f: number, flight: number, unsacked: number): void {
   const tcb = tcp.tcb
+  if (tcb[c + FLAGS] & SACK) tcp.stats.sackRecoveries++
+  else tcp.stats.renoRecoveries++
   if ((tcb[c + FLAGS] & IN_CWR) === 0) {
     saveForUndo(tcp, c)
     reduce(tcp, c, f, flight, unsacked)
@@ -301,7 +299,6 @@ export function onReorderTimer(tcp: Tcp, c: number): void {
   startTimer(tcp, c, 0, tcb[c + RTO_US])
   if (flights[f + LOST] === lostBefore) return
   if ((tcb[c + FLAGS] & (IN_RECOVERY | IN_RTO)) === 0) {
-    tcp.stats.sackRecoveries++
     beginRecovery(tcp, c, f, flightSize(tcb, c), outstanding - flights[f + SACKED])
   }
   if (tcb[c + FLAGS] & IN_RECOVERY) onPrrAck(tcb, c, flights, f, 0, pipe(tcp, c), false)
@@ -327,11 +324,8 @@ export function onRto(tcp: Tcp, c: number): void {
   announceReduction(tcb, c)
   flights[f + DUP_ACKS] = 0
   flights[f + RECOVER] = tcb[c + SND_NXT]
-  if (flags & SACK) {
-    forgetReneged(tcp, f)
-  } else {
-    flights[f + SACKED] = 0
-  }
+  if (flags & SACK) forgetReneged(tcp, f)
+  else flights[f + SACKED] = 0
   markLostOnRto(tcp, c, f)
   if (tcb[c + RETRIES] >= SILENT_TIMEOUTS) tcp.flights.loseAll(f)
   backOffRto(tcb, c)
