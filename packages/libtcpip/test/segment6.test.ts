@@ -11,7 +11,7 @@ import {
   tcp as wire,
 } from '../src/index.ts'
 import { sendBare } from '../src/tcp/bare.ts'
-import { initPath } from '../src/tcp/segment.ts'
+import { initPath } from '../src/tcp/neighbour.ts'
 import { established, Host } from './kit/host.ts'
 import { random } from './random.ts'
 import { sum } from './reference/checksum.ts'

@@ -1,7 +1,7 @@
 /** Abort (RFC 9293 §3.10.5): the connection ends at once, and the peer is told with an RST. */
 import { ACK, RST } from '../wire/tcp.ts'
+import { sendControl } from './control.ts'
 import { ABORTED } from './ending.ts'
-import { sendControl } from './segment.ts'
 import * as state from './state.ts'
 import { FLAGS, PASSIVE, SND_NXT, STATE, TCB_STRIDE } from './tcb.ts'
 import type { Tcp } from './tcp.ts'

@@ -21,7 +21,6 @@ import { noteTimestamp } from './paws.ts'
 import { takePayload } from './receive.ts'
 import { RTO_INITIAL_US } from './rtt.ts'
 import { startTimer } from './rtxTimer.ts'
-import { initScales } from './segment.ts'
 import type { Segment } from './segmentVariables.ts'
 import * as state from './state.ts'
 import {
@@ -56,7 +55,7 @@ import {
 import type { Tcp } from './tcp.ts'
 import { NOT_WAITING } from './timeWait.ts'
 import { reset } from './unknown.ts'
-import { scaleFor } from './window.ts'
+import { initScales, scaleFor } from './window.ts'
 
 /**
  * Opens a connection from our address `local` (its place among the stack's, addresses.ts) to a port

@@ -8,8 +8,8 @@
  */
 import { ACK } from '../wire/tcp.ts'
 import { abort } from './abort.ts'
+import { sendControl } from './control.ts'
 import { TIMED_OUT } from './ending.ts'
-import { sendControl } from './segment.ts'
 import { HEARD_AT, RTX_AT, SND_NXT } from './tcb.ts'
 import type { Tcp } from './tcp.ts'
 

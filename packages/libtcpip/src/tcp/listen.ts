@@ -17,13 +17,13 @@ import {
   writeTimestamps,
   writeWindowScale,
 } from '../wire/tcpOptions.ts'
+import { writeSynAck } from './control.ts'
 import { agreeOnEcn } from './ecn.ts'
 import { timestamp } from './headers.ts'
 import { tcpOff } from './ipHeader.ts'
-import { hasRoute, isReachable, setStation } from './neighbour.ts'
+import { hasRoute, initPath, isReachable, setStation } from './neighbour.ts'
 import { RTO_AFTER_SYN_LOSS_US, RTO_INITIAL_US, sampleRtt } from './rtt.ts'
 import { startTimer, stopTimer } from './rtxTimer.ts'
-import { initPath, initScales, writeSynAck } from './segment.ts'
 import { pathMtu } from './segmentSize.ts'
 import type { Segment } from './segmentVariables.ts'
 import { le } from './seq.ts'
@@ -70,7 +70,7 @@ import {
 } from './tcb.ts'
 import type { Tcp } from './tcp.ts'
 import { waitForNeighbour } from './unresolved.ts'
-import { receiveScale, scaleFor, WINDOW_MAX } from './window.ts'
+import { initScales, receiveScale, scaleFor, WINDOW_MAX } from './window.ts'
 
 /** RFC 9293 §3.7.1: without an MSS option the peer takes 536 bytes, over IPv6 1220. */
 const MSS_DEFAULT = 536

@@ -10,9 +10,22 @@
  */
 import { ethernet, NO_NEIGHBOUR } from '@sandstorm/libeth'
 import { NO_ROUTE } from '../addresses.ts'
+import { fold } from '../wire/checksum.ts'
+import { sum32 } from './ipHeader.ts'
 import type { Segment } from './segmentVariables.ts'
-import { FRAME_KEY, KIND_IPV6, PATH, REMOTE, STATION } from './tcb.ts'
+import { FRAME_KEY, KIND_IPV6, localOf, PATH, REMOTE, STATION } from './tcb.ts'
 import type { Tcp } from './tcp.ts'
+
+/** Sums the addresses of a connection once, which must be set, and forgets its first hop. */
+export function initPath(tcp: Tcp, c: number): void {
+  const tcb = tcp.tcb
+  const local = localOf(tcb[c + FRAME_KEY])
+  let addresses = 0
+  for (let i = 0; i < 4; i++) {
+    addresses += sum32(tcb[c + REMOTE + i]) + sum32(tcp.addresses.word(local, i))
+  }
+  tcb[c + PATH] = (NO_NEIGHBOUR << 16) | fold(addresses)
+}
 
 /** The entry of a connection's first hop as noted in its TCB; it may be out of date. */
 const neighbourOf = (tcb: Int32Array, c: number): number => tcb[c + PATH] >> 16

@@ -4,12 +4,12 @@
  */
 import { ACK, FIN } from '../wire/tcp.ts'
 import { BUSY } from './application.ts'
+import { sendControl } from './control.ts'
 import { AT, BITS, FIRST, IS_PROBE, IS_RESENT, NO_FLIGHT } from './flight.ts'
 import { isReachable } from './neighbour.ts'
 import { advance } from './output.ts'
 import { backOffRto, resetRto } from './rtt.ts'
 import { startTimer, stopTimer } from './rtxTimer.ts'
-import { sendControl } from './segment.ts'
 import {
   FIN_QUEUED,
   FLAGS,

@@ -10,9 +10,9 @@
 import { OK } from '@sandstorm/libeth'
 import { TCP_DATA_AFTER_CLOSE, TCP_OUT_OF_ORDER } from '../drops.ts'
 import { ACK, FIN } from '../wire/tcp.ts'
+import { sendControl } from './control.ts'
 import { NO_PIECE, SEQ } from './reassembly.ts'
 import { hasDuplicate, noteDuplicate } from './sackBlocks.ts'
-import { sendControl } from './segment.ts'
 import { max } from './seq.ts'
 import * as state from './state.ts'
 import {

@@ -5,6 +5,7 @@
  */
 import { ACK, FIN } from '../wire/tcp.ts'
 import { BUSY } from './application.ts'
+import { sendControl } from './control.ts'
 import { announceReduction } from './ecn.ts'
 import { AT, BITS, END, IS_RESENT, LAST, SENT_LAST, SEQ } from './flight.ts'
 import { isReachable } from './neighbour.ts'
@@ -12,7 +13,6 @@ import { advance } from './output.ts'
 import { flightSize } from './pipe.ts'
 import { startTimer } from './rtxTimer.ts'
 import { hasDsack } from './scoreboard.ts'
-import { sendControl } from './segment.ts'
 import { ge, gt, max, min } from './seq.ts'
 import {
   CWND,

@@ -29,6 +29,11 @@ export function scaleFor(bytes: number): number {
   return scale
 }
 
+/** Notes both window scales. */
+export function initScales(tcb: Int32Array, c: number, send: number, receive: number): void {
+  tcb[c + SCALES] = send | (receive << RECEIVE_SCALE_SHIFT)
+}
+
 /** By how many bits the windows that we advertise are shifted. */
 export const receiveScale = (tcb: Int32Array, c: number): number =>
   (tcb[c + SCALES] >>> RECEIVE_SCALE_SHIFT) & 0xff

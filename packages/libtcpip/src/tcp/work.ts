@@ -6,11 +6,11 @@
  */
 import { ACK } from '../wire/tcp.ts'
 import { sendSyn } from './connect.ts'
+import { sendControl } from './control.ts'
 import { wakeForFlights } from './flightQueue.ts'
 import { sendSynAck } from './listen.ts'
 import { isReachable } from './neighbour.ts'
 import { takeTurn } from './output.ts'
-import { sendControl } from './segment.ts'
 import * as state from './state.ts'
 import {
   ACK_AT,

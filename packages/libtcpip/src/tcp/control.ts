@@ -1,45 +1,19 @@
 /**
- * Segments that TCP sends of itself, without payload: SYN, SYN-ACK, ACK, FIN. Their headers are
- * those of all others (headers.ts); options that data segments do not have, of a SYN and of
- * selective acknowledgements, lie where a payload would and are summed as one.
+ * Control segments: what TCP sends of itself, without payload (SYN, SYN-ACK, ACK, FIN, RST). Their
+ * headers are those of all others (headers.ts); options that data segments do not have, of a SYN
+ * and of selective acknowledgements, lie where a payload would and are summed as one.
  */
-import { NO_NEIGHBOUR } from '@sandstorm/libeth'
 import { NO_FRAME, OFFLOAD_NONE } from '@sandstorm/libnmio'
 import { fold, sum } from '../wire/checksum.ts'
 import * as wire from '../wire/tcp.ts'
 import { synAckFlag, synFlags } from './ecn.ts'
-import { sum32, tcpOff } from './ipHeader.ts'
+import { tcpOff } from './ipHeader.ts'
 import { isReachable } from './neighbour.ts'
 import { writeSackOption } from './sackBlocks.ts'
 import { SYN_SENT } from './state.ts'
-import {
-  FRAME_KEY,
-  localOf,
-  PATH,
-  RECEIVE_SCALE_SHIFT,
-  REMOTE,
-  SCALES,
-  SND_UNA,
-  STATE,
-} from './tcb.ts'
+import { FRAME_KEY, SND_UNA, STATE } from './tcb.ts'
 import type { Tcp } from './tcp.ts'
 import { advertiseUnscaled } from './window.ts'
-
-/** Notes both window scales. */
-export function initScales(tcb: Int32Array, c: number, send: number, receive: number): void {
-  tcb[c + SCALES] = send | (receive << RECEIVE_SCALE_SHIFT)
-}
-
-/** Sums the addresses of a connection once, which must be set, and forgets its first hop. */
-export function initPath(tcp: Tcp, c: number): void {
-  const tcb = tcp.tcb
-  const local = localOf(tcb[c + FRAME_KEY])
-  let addresses = 0
-  for (let i = 0; i < 4; i++) {
-    addresses += sum32(tcb[c + REMOTE + i]) + sum32(tcp.addresses.word(local, i))
-  }
-  tcb[c + PATH] = (NO_NEIGHBOUR << 16) | fold(addresses)
-}
 
 /**
  * Writes all headers of the SYN-ACK, or in SYN-SENT of the SYN, whose options, `len` bytes in whole
