@@ -1,6 +1,6 @@
 /**
- * Is a segment in the receive window (RFC 9293 §3.10.7.4, table 6)? One that is gets trimmed to it,
- * so that what follows sees only bytes that are new and that we have room for.
+ * Is a segment acceptable, in the receive window (RFC 9293 §3.10.7.4, table 6)? One that is gets
+ * trimmed to it, so that what follows sees only bytes that are new and that we have room for.
  */
 import { FIN, RST, SYN } from '../wire/tcp.ts'
 import { noteDuplicate } from './sackBlocks.ts'
@@ -15,10 +15,10 @@ export function segmentLen(tcp: Tcp): number {
 }
 
 /**
- * First check: is any of the segment in the window (RFC 9293 table 6)? Then it is trimmed to it. An
- * RST or SYN is not: its own number decides what it may do (RFC 5961 §3, §4).
+ * First check: trims the segment to the window; false if none of it is in there (RFC 9293 table 6).
+ * An RST or SYN is left whole: its own number decides what it may do (RFC 5961 §3, §4).
  */
-export function isAcceptable(tcp: Tcp, c: number): boolean {
+export function trimToWindow(tcp: Tcp, c: number): boolean {
   const tcb = tcp.tcb
   const seg = tcp.segment
   const window = (tcb[c + RCV_ADV] - tcb[c + RCV_NXT]) | 0

@@ -11,7 +11,7 @@ import { type IpAddress, NOT_LOCAL } from '../addresses.ts'
 import { TCP_BAD_ACK, TCP_BAD_FLAGS, TCP_RST_IGNORED } from '../drops.ts'
 import * as ipv4 from '../wire/ipv4.ts'
 import { ACK, RST, SYN } from '../wire/tcp.ts'
-import { isAcceptable, segmentLen } from './acceptance.ts'
+import { segmentLen, trimToWindow } from './acceptance.ts'
 import { settleEcn } from './ecn.ts'
 import { RESET } from './ending.ts'
 import { establish, initIdentity, repeatSynAck, sendSynAck, takeSynOptions } from './listen.ts'
@@ -240,7 +240,7 @@ export function onSynAck(tcp: Tcp, c: number): number {
   // Behind the SYN there may be data, or even a FIN.
   seg.seq = (seg.seq + 1) | 0
   seg.flags &= ~SYN
-  const hasMore = segmentLen(tcp) > 0 && isAcceptable(tcp, c)
+  const hasMore = segmentLen(tcp) > 0 && trimToWindow(tcp, c)
   const taken = hasMore ? takePayload(tcp, c) : OK
   if (tcb[c + STATE] !== state.CLOSED) output(tcp, c)
   return taken

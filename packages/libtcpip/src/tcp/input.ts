@@ -17,7 +17,7 @@ import {
 import { fold, sum } from '../wire/checksum.ts'
 import * as header from '../wire/tcp.ts'
 import { ACK, check, RST, SYN } from '../wire/tcp.ts'
-import { isAcceptable } from './acceptance.ts'
+import { trimToWindow } from './acceptance.ts'
 import { acknowledge } from './ack.ts'
 import { answerUnacceptable, challenge } from './challenge.ts'
 import { isCrossingSynAck, onSynAck, onSynSent } from './connect.ts'
@@ -103,7 +103,7 @@ function onSegment(tcp: Tcp, c: number): number {
     const reason = checkTimestamp(tcp, c)
     if (reason !== OK) return reason
   }
-  if (!isAcceptable(tcp, c)) return answerUnacceptable(tcp, c, TCP_OUT_OF_WINDOW)
+  if (!trimToWindow(tcp, c)) return answerUnacceptable(tcp, c, TCP_OUT_OF_WINDOW)
   if (seg.flags & RST) return onReset(tcp, c)
   if (seg.flags & SYN) return challenge(tcp, c, TCP_SYN_IGNORED)
   if ((seg.flags & ACK) === 0) return tcp.drop(TCP_BAD_FLAGS)

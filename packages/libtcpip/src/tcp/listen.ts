@@ -124,7 +124,7 @@ export function enter(tcp: Tcp, c: number): void {
   tcp.setState(c, state.PASSIVE_OPEN)
 }
 
-/** The SYN-ACK once more, for a repeated SYN or a time-out; its round trip cannot be told now. */
+/** As sendSynAck, once more, after a time-out or a SYN: its round trip cannot be told now. */
 export function repeatSynAck(tcp: Tcp, c: number): void {
   tcp.tcb[c + SYN_AT_US] = 0
   tcp.stats.retransSegs++

@@ -60,10 +60,11 @@ export function onTooBig(tcp: Tcp, c: number, error: IcmpError): number {
 }
 
 /**
- * A retransmission timer fired: true if a router's message explains it, whose segment is still
- * missing. Then the connection goes on with smaller segments, and has not timed out.
+ * A retransmission timer fired, which decides about a router's message that was to be borne out:
+ * true if its segment is still missing. Then the connection goes on with smaller segments, and has
+ * not timed out.
  */
-export function isTooBigBorneOut(tcp: Tcp, c: number): boolean {
+export function settleTooBig(tcp: Tcp, c: number): boolean {
   const f = tcp.tcb[c + FLIGHT]
   if (f === NO_FLIGHT) return false
   const { flights } = tcp.flights

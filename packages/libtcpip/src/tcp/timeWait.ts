@@ -124,7 +124,7 @@ export class TimeWait {
     return e
   }
 
-  /** The connection was reopened. */
+  /** Takes an entry out of its chain; its place in the ring comes free in its turn. */
   remove(e: number): void {
     const entries = this.entries
     const bucket = entries[e + HASH] & (this.#capacity - 1)

@@ -10,7 +10,7 @@ import { onKeepAlive } from './keepAlive.ts'
 import { repeatSynAck } from './listen.ts'
 import { output } from './output.ts'
 import { isPaceDue, schedulePace } from './pacing.ts'
-import { isTooBigBorneOut } from './pathMtu.ts'
+import { settleTooBig } from './pathMtu.ts'
 import { onPersist } from './persist.ts'
 import { onReorderTimer, onRto } from './recovery.ts'
 import { backOffRto } from './rtt.ts'
@@ -87,7 +87,7 @@ function onTimer(tcp: Tcp, c: number): boolean {
 function onRetransmission(tcp: Tcp, c: number): boolean {
   const tcb = tcp.tcb
   if (tcb[c + STATE] < state.ESTABLISHED) return onSynTimer(tcp, c)
-  if (isTooBigBorneOut(tcp, c)) return true
+  if (settleTooBig(tcp, c)) return true
   const flags = tcb[c + FLAGS]
   if (flags & TLP) onProbeTimer(tcp, c)
   else if (flags & REORDER) onReorderTimer(tcp, c)
