@@ -25,6 +25,7 @@ import {
   Feeds,
   NO_FEED,
   NO_FEEDS,
+  NO_IMAGE,
   PIECES_MAX,
 } from './feeds.ts'
 
@@ -138,16 +139,15 @@ export class AnswerStreams {
   answer(c: number, i: number): boolean {
     const { parts, image, headOnly, close, isPaged } = this.#http
     if (isPaged && !headOnly && this.#openFeed(c, i)) return true
-    if (parts.count === 0) this.whole(c, i, image, headOnly, close)
+    if (parts.count === 0) this.#whole(c, i, image, headOnly, close)
     else for (let part = 0; part < parts.count; part++) this.#part(c, i, part)
     this.#sample.begin(this.#queues.last(i), this.#tcp.nowUs)
     return false
   }
 
-  /** Queues an image. */
-  whole(c: number, i: number, image: number, headOnly: boolean, close: boolean): void {
-    const len = answerBytes(this.#content.images, image, headOnly)
-    this.#queue(c, i, this.#record(ready(image, close), len), 0)
+  /** Queues an image as the last answer, which says so. */
+  last(c: number, i: number, image: number): void {
+    this.#whole(c, i, image, false, true)
   }
 
   /** Gives back what is acknowledged, and sees to it that there is more to send. */
@@ -196,7 +196,7 @@ export class AnswerStreams {
 
   /** Is an origin to answer, or does it? */
   isForwarding(i: number): boolean {
-    return this.#feed[i] !== NO_FEED && this.#feeds.imageOf(this.#feed[i]) === NO_FEED
+    return this.#feed[i] !== NO_FEED && this.#feeds.imageOf(this.#feed[i]) === NO_IMAGE
   }
 
   /** The head of the request whose answer is held, and what is to be said of it. */
@@ -229,8 +229,8 @@ export class AnswerStreams {
     if (this.#feed[i] !== NO_FEED) this.#dropFeed(i)
   }
 
-  /** The connection of a feed, or NO_FEED if it is over. */
-  feedOf(slot: number, serial: number): number {
+  /** The connection of a feed, or NO_CONN if it is over. */
+  connectionOf(slot: number, serial: number): number {
     return this.#feeds.connectionOf(slot, serial)
   }
 
@@ -280,6 +280,11 @@ export class AnswerStreams {
    */
   #pull(c: number, i: number): void {
     if (this.#queues.count(i) < PIECES_MAX) this.#feeds.pull(this.#feed[i], this.#unacked(c))
+  }
+
+  #whole(c: number, i: number, image: number, headOnly: boolean, close: boolean): void {
+    const len = answerBytes(this.#content.images, image, headOnly)
+    this.#queue(c, i, this.#record(ready(image, close), len), 0)
   }
 
   #part(c: number, i: number, part: number): void {
@@ -357,7 +362,7 @@ export class AnswerStreams {
       this.answers.free(held)
     }
     const image = this.#feeds.imageOf(slot)
-    if (image !== NO_FEED) this.#content.holds.release(image)
+    if (image !== NO_IMAGE) this.#content.holds.release(image)
     this.#feed[i] = NO_FEED
     this.#feeds.end(slot)
   }

@@ -11,6 +11,7 @@
  * A feed is a slot of a bounded table and a serial number, so that what comes late is known as
  * such.
  */
+import { tcb } from '@sandstorm/libtcpip'
 import { EXTENT_BYTES } from '../content/pager.ts'
 import type { Slice } from '../content/slices.ts'
 import { type Answered, notAnswered } from '../front/answered.ts'
@@ -20,6 +21,8 @@ import { NO_ANSWER } from '../packetize/answers.ts'
 export const FEED_COUNT = 1024
 /** No feed. */
 export const NO_FEED = -1
+/** Of a feed that brings all of an origin's answer: it is of no image's body. */
+export const NO_IMAGE = -1
 /**
  * With fewer bytes than this to be acknowledged the next piece is asked for: one is sent meanwhile.
  */
@@ -79,7 +82,7 @@ const NOT_ANSWERED = notAnswered(false)
 export class Feeds {
   readonly #port: FeedPort
   // By slot
-  readonly #connection: Int32Array = new Int32Array(FEED_COUNT).fill(NO_FEED)
+  readonly #connection: Int32Array = new Int32Array(FEED_COUNT).fill(tcb.NO_CONN)
   readonly #image: Int32Array = new Int32Array(FEED_COUNT)
   readonly #serial: Int32Array = new Int32Array(FEED_COUNT)
   /** A piece is asked for. */
@@ -112,7 +115,7 @@ export class Feeds {
 
   /** A feed for connection `c` of an origin's answer; likewise. */
   forward(c: number, request: ForwardRequest): number {
-    const slot = this.#begin(c, NO_FEED)
+    const slot = this.#begin(c, NO_IMAGE)
     this.#head[slot] = request.head
     this.#port.forward(slot, this.#serial[slot], request)
     return slot
@@ -144,12 +147,12 @@ export class Feeds {
     return slot
   }
 
-  /** The connection of a feed, or NO_FEED if it is over. */
+  /** The connection of a feed, or NO_CONN if it is over. */
   connectionOf(slot: number, serial: number): number {
-    return this.#serial[slot] === serial ? this.#connection[slot] : NO_FEED
+    return this.#serial[slot] === serial ? this.#connection[slot] : tcb.NO_CONN
   }
 
-  /** The image whose body was asked for; NO_FEED: an origin's answer. */
+  /** The image whose body was asked for; NO_IMAGE: an origin's answer. */
   imageOf(slot: number): number {
     return this.#image[slot]
   }
@@ -197,7 +200,7 @@ export class Feeds {
 
   closeBehind(slot: number): void {
     this.#closes[slot] = 1
-    if (this.#image[slot] === NO_FEED) this.#port.close(slot, this.#serial[slot])
+    if (this.#image[slot] === NO_IMAGE) this.#port.close(slot, this.#serial[slot])
   }
 
   closes(slot: number): boolean {
@@ -207,7 +210,7 @@ export class Feeds {
   /** Ends a feed: its last piece is held, or its connection is gone. */
   end(slot: number): void {
     this.#port.drop(slot, this.#serial[slot])
-    this.#connection[slot] = NO_FEED
+    this.#connection[slot] = tcb.NO_CONN
     this.#head[slot] = NO_HEAD
     this.#serial[slot] = (this.#serial[slot] + 1) | 0
     this.#free[this.#freeCount++] = slot

@@ -380,7 +380,7 @@ export class KernelConnection {
     const of = content.statusImage(DEFAULT_SITE, status)
     stats.answers++
     this.#notes.add(bytes, 0, end, status, content.images[of + BODY_LEN], CLOSES)
-    this.#sender.whole(of, false, true, this.#epochSec)
+    this.#sender.last(of, this.#epochSec)
   }
 
   /** Half a close behind the last answer; the rest of the client's bytes is dropped. */

@@ -26,11 +26,16 @@ export class KernelSender {
   answer(machine: HttpMachine, epochSec: number): void {
     const { parts, image: of, headOnly, close } = machine
     if (parts.count > 0) this.#parts(machine, epochSec)
-    else this.whole(of, headOnly, close, epochSec)
+    else this.#whole(of, headOnly, close, epochSec)
+  }
+
+  /** An image as the last answer, which says so. */
+  last(answer: number, epochSec: number): void {
+    this.#whole(answer, false, true, epochSec)
   }
 
   /** An answer, and its body if that is in memory. */
-  whole(answer: number, headOnly: boolean, close: boolean, epochSec: number): void {
+  #whole(answer: number, headOnly: boolean, close: boolean, epochSec: number): void {
     this.#socket.write(this.#head(answer, close, epochSec))
     const bodyLen = this.#content.images[answer + image.BODY_LEN]
     if (bodyLen > 0 && !headOnly) this.body(answer, 0, bodyLen)

@@ -16,7 +16,7 @@ import { CLOSES } from '../log/accessLog.ts'
 import type { Answers } from '../packetize/answers.ts'
 import type { Transmitter } from '../packetize/transmitter.ts'
 import { AnswerStreams } from './answerStreams.ts'
-import { type FeedPiece, NO_FEED } from './feeds.ts'
+import type { FeedPiece } from './feeds.ts'
 import { MOUNT_LIMITS, type MountLimits } from './limits.ts'
 import { type MountStats, noMountStats } from './mountStats.ts'
 import { REQUEST_BUFFER_BYTES, RequestBuffers } from './requestBuffers.ts'
@@ -142,8 +142,8 @@ export class TcpMount implements Application {
 
   /** The next of a feed; it is held when this returns, or not wanted. */
   onPiece(slot: number, serial: number, piece: FeedPiece): void {
-    const c = this.#streams.feedOf(slot, serial)
-    if (c === NO_FEED) return
+    const c = this.#streams.connectionOf(slot, serial)
+    if (c === tcb.NO_CONN) return
     this.#forwards.onPiece(c, tcb.indexOf(c))
     this.#streams.onPiece(c, piece)
     this.#goOn(c, tcb.indexOf(c))
@@ -151,8 +151,8 @@ export class TcpMount implements Application {
 
   /** All of an origin's answer is queued. */
   onFed(slot: number, serial: number, answered: Answered): void {
-    const c = this.#streams.feedOf(slot, serial)
-    if (c === NO_FEED) return
+    const c = this.#streams.connectionOf(slot, serial)
+    if (c === tcb.NO_CONN) return
     const i = tcb.indexOf(c)
     this.#forwards.ended(c, i, answered)
     if (this.#forwards.hasBody(i)) this.#openWindow(c, i)
@@ -163,8 +163,8 @@ export class TcpMount implements Application {
 
   /** The origin's client has taken so much of a request's body. */
   onBodyTaken(slot: number, serial: number, bytes: number): void {
-    const c = this.#streams.feedOf(slot, serial)
-    if (c === NO_FEED) return
+    const c = this.#streams.connectionOf(slot, serial)
+    if (c === tcb.NO_CONN) return
     const i = tcb.indexOf(c)
     if (this.#forwards.onBodyTaken(i, bytes)) this.#startTimer(c, i)
     if (this.#forwards.isBodyDue(i)) this.#openWindow(c, i)
@@ -172,8 +172,8 @@ export class TcpMount implements Application {
 
   /** The rest of a feed can't be had: the client must not take what it has for whole. */
   onFeedFailed(slot: number, serial: number): void {
-    const c = this.#streams.feedOf(slot, serial)
-    if (c === NO_FEED) return
+    const c = this.#streams.connectionOf(slot, serial)
+    if (c === tcb.NO_CONN) return
     const i = tcb.indexOf(c)
     const status = this.#forwards.refusal(i)
     if (status > 0) this.#refuse(c, i, status, this.#forwards.giveUp(i))
@@ -309,7 +309,7 @@ export class TcpMount implements Application {
   ): void {
     const image = this.#content.statusImage(DEFAULT_SITE, status)
     this.#notes.add(c, bytes, start, end, status, this.#content.images[image + BODY_LEN], CLOSES)
-    this.#streams.whole(c, i, image, false, true)
+    this.#streams.last(c, i, image)
     this.#close(c, i)
     this.#tcp.addWork(c, tcb.NEED_OUTPUT)
   }
