@@ -126,14 +126,14 @@ export class Stack implements IpHost, Ipv6Host {
       else this.input(device.rxOff[i], device.rxLen[i], device.rxFlags[i])
     }
     runTimers(this.tcp)
-    let cutShort = runWork(this.tcp)
+    let lacksRoom = runWork(this.tcp)
     // Last, since all of the above may have asked for an address.
     this.#arpDueMs = this.arp.tick(this.tcp.clockMs)
     this.#ndpDueMs = this.ndp.tick(this.tcp.clockMs)
     device.flush()
     // A device that sends at once has room again: go on, so that nobody waits with work to do.
-    while (this.#reclaim() > 0 && cutShort) {
-      cutShort = runWork(this.tcp)
+    while (this.#reclaim() > 0 && lacksRoom) {
+      lacksRoom = runWork(this.tcp)
       device.flush()
     }
     this.tcp.endBatch()
