@@ -16,7 +16,7 @@ import { CC_WORDS, CWND, MSS, SRTT_US, SSTHRESH } from './tcb.ts'
 // Meaningful once SSTHRESH is set; in the initial slow start the words are hystart.ts's.
 const W_EST = CC_WORDS // the window that Reno would have; 0: the next ACK begins an epoch
 const EST_ACKED = CC_WORDS + 1 // bytes acknowledged since W_EST last grew
-const CWND_PRIOR = CC_WORDS + 2 // cwnd before it was last reduced, bytes × 4 | how W_max follows from it
+const CWND_PRIOR = CC_WORDS + 2 // cwnd before its last reduction, bytes × 4 | how W_max follows
 const SINCE_K_US = CC_WORDS + 3 // t − K: negative below W_max, positive beyond
 const COUNTED_AT = CC_WORDS + 4 // the clock up to which that time is counted
 
@@ -25,7 +25,7 @@ const KIND_BITS = 2
 const KIND_MASK = 3
 const PLAIN = 0 // it is cwnd_prior
 const CONVERGED = 1 // fast convergence (§4.7): less
-const FLAT = 2 // no loss gave one: where congestion avoidance began, which is SSTHRESH (§4.8, §4.10)
+const FLAT = 2 // no loss gave one: SSTHRESH, where congestion avoidance began (§4.8, §4.10)
 
 const C = 0.4
 /** β = 0.7 (§4.6), for whole numbers. */

@@ -17,7 +17,7 @@ import { gt, le, lt } from './seq.ts'
 export const FIRST = 0 // oldest record
 export const LAST = 1
 export const COUNT = 2 // records
-export const SACKED = 3 // bytes selectively acknowledged (without SACK: a segment per duplicate ACK)
+export const SACKED = 3 // bytes selectively acknowledged; without SACK, a segment per duplicate ACK
 export const LOST = 4 // bytes taken for lost and not sent again yet
 export const DUP_ACKS = 5
 export const RECOVER = 6 // SND_NXT when recovery began (RFC 6582)
@@ -35,7 +35,7 @@ export const RECOVER_FS = 14
 export const UNDO_TS = 15 // our timestamp at the first retransmission
 export const UNDO_BYTES = 16 // retransmitted and not yet known to be a duplicate
 export const UNDO_WORDS = 17 // … 23: CWND, SSTHRESH and the algorithm's CC_WORDS
-export const FRTO = 24 // step of F-RTO (RFC 5682 §2.1): 1 after the time-out, 2 after the first ACK; 0: not on
+export const FRTO = 24 // F-RTO (RFC 5682 §2.1): 1 after the time-out, 2 after the first ACK; 0: off
 export const STAMP = 25 // AT of what was sent last
 export const SENT_LAST = 26 // record of the latest transmission
 // Path MTU discovery (pathMtu.ts): a router's message that is to be borne out

@@ -174,8 +174,7 @@ export class Headers {
     this.#ack = ack
     this.#window = window
     this.#pseudoSum = addresses + ipv4.PROTO_TCP + tcpLen
-    // Data offset and flags share a word: the length in bytes, from its bit 10 on, is words from
-    // 12.
+    // Data offset and flags share a word: bytes of length shifted by 10 are words shifted by 12.
     this.#tcpSum = this.#pseudoSum + sum32(ports) + sum32(ack) + (tcpLen << 10) + window
     if (isIpv6) {
       this.#remote1 = tcb[c + REMOTE + 1]

@@ -40,7 +40,7 @@ import type { Tcp } from './tcp.ts'
 const SEEN = 1
 const WIDENED = 1 << 8 // one unit of the field at bits 8 … 15
 const WIDENED_MAX = 60
-const PERSIST = 1 << 16 // one unit of the field at bits 16 … 23
+const REO_WND_PERSIST = 1 << 16 // one unit of the field at bits 16 … 23
 const FIELD = 0xff
 /** Recoveries for which a widened window stays (RFC 8985 §6.2 step 4). */
 const PERSIST_RECOVERIES = 16
@@ -94,14 +94,14 @@ export function onDsack(tcp: Tcp, c: number, f: number): void {
   const word = tcb[c + REORDERING]
   const widened = (word >> 8) & FIELD
   const next = widened < WIDENED_MAX ? widened + 1 : widened
-  tcb[c + REORDERING] = (word & SEEN) | (next * WIDENED) | (PERSIST_RECOVERIES * PERSIST)
+  tcb[c + REORDERING] = (word & SEEN) | (next * WIDENED) | (PERSIST_RECOVERIES * REO_WND_PERSIST)
 }
 
 /** Step 4: a recovery is over; after enough of them the window is narrow again. */
 export function onRecovered(tcb: Int32Array, c: number): void {
   const word = tcb[c + REORDERING]
   if (word <= SEEN) return
-  tcb[c + REORDERING] = word >> 16 > 1 ? word - PERSIST : word & SEEN
+  tcb[c + REORDERING] = word >> 16 > 1 ? word - REO_WND_PERSIST : word & SEEN
 }
 
 /** Step 4: how long a segment may be overtaken, microseconds. */

@@ -13,11 +13,11 @@ export const STATE = 0
 export const REMOTE = 1 // … 4: the peer's address; IPv4 in the first word, the others 0
 export const PORTS = 5 // remote port << 16 | local port
 export const FRAME_KEY = 6 // what the constant header fields of a frame depend on: frameKey()
-export const PATH = 7 // the way to the first hop (neighbour.ts) << 16 | checksum share of the addresses
+export const PATH = 7 // the way to the first hop (neighbour.ts) << 16 | the addresses' checksum
 // Send sequence space: SND_UNA ≤ SND_NXT ≤ SND_END + 1
 export const SND_UNA = 8
 export const SND_NXT = 9 // never moves back: what is lost is marked in the flight (flight.ts)
-export const SND_END = 10 // end of the bytes that the application has committed; a FIN takes this number
+export const SND_END = 10 // end of what the application has committed; a FIN takes this number
 export const SND_WND = 11 // bytes, scaled
 export const SND_WL1 = 12
 export const SND_WL2 = 13
@@ -27,7 +27,7 @@ export const MSS = 15 // payload bytes of a full segment to this peer
 export const RCV_NXT = 16
 export const RCV_ADV = 17 // right edge of the window we have advertised; never moves back
 export const RCV_SPACE = 18 // bytes the application can take now
-export const OUT_OF_ORDER = 19 // first piece that arrived before its predecessor (reassembly.ts), or -1
+export const OUT_OF_ORDER = 19 // first piece that is queued behind a hole (reassembly.ts), or -1
 export const ACK_SENT = 20 // RCV_NXT as last acknowledged (Last.ACK.sent, RFC 7323 §4.3)
 // Timestamps (RFC 7323)
 export const TS_RECENT = 21 // the peer's, to be echoed
@@ -47,7 +47,7 @@ export const RTTVAR_US = 34
 export const RTO_US = 35
 export const MIN_RTT_US = 36
 export const SYN_AT_US = 37 // until the handshake is over: when our SYN was sent; 0: more than once
-export const MSS_BEFORE = 37 // then: MSS before the path turned out narrow, and when (segmentSize.ts); 0: it has not
+export const MSS_BEFORE = 37 // then: MSS before it was reduced, and when (segmentSize.ts); 0: never
 export const RETRIES = 38 // time-outs in a row, or keep-alives unanswered
 // Deadlines, milliseconds of the stack's clock; each counts only while its flag is set
 export const RTX_AT = 39
@@ -65,7 +65,7 @@ export const LIST_NEXT = 49
 // Limits
 export const CHALLENGES = 50 // when and how many, packed (challenge.ts)
 // Where the way to the peer is the way back, without a neighbour table
-export const STATION = 51 // low four bytes of the first hop's hardware address; the others are in PATH
+export const STATION = 51 // low four bytes of the first hop's hardware address; the rest is in PATH
 
 export const TCB_STRIDE = 52
 
@@ -111,12 +111,12 @@ export const PROVEN: number = 1 << 16 // full segments have arrived at the peer 
 export const TIMESTAMPS: number = 1 << 17 // both sides send timestamps (RFC 7323 §3)
 export const SACK: number = 1 << 18 // both sides know selective acknowledgements (RFC 2018)
 export const ECN: number = 1 << 19 // both sides know ECN (RFC 3168)
-export const SEND_ECE: number = 1 << 20 // congestion was experienced and the peer has not reacted yet
+export const SEND_ECE: number = 1 << 20 // congestion was experienced, and the peer has yet to react
 export const SEND_CWR: number = 1 << 21 // we have reacted, and the next new data says so
 export const ACK_DELAYED: number = 1 << 22 // an ACK is owed, by ACK_AT
-export const KEPT_ALIVE: number = 1 << 23 // keep-alives are on: while RTX_ARMED is not, RTX_AT is theirs
-export const IN_CWR: number = 1 << 24 // the window is being reduced for an echo of congestion (RFC 3168)
-export const ANSWERED: number = 1 << 25 // the application has sent something: an ACK may wait for more
+export const KEPT_ALIVE: number = 1 << 23 // keep-alives are on: RTX_AT is theirs without RTX_ARMED
+export const IN_CWR: number = 1 << 24 // the window is being reduced for an echo (RFC 3168)
+export const ANSWERED: number = 1 << 25 // the application has sent something: an ACK may wait
 export const HALF_COUNTED: number = 1 << 26 // in Sources.halfOpen
 export const OPEN_COUNTED: number = 1 << 27 // in Sources.open
 export const UNRESOLVED: number = 1 << 28 // waits for its first hop's address (unresolved.ts)
