@@ -18,10 +18,8 @@ export const ENODEV = 19
 export const EINVAL = 22
 export const ENOSYS = 38
 export const EBADFD = 77
-export const EOPNOTSUPP = 95
 export const EADDRINUSE = 98
 export const ENETDOWN = 100
-export const ENOBUFS = 105
 export const ECONNREFUSED = 111
 
 /** What libuv has no words for. */

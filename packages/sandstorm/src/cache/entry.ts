@@ -82,10 +82,6 @@ export function ttlOf(entry: Entry, nowMs: number): number {
   return Math.min(entry.lifetimeSec - ageOf(entry, nowMs), (entry.staleFromMs - nowMs) / 1000)
 }
 
-export function isFresh(entry: Entry, nowMs: number): boolean {
-  return ttlOf(entry, nowMs) > 0
-}
-
 /** Can the origin be asked whether it still holds (RFC 9111 §4.3.1)? */
 export function hasValidator(entry: Entry): boolean {
   return entry.etag !== '' || !Number.isNaN(entry.modifiedMs)

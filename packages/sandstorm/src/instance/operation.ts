@@ -53,13 +53,6 @@ export class Operation {
     this.#poller = poller
   }
 
-  /** Where the admin server listens; undefined: there is none. */
-  get adminUrl(): string | undefined {
-    if (this.#admin === undefined) return undefined
-    const { address, port } = this.#admin
-    return `http://${address.includes(':') ? `[${address}]` : address}:${port}/`
-  }
-
   /** The instance that serves; it also ends what is here. */
   attach(instance: Instance): Instance {
     this.#instance = instance
