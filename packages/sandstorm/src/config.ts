@@ -53,7 +53,7 @@ export const MTU_MIN = 576
 /** The largest: the jumbo frame that network cards agree on. */
 export const MTU_MAX = 9000
 /** Less has no room for rings and a useful number of frames. */
-export const MEMORY_MIN_BYTES: number = 16 * 2 ** 20
+const MEMORY_MIN_BYTES: number = 16 * 2 ** 20
 /** Longer than a round trip on any link where looking is worth it. */
 export const SPIN_MAX_US = 1000
 /** Far below all time-outs of TCP, which a longer one would disturb. */

@@ -182,7 +182,7 @@ function boundary(random: () => number): string {
 }
 
 /** The device knows: ready frames need a ring that sends them from where they lie. */
-export function defaultTransmit(device: Device): TransmitKind {
+function defaultTransmit(device: Device): TransmitKind {
   if (device.caps.zeroCopy) return 'template'
   return device.caps.gather ? 'gather' : 'copy'
 }

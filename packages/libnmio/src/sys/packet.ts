@@ -173,7 +173,7 @@ const IFR_IFINDEX = 16
 
 export const INTERFACE_GONE = 0
 export const INTERFACE_DOWN = 1
-export const INTERFACE_UP = 2
+const INTERFACE_UP = 2
 
 /**
  * What has become of the interface of this number, under whatever name. `fd`: a socket, of a kind

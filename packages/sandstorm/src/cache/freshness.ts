@@ -91,7 +91,7 @@ export function dateOf(fields: Fields, responseMs: number): number {
 }
 
 /** age_value: the first member counts, and what is no number is ignored (RFC 9111 §5.1). */
-export function ageValue(fields: Fields): number {
+function ageValue(fields: Fields): number {
   const first = listElements(firstValue(fields, 'age') ?? '')[0]
   return first === undefined ? 0 : (parseSeconds(first) ?? 0)
 }

@@ -25,7 +25,7 @@ const INVALID: ReadonlySet<string> = new Set([
 const SLOW: ReadonlySet<string> = new Set(['UND_ERR_HEADERS_TIMEOUT', 'UND_ERR_BODY_TIMEOUT'])
 
 /** An error of undici or the system in our words; `hasHead`: the answer had begun. */
-export function originError(error: unknown, hasHead: boolean): OriginError {
+function originError(error: unknown, hasHead: boolean): OriginError {
   if (error instanceof OriginError) return error
   const { code = '', message = String(error) } = error as { code?: string; message?: string }
   let failure: OriginFailure = 'bad'

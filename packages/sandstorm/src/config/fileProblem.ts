@@ -31,7 +31,7 @@ export class FileProblem extends ConfigError {
 }
 
 /** `sites[1].rules[0].match`; what is no plain name is quoted: `errorPages."40"`. */
-export function formatKey(key: KeyPath): string {
+function formatKey(key: KeyPath): string {
   const text = key.map(part => {
     if (typeof part === 'number') return `[${part}]`
     return /^[\w$-]+$/.test(part) ? `.${part}` : `.${shorten(part)}`

@@ -9,7 +9,7 @@ import { SITE_FILE_EXPECTED, siteFileProblem, sitePath } from './paths.ts'
 export const LISTINGS = ['off', 'html', 'json'] as const
 export const CODINGS: readonly CodingName[] = ['gzip', 'br', 'zstd']
 /** A glob that every path matches. */
-export const EVERY_PATH = '**'
+const EVERY_PATH = '**'
 
 /** The flags as they were typed. */
 export interface SiteFlags {

@@ -61,7 +61,7 @@ export function writeDate(bytes: Uint8Array, off: number, epochSec: number): voi
 /**
  * Writes an Age (RFC 9111 §5.1), as wide as a Date: spaces, which are no part of it, then digits.
  */
-export function writeAge(bytes: Uint8Array, off: number, ageSec: number): void {
+function writeAge(bytes: Uint8Array, off: number, ageSec: number): void {
   let rest = ageSec > 0 ? ageSec : 0
   let at = off + DATE_LEN - 1
   bytes[at] = ZERO + (rest % 10)

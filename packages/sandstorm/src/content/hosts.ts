@@ -8,13 +8,13 @@ import { DEFAULT_SITE } from './content.ts'
 import { NAME_LEN, NAME_OFF, type NameTable, NO_RECORD } from './names.ts'
 
 /** A record of the host table: scope, offset and length of the name, and the site. */
-export const HOST_SITE: number = Math.max(NAME_OFF, NAME_LEN) + 1
+const HOST_SITE: number = Math.max(NAME_OFF, NAME_LEN) + 1
 export const HOST_STRIDE: number = HOST_SITE + 1
 
 /** Scopes of the host table. */
-export const EXACT = 0
+const EXACT = 0
 /** Names below this one; it stands in the table without the "*.". */
-export const BELOW = 1
+const BELOW = 1
 
 /** RFC 1035 §2.3.4 */
 const HOST_MAX_BYTES = 255

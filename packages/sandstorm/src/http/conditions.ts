@@ -18,7 +18,7 @@ import {
 import { NO_DATE, parseDate } from './httpDate.ts'
 
 /** No condition stands against the answer. */
-export const PROCEED = 0
+const PROCEED = 0
 export const NOT_MODIFIED = 304
 export const PRECONDITION_FAILED = 412
 

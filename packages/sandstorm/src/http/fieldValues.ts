@@ -29,7 +29,7 @@ const CLOSE = ascii('close')
 const KEEP_ALIVE = ascii('keep-alive')
 
 /** Any longer body is as good as this one: too large. */
-export const LENGTH_HUGE: number = 2 ** 30
+const LENGTH_HUGE: number = 2 ** 30
 const LENGTH_INVALID = -2
 const PORT_MAX = 65535
 

@@ -34,7 +34,7 @@ import type { Ranges } from './ranges.ts'
  */
 export const PART_HEAD_MAX: number = HEAD_LEN_MAX + 256
 /** The ranges and the end of the last. */
-export const PARTS_MAX: number = RANGES_MAX + 1
+const PARTS_MAX: number = RANGES_MAX + 1
 
 const STATUS_206 = ascii('HTTP/1.1 206 Partial Content\r\n')
 const CONTENT_RANGE = ascii('Content-Range: bytes ')

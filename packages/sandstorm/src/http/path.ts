@@ -15,7 +15,7 @@ import { ascii, BACKSLASH, DOT, hexDigit, PERCENT, QUESTION, SLASH } from './cha
 import { isUtf8 } from './utf8.ts'
 
 /** `find`: nothing has that name. */
-export const NOT_FOUND: number = NO_RESOURCE
+const NOT_FOUND: number = NO_RESOURCE
 /** `find`: answer 400. */
 export const BAD_PATH = -2
 /** `find`: answer 404, whatever there is. */

@@ -12,7 +12,7 @@ import { METHOD_MAX_BYTES } from './limits.ts'
 export const INCOMPLETE = 0
 
 /** Methods by what we do with them. */
-export const METHOD_NONE = 0
+const METHOD_NONE = 0
 export const METHOD_GET = 1
 export const METHOD_HEAD = 2
 export const METHOD_OPTIONS = 3

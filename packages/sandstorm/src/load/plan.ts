@@ -57,7 +57,7 @@ const THREADS_MAX = 32
 /** Of the kernel's, which has no list of its own. */
 const SOURCES_MAX = 1024
 /** What one of our own addresses has towards one port of a server (RFC 6056). */
-export const PORTS_PER_SOURCE = 64_512
+const PORTS_PER_SOURCE = 64_512
 /**
  * Of several threads each has the ports of its own flows, which are not quite as many as another's.
  */

@@ -16,7 +16,7 @@ import { type AccessLog, type AccessRecord, HEAD_CUT } from './accessLog.ts'
 /** Of a longer head no more is kept. */
 export const HEAD_KEPT_BYTES = 4096
 /** 0.1 s (accessPoller.ts) of 160,000 answers a second to a browser's heads. */
-export const ACCESS_RING_BYTES: number = 8 << 20
+const ACCESS_RING_BYTES: number = 8 << 20
 
 // Words of the ring, each in a cache line of its own
 const PRODUCED = 0

@@ -27,7 +27,7 @@ export interface LimitedLog {
 }
 
 /** Longer lines are cut. */
-export const LOG_LINE_MAX = 4000
+const LOG_LINE_MAX = 4000
 /** Of what is told at most once in a while. */
 const EVERY_MS = 1000
 /** Keys held back at once; beyond, lines are not printed at all until one is free. */

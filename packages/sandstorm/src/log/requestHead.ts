@@ -8,9 +8,9 @@
 import { type AccessRecord, HEAD_CUT } from './accessLog.ts'
 
 /** Longer request lines and field values are cut, and end with CUT. */
-export const LINE_MAX_BYTES = 2048
-export const VALUE_MAX_BYTES = 512
-export const CUT = '...'
+const LINE_MAX_BYTES = 2048
+const VALUE_MAX_BYTES = 512
+const CUT = '...'
 
 /** '' stands for what is not there. */
 export interface RequestHead {

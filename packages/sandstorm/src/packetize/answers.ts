@@ -11,7 +11,7 @@
 import type { Holds } from '../content/holds.ts'
 import { type MadeHeads, NO_HEAD } from './madeHeads.ts'
 
-export const WHAT = 0 // see `ready` and `made`; read and written by the methods below
+const WHAT = 0 // see `ready` and `made`; read and written by the methods below
 export const BASE = 1 // sequence number of its first byte
 export const LEN = 2 // bytes: the head alone, or head and body
 export const DATE_SEC = 3 // the second in its Date field: a byte sent again must be the same byte
