@@ -1,7 +1,6 @@
 /**
- * The neighbour solicitations and advertisements that we send (RFC 4861 §7.2.2, §7.2.4, §7.2.6; RFC
- * 4862 §5.4.2). Each method returns OK, or the drop reason for
- * want of room.
+ * The neighbour solicitations and advertisements that we send (RFC 4861 §7.2.2, §7.2.4, §7.2.6;
+ * RFC 4862 §5.4.2). Each method returns OK, or the drop reason for want of room.
  */
 import { OK } from '@sandstorm/libeth'
 import type { Icmpv6Output } from '../icmpv6Output.ts'

@@ -15,8 +15,6 @@ const IPV4_TCP_OFF = ethernet.HEADER_LEN + ipv4.HEADER_LEN
 const IPV6_TCP_OFF = ethernet.HEADER_LEN + ipv6.HEADER_LEN
 
 const VERSION_IHL_TOS = 0x4500
-/** Atomic datagrams: DF set, never fragmented, so the ID means nothing and is 0 (RFC 6864 §4.1). */
-const DONT_FRAGMENT = 0x4000
 
 /** A header key is a frame key (tcb.ts) with the ECN bits of the IP header from this bit on. */
 export const ECN_SHIFT = 18
@@ -45,8 +43,9 @@ function writeIpv4(tcp: Tcp, off: number, key: number, tcpLen: number): void {
   ipv4.setHeaderLen(view, ip, ipv4.HEADER_LEN)
   ipv4.setTos(view, ip, ecnOf(key))
   ipv4.setTotalLen(view, ip, ipv4.HEADER_LEN + tcpLen)
+  // Atomic datagrams: never fragmented, so the ID means nothing (RFC 6864 §4.1).
   ipv4.setId(view, ip, 0)
-  ipv4.setFragment(view, ip, DONT_FRAGMENT)
+  ipv4.setFragment(view, ip, ipv4.DONT_FRAGMENT)
   ipv4.setTtl(view, ip, tcp.config.ttl)
   ipv4.setProtocol(view, ip, ipv4.PROTO_TCP)
   ipv4.setSrc(view, ip, tcp.addresses.word(localOf(key), 0))
@@ -80,7 +79,7 @@ export const ipv4HeaderSum = (tcp: Tcp, key: number): number =>
   VERSION_IHL_TOS +
   ecnOf(key) +
   ipv4.HEADER_LEN +
-  DONT_FRAGMENT +
+  ipv4.DONT_FRAGMENT +
   (tcp.config.ttl << 8) +
   ipv4.PROTO_TCP
 
