@@ -109,15 +109,14 @@ test(
   },
 )
 
-test('the hardware address is local, unicast, and a function of the seed', needsTap, () => {
-  const macs = [1, 1, 2, undefined, undefined].map(macSeed => {
-    const handle = open({ macSeed })
+test('the hardware address is local, unicast, and random', needsTap, () => {
+  const macs = [1, 2].map(() => {
+    const handle = open({})
     closeHandle(handle)
     assert.equal(handle.mac[0], 0x02)
     return handle.mac.join(':')
   })
-  assert.equal(macs[0], macs[1])
-  assert.equal(new Set(macs).size, 4)
+  assert.notEqual(macs[0], macs[1])
 })
 
 test(

@@ -33,8 +33,6 @@ export interface TapOptions {
   readonly multiQueue?: boolean | undefined
   /** Leave checksums and segmentation to the kernel, both ways. */
   readonly offloads: boolean
-  /** Makes our hardware address a function of this number; default random. */
-  readonly macSeed?: number | undefined
 }
 
 /** Options with all words read. */
@@ -82,22 +80,13 @@ export function planTap(options: TapOptions): TapPlan {
   if (shared !== undefined) {
     throw bad(`address ${addressText(shared)}`, 'server and host need two different addresses')
   }
-  const mac = makeMac(options.macSeed)
+  const mac = makeMac()
   return { name, mtu, hosts, servers, bridge: options.bridge ?? '', multiQueue, offloads, mac }
 }
 
-/** RFC 7042 §2.1: locally administered, unicast; 40 bits of seed or chance. */
-function makeMac(seed: number | undefined): Uint8Array {
-  const mac = new Uint8Array(6)
-  if (seed === undefined) mac.set(randomBytes(6))
-  else {
-    let state = seed | 0
-    for (let i = 1; i < 6; i++) {
-      // One step of a 32-bit linear congruential generator; its high byte is the good one.
-      state = (Math.imul(state, 1664525) + 1013904223) | 0
-      mac[i] = state >>> 24
-    }
-  }
+/** RFC 7042 §2.1: locally administered, unicast; 40 bits of chance. */
+function makeMac(): Uint8Array {
+  const mac = new Uint8Array(randomBytes(6))
   mac[0] = 0x02
   return mac
 }
