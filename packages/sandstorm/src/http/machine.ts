@@ -5,8 +5,8 @@
  *
  * Read RFC 9112 §2, §3, §6, §9 and RFC 9110 §9, §13, §14. The choices that they leave open:
  * - a request whose body's end is doubtful is refused, or answered and the connection closed;
- * - for files a body is never wanted: a short one is skipped, a long one closes; one in chunks is part
- *   of the request, whose whole then has to stay within the limit of a head;
+ * - for files a body is never wanted: a short one is skipped, a long one closes; one in chunks is
+ *   part of the request, whose whole then has to stay within the limit of a head;
  * - after every 400, 408, 413, 414, 431 and 505 the connection closes;
  * - what a site's folder does not have, its origin is asked for, if it has one: `forward`;
  * - a Range counts for GET alone (§14.2), and for files, not for what tells of an error.
