@@ -48,7 +48,7 @@ export interface TapPlan {
   readonly mac: Uint8Array
 }
 
-/** RFC 791 §3.2: 68 bytes go everywhere whole; the driver's most is 65535 less the Ethernet header. */
+/** RFC 791 §3.2: 68 bytes go everywhere whole; the driver's most: 65535 less Ethernet's header. */
 const MTU_MIN = 68
 const MTU_MAX = 65521
 
