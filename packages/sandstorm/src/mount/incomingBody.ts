@@ -9,12 +9,11 @@
 import { IN_CHUNKS } from '../front/forwardRequest.ts'
 import { ChunkDecoder } from '../http/chunkDecoder.ts'
 import type { HttpLimits } from '../http/limits.ts'
+import { BODY_STEP_BYTES } from './limits.ts'
 import { pieceBytes } from './requestBody.ts'
 import { REQUEST_BUFFER_BYTES } from './requestBuffers.ts'
 
 const WINDOW_BYTES = 256 * 1024
-/** So much of it has to come in the time of a head. */
-const STEP_BYTES = 64 * 1024
 const NOTHING = new Uint8Array()
 
 export class IncomingBody {
@@ -78,7 +77,7 @@ export class IncomingBody {
 
   /** Has enough come since this was last true? */
   isStep(): boolean {
-    if (this.#stepBytes < STEP_BYTES) return false
+    if (this.#stepBytes < BODY_STEP_BYTES) return false
     this.#stepBytes = 0
     return true
   }

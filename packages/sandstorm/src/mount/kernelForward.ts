@@ -14,12 +14,11 @@ import { ChunkDecoder } from '../http/chunkDecoder.ts'
 import type { HttpLimits } from '../http/limits.ts'
 import { FROM_ORIGIN, FROM_STORE } from '../log/accessLog.ts'
 import { Deadline } from './deadline.ts'
+import { BODY_STEP_BYTES } from './limits.ts'
 import { RequestBody } from './requestBody.ts'
 
 const CRLF = Buffer.from('\r\n')
 const LAST_CHUNK = Buffer.from('0\r\n\r\n')
-/** So much of a request's body has to come in the time of a head. */
-const BODY_STEP_BYTES = 64 * 1024
 
 /** What the connection is told. */
 export interface ForwardEvents {

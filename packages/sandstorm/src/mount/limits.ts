@@ -1,5 +1,9 @@
-/** What a client may make the mount on our TCP wait for, and keep. */
+/** What a client may make a mount wait for, and keep; the interface is of the one on our TCP. */
 import type { HttpLimits } from '../http/limits.ts'
+
+/** On both mounts: so much of a request's body has to come in the time of a head, 64 KiB. */
+export const BODY_STEP_SHIFT = 16
+export const BODY_STEP_BYTES: number = 1 << BODY_STEP_SHIFT
 
 export interface MountLimits {
   /**

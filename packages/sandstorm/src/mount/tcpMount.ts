@@ -17,7 +17,7 @@ import type { Answers } from '../packetize/answers.ts'
 import type { Transmitter } from '../packetize/transmitter.ts'
 import { AnswerStreams } from './answerStreams.ts'
 import type { FeedPiece } from './feeds.ts'
-import { MOUNT_LIMITS, type MountLimits } from './limits.ts'
+import { BODY_STEP_SHIFT, MOUNT_LIMITS, type MountLimits } from './limits.ts'
 import { type MountStats, noMountStats } from './mountStats.ts'
 import { REQUEST_BUFFER_BYTES, RequestBuffers } from './requestBuffers.ts'
 import { TcpForwards } from './tcpForwards.ts'
@@ -27,8 +27,6 @@ import { TcpRate } from './tcpRate.ts'
 
 /** A count of requests stands still here; a limit beyond is none. */
 const REQUESTS_MAX = 65535
-/** So much of a request's body has to come in the time of a head: 64 KiB. */
-const BODY_STEP_SHIFT = 16
 
 // Phase bits of a connection
 const CLOSING = 1 // nothing more is answered; what the client still sends is dropped
