@@ -2,8 +2,8 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { makeHead } from '../src/content/head.ts'
 import { Holds } from '../src/content/holds.ts'
-import { VERSION } from '../src/content/image.ts'
-import { ImageStore, NO_IMAGE } from '../src/content/imageStore.ts'
+import { NO_IMAGE, VERSION } from '../src/content/image.ts'
+import { ImageStore } from '../src/content/imageStore.ts'
 
 const head = (name: string): ReturnType<typeof makeHead> =>
   makeHead(200, [], ['Content-Type: text/plain', 'Content-Length: 4'], [`X-Name: ${name}`])

@@ -5,8 +5,8 @@
  */
 import { Catalog, type HeadBasis, isSameBasis, type StoredFile } from './catalog.ts'
 import type { Head } from './head.ts'
-import { PAGED } from './image.ts'
-import { type ImageStore, NO_IMAGE } from './imageStore.ts'
+import { NO_IMAGE, PAGED } from './image.ts'
+import type { ImageStore } from './imageStore.ts'
 import type { Pager } from './pager.ts'
 import { etagOf, type FileState, isSameState } from './read.ts'
 

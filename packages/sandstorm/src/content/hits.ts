@@ -5,8 +5,8 @@
  */
 import type { Head } from './head.ts'
 import { HITS_MAX } from './hitTable.ts'
-import { AGE_SINCE } from './image.ts'
-import { ImageStore, NO_IMAGE } from './imageStore.ts'
+import { AGE_SINCE, NO_IMAGE } from './image.ts'
+import { ImageStore } from './imageStore.ts'
 
 /** A hit, as readers are told of it. */
 export interface HitRecord {

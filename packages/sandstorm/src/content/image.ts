@@ -37,6 +37,9 @@ export const FILE_LEN_LOW = 11 // … and the rest
 export const AGE_SINCE = 12 // not 0: the time field is Age, which was 0 in this second (as an int32)
 export const IMAGE_STRIDE = 13
 
+/** Instead of a handle: no image. */
+export const NO_IMAGE = -1
+
 /** No head is longer. */
 export const HEAD_LEN_MAX = 4096
 /**

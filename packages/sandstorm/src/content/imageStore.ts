@@ -6,14 +6,13 @@
  * Ownership: an image is its maker's, who discards it if no reader can need it (holds.ts), or
  * retires it; then it is the store's, which discards it when that is so.
  */
+
 import { assert, Region } from '@sandstorm/libnmio'
 import { ETAG_CHARS, type Head } from './head.ts'
 import { Holds } from './holds.ts'
 import * as image from './image.ts'
+import { NO_IMAGE } from './image.ts'
 import { even, NO_SPACE, Space } from './space.ts'
-
-/** No image: there is no room. */
-export const NO_IMAGE = -1
 
 /** There are as many records as images of this length would fill the region. */
 const RECORD_PER_BYTES = 512

@@ -4,7 +4,8 @@
  * them there.
  */
 import { setTimeout as sleep } from 'node:timers/promises'
-import { type ImageStore, NO_IMAGE } from './imageStore.ts'
+import { NO_IMAGE } from './image.ts'
+import type { ImageStore } from './imageStore.ts'
 import { EXTENT_BYTES, type Piece } from './pager.ts'
 
 /** When everything is lent: how soon to look again. */

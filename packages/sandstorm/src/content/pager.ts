@@ -14,7 +14,8 @@
  */
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { ContentFs } from './fileSystem.ts'
-import { type ImageStore, NO_IMAGE } from './imageStore.ts'
+import { NO_IMAGE } from './image.ts'
+import type { ImageStore } from './imageStore.ts'
 import { changed, type PagedFile, PagedFiles } from './pagedFiles.ts'
 import { type FileState, hasSameBytes, stateOf } from './read.ts'
 

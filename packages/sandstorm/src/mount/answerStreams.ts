@@ -8,7 +8,7 @@ import { assert, type Region } from '@sandstorm/libnmio'
 import { abort, seq, type Tcp, tcb } from '@sandstorm/libtcpip'
 import type { Histogram } from '../admin/histogram.ts'
 import type { Content } from '../content/content.ts'
-import { answerBytes } from '../content/image.ts'
+import { answerBytes, NO_IMAGE } from '../content/image.ts'
 import { sliceBytes } from '../content/slices.ts'
 import type { Answered } from '../front/answered.ts'
 import type { ForwardRequest } from '../front/forwardRequest.ts'
@@ -25,7 +25,6 @@ import {
   Feeds,
   NO_FEED,
   NO_FEEDS,
-  NO_IMAGE,
   PIECES_MAX,
 } from './feeds.ts'
 

@@ -11,7 +11,9 @@
  * A feed is a slot of a bounded table and a serial number, so that what comes late is known as
  * such.
  */
+
 import { tcb } from '@sandstorm/libtcpip'
+import { NO_IMAGE } from '../content/image.ts'
 import { EXTENT_BYTES } from '../content/pager.ts'
 import type { Slice } from '../content/slices.ts'
 import { type Answered, notAnswered } from '../front/answered.ts'
@@ -21,8 +23,6 @@ import { NO_ANSWER } from '../packetize/answers.ts'
 export const FEED_COUNT = 1024
 /** No feed. */
 export const NO_FEED = -1
-/** Of a feed that brings all of an origin's answer: it is of no image's body. */
-export const NO_IMAGE = -1
 /**
  * With fewer bytes than this to be acknowledged the next piece is asked for: one is sent meanwhile.
  */
