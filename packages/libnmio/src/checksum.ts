@@ -4,9 +4,8 @@
  * RFC 1071, RFC 9293 §3.1). Frames of TCP and UDP that are whole, without IPv6 extension headers,
  * with a VLAN tag or without.
  */
-import { VLAN_TAG_LEN } from './device.ts'
+import { ETHERNET_HEADER_LEN, VLAN_TAG_LEN } from './device.ts'
 
-const ETHERNET_HEADER_LEN = 14
 const ETHERTYPE = 12
 const VLAN = 0x8100
 const IPV4 = 0x0800

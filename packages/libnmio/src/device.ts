@@ -20,6 +20,8 @@ export const BATCH_MAX = 64
  */
 export const DEVICE_HEADROOM = 16
 
+/** Bytes in front of a packet: hardware addresses and type. */
+export const ETHERNET_HEADER_LEN = 14
 /**
  * Bytes of a VLAN tag (IEEE 802.1Q §9.3): with it a frame may be so much longer than `mtu` says.
  */

@@ -12,6 +12,7 @@ import {
   type Capabilities,
   type Device,
   type DeviceStats,
+  ETHERNET_HEADER_LEN,
   newDeviceStats,
   OFFLOAD_NONE,
   RX_CSUM_GOOD,
@@ -34,8 +35,6 @@ export interface MemoryLinkOptions {
   /** Frames in a batch at most; default BATCH_MAX. */
   readonly batchMax?: number | undefined
 }
-
-const ETHERNET_HEADER_LEN = 14
 
 // int32 words of a descriptor in the ring
 const OFF = 0

@@ -13,6 +13,7 @@
  * The programs are made of constants, so there is no map to look into, and the kernel's verifier
  * sees all there is. Read first: RFC 9669, linux/bpf.h, Documentation/bpf/.
  */
+import { ETHERNET_HEADER_LEN } from '../device.ts'
 import { Assembler } from './assembler.ts'
 
 export interface Steering {
@@ -57,7 +58,6 @@ const STACK = 10
 const SCRATCH = -8
 
 const ETHER_TYPE = 12
-const ETHERNET_LEN = 14
 const TYPE_IPV4 = 0x0800
 const TYPE_ARP = 0x0806
 const TYPE_IPV6 = 0x86dd
@@ -65,22 +65,22 @@ const TCP = 6
 const ICMP = 1
 const ICMPV6 = 58
 /** RFC 791 §3.1, RFC 8200 §3: fields of the headers, from the frame's first byte on. */
-const IP4 = ETHERNET_LEN
+const IP4 = ETHERNET_HEADER_LEN
 const IP4_LEN = 20
 const IP4_FRAGMENT = IP4 + 6
 const IP4_PROTOCOL = IP4 + 9
 const IP4_SRC = 12
 const IP4_DST = IP4 + 16
 const FRAGMENT_OFFSET_MASK = 0x1fff
-const IP6 = ETHERNET_LEN
+const IP6 = ETHERNET_HEADER_LEN
 const IP6_LEN = 40
 const IP6_NEXT = IP6 + 6
 const IP6_SRC = 8
 const IP6_DST = IP6 + 24
 const PORT_DST = 2
 /** RFC 826: sender's and target's protocol address. */
-const ARP_SPA = ETHERNET_LEN + 14
-const ARP_TPA = ETHERNET_LEN + 24
+const ARP_SPA = ETHERNET_HEADER_LEN + 14
+const ARP_TPA = ETHERNET_HEADER_LEN + 24
 /** RFC 792, RFC 4443: the packet that an error is about, behind eight bytes. */
 const ICMP_LEN = 8
 const ICMP_UNREACHABLE = 3

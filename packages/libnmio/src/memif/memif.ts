@@ -16,6 +16,7 @@ import {
   type Capabilities,
   type Device,
   type DeviceStats,
+  ETHERNET_HEADER_LEN,
   newDeviceStats,
   OFFLOAD_NONE,
   VLAN_TAG_LEN,
@@ -32,12 +33,11 @@ import { ServerSide, serverBytes } from './server.ts'
 import type { Side } from './side.ts'
 import { NONE, type Violation } from './violation.ts'
 
-const ETHERNET_LEN = 14
 /** Nobody tells when a ring has room again: with frames that wait for it we look after this. */
 const RETRY_US = 1000
 
 /** The longest frame, tag included. */
-const frameMax = (handle: MemifHandle): number => ETHERNET_LEN + VLAN_TAG_LEN + handle.mtu
+const frameMax = (handle: MemifHandle): number => ETHERNET_HEADER_LEN + VLAN_TAG_LEN + handle.mtu
 
 /** Bytes of its region that a MemifDevice reserves; add what the frame pools take. */
 export function memifRegionBytes(handle: MemifHandle): number {
@@ -88,7 +88,7 @@ export class MemifDevice implements Device {
     // What others must not see comes first.
     this.#waiter = new Waiter(region, -1, handle.wakeFd, this.stats)
     this.#bell = new Bell(region, this.stats)
-    this.#inbox = new Inbox(region, ETHERNET_LEN, this.#lenMax)
+    this.#inbox = new Inbox(region, ETHERNET_HEADER_LEN, this.#lenMax)
     this.rxOff = this.#inbox.off
     this.rxLen = this.#inbox.len
     this.#port = new Port(handle.port)
@@ -169,7 +169,7 @@ export class MemifDevice implements Device {
 
   push(off: number, len: number, request: number): void {
     assert(request === OFFLOAD_NONE, 'a peer is sent finished frames')
-    assert(len >= ETHERNET_LEN && len <= this.#lenMax, 'a frame fits header, tag and mtu')
+    assert(len >= ETHERNET_HEADER_LEN && len <= this.#lenMax, 'a frame fits header, tag and mtu')
     assert(this.#side.holds(off, len), 'the frame is in packet memory')
     this.#outbox.push(off, len)
   }

@@ -3,7 +3,7 @@
  * set-up only. There are packets as soon as the link is polled and each queue has its device.
  */
 import { randomBytes } from 'node:crypto'
-import { VLAN_TAG_LEN } from '../device.ts'
+import { ETHERNET_HEADER_LEN, VLAN_TAG_LEN } from '../device.ts'
 import { closeHandles, opening } from '../handle.ts'
 import { EINVAL, SysError } from '../sys/errno.ts'
 import { createMemory } from '../sys/memfd.ts'
@@ -35,7 +35,6 @@ export interface MemifOptions {
   readonly peerBytes?: number
 }
 
-const ETHERNET_LEN = 14
 const MTU_DEFAULT = 1500
 const RING_LOG2_DEFAULT = 10
 const PEER_BYTES_DEFAULT = 32 << 20
@@ -94,7 +93,7 @@ export function openMemifQueues(options: MemifOptions, queues = 1): OpenMemif {
     })),
   )
   try {
-    const frameMax = ETHERNET_LEN + VLAN_TAG_LEN + mtu
+    const frameMax = ETHERNET_HEADER_LEN + VLAN_TAG_LEN + mtu
     const link = new MemifLink({ role, socket, id, secret, name, frameMax, handles })
     return { handles, link }
   } catch (error) {

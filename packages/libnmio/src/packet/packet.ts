@@ -16,6 +16,7 @@ import {
   type Capabilities,
   type Device,
   type DeviceStats,
+  ETHERNET_HEADER_LEN,
   newDeviceStats,
   RX_CSUM_GOOD,
   RX_CSUM_PARTIAL,
@@ -30,7 +31,6 @@ import { DOWN_LOOK_US, sooner, WAITER_BYTES, Waiter } from '../sys/waiter.ts'
 import { VNET_HDR_LEN } from '../vnet.ts'
 import type { PacketHandle } from './handle.ts'
 
-const ETHERNET_LEN = 14
 /** As tap.ts: an IP packet's length is 16 bits, and so is what GSO may cut. */
 const GSO_MAX_BYTES = 65535
 /** A frame too long for its slot, with the header in front; so many in one batch. */
@@ -138,7 +138,7 @@ export class PacketDevice implements Device {
         len = this.#readLarge(large++)
       } else if (len < this.#view.getUint32(slot + packet.TP_LEN, true)) len = 0
       // What a tag was taken off is for another network than ours.
-      if (len < ETHERNET_LEN || status & packet.TP_STATUS_VLAN_VALID) {
+      if (len < ETHERNET_HEADER_LEN || status & packet.TP_STATUS_VLAN_VALID) {
         stats.rxDropped++
         continue
       }

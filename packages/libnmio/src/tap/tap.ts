@@ -13,6 +13,7 @@ import {
   type Capabilities,
   type Device,
   type DeviceStats,
+  ETHERNET_HEADER_LEN,
   newDeviceStats,
   VLAN_TAG_LEN,
 } from '../device.ts'
@@ -24,7 +25,6 @@ import { WAITER_BYTES, Waiter } from '../sys/waiter.ts'
 import { rxFlags, VNET_HDR_LEN } from '../vnet.ts'
 import type { TapHandle } from './handle.ts'
 
-const ETHERNET_LEN = 14
 /** An IP packet's length is 16 bits (RFC 791 §3.1): this frame's packet keeps 14 bytes below it. */
 const GSO_MAX_BYTES = 65535
 
@@ -37,7 +37,7 @@ const CELL_LEN = 33 * 64
 
 /** The largest read that a frame can fill; one byte more tells a frame that was cut off. */
 function readLen(handle: TapHandle): number {
-  const frame = ETHERNET_LEN + VLAN_TAG_LEN + (handle.offloads ? 65535 : handle.mtu)
+  const frame = ETHERNET_HEADER_LEN + VLAN_TAG_LEN + (handle.offloads ? 65535 : handle.mtu)
   return VNET_HDR_LEN + frame + 1
 }
 
@@ -123,7 +123,7 @@ export class TapDevice implements Device {
         this.#rxFailed(this.#libc.errno())
         break
       }
-      if (len < VNET_HDR_LEN + ETHERNET_LEN || len === this.#readLen) {
+      if (len < VNET_HDR_LEN + ETHERNET_HEADER_LEN || len === this.#readLen) {
         stats.rxDropped++
         continue
       }

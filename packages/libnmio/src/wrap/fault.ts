@@ -14,6 +14,7 @@ import {
   BATCH_MAX,
   type Capabilities,
   type Device,
+  ETHERNET_HEADER_LEN,
   OFFLOAD_NONE,
   RX_CSUM_PARTIAL,
 } from '../device.ts'
@@ -37,7 +38,6 @@ export interface FaultSetup {
 }
 
 const FRAMES_DEFAULT = 1024
-const ETHERNET_HEADER_LEN = 14
 
 /** Bytes of the device's region that a FaultDevice reserves. */
 export function faultRegionBytes(mtu: number, setup: Omit<FaultSetup, 'clock'> = {}): number {

@@ -9,6 +9,7 @@
  */
 import { assert } from '../assert.ts'
 import { completeChecksum } from '../checksum.ts'
+import { ETHERNET_HEADER_LEN } from '../device.ts'
 import { FramePool, NO_FRAME, PAYLOAD_OFF } from '../frames.ts'
 import type { Region } from '../region.ts'
 import type { FaultOptions } from './faultOptions.ts'
@@ -34,8 +35,6 @@ const HELD_MAX = 8
 const PASSED_MAX = 3
 /** A held frame that nothing passes goes on after this time. */
 const HELD_MAX_US = 3000
-
-const ETHERNET_HEADER_LEN = 14
 
 /** log2 of the frame size that holds `frameBytes` of frame. */
 function frameShift(frameBytes: number): number {

@@ -2,10 +2,10 @@
  * Cells where packets are put together that came in several chunks, one for each frame of a batch:
  * who reads a frame finds it in one piece. A frame that came in one chunk never comes here.
  */
-import { BATCH_MAX, VLAN_TAG_LEN } from '../device.ts'
+import { BATCH_MAX, ETHERNET_HEADER_LEN, VLAN_TAG_LEN } from '../device.ts'
 import type { Region } from '../region.ts'
 import { XDP_PKT_CONTD } from '../sys/xsk.ts'
-import { ETHERNET_LEN, isMultiBuffer } from './layout.ts'
+import { isMultiBuffer } from './layout.ts'
 import type { Ring } from './ring.ts'
 
 export class Joiner {
@@ -16,7 +16,7 @@ export class Joiner {
 
   constructor(region: Region, mtu: number) {
     this.#region = region
-    this.#lenMax = mtu + ETHERNET_LEN + VLAN_TAG_LEN
+    this.#lenMax = mtu + ETHERNET_HEADER_LEN + VLAN_TAG_LEN
     this.#cell = cellBytes(mtu)
     this.#base = region.reserve(BATCH_MAX * this.#cell)
   }
@@ -63,7 +63,7 @@ export function piecesAt(rx: Pick<Ring, 'words' | 'entry'>, at: number, ready: n
 }
 
 const cellBytes = (mtu: number): number =>
-  isMultiBuffer(mtu) ? Math.ceil((mtu + ETHERNET_LEN + VLAN_TAG_LEN) / 64) * 64 : 0
+  isMultiBuffer(mtu) ? Math.ceil((mtu + ETHERNET_HEADER_LEN + VLAN_TAG_LEN) / 64) * 64 : 0
 
 /** Bytes of its region that a Joiner reserves, alignment included. */
 export const joinerBytes = (mtu: number): number => BATCH_MAX * cellBytes(mtu) + 64

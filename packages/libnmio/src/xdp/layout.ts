@@ -7,6 +7,7 @@
  * Chunks are aligned. Unaligned ones would spare no cut: no descriptor is longer than a chunk
  * either way, and a driver that sends without a copy wants pages that follow each other.
  */
+import { ETHERNET_HEADER_LEN } from '../device.ts'
 import { pagesOf } from '../sys/mapping.ts'
 import { XDP_HEADROOM, type XskRings } from '../sys/xsk.ts'
 import { ringBytes } from './ring.ts'
@@ -34,8 +35,6 @@ const PIECES_MAX = 4
 export const DESC_LEN = 16
 export const ADDRESS_LEN = 8
 
-export const ETHERNET_LEN = 14
-
 /** Do the longest frames lie in several chunks? */
 export const isMultiBuffer = (mtu: number): boolean => mtu > MTU_ONE_CHUNK
 
@@ -46,7 +45,7 @@ export const piecesOf = (mtu: number): number => (isMultiBuffer(mtu) ? PIECES_MA
  * A chunk holds a frame of the MTU, or as much as a page does, and what the kernel keeps in front.
  */
 export const chunkBytes = (mtu: number): number =>
-  mtu + ETHERNET_LEN + XDP_HEADROOM <= 2048 ? 2048 : 4096
+  mtu + ETHERNET_HEADER_LEN + XDP_HEADROOM <= 2048 ? 2048 : 4096
 
 export function ringsFor(mtu: number): XskRings {
   const sent = TX_SLOTS * piecesOf(mtu)
