@@ -2,6 +2,10 @@
  * An ICMP error about a TCP segment of ours, taken apart and checked as far as IP can (RFC 5927 §4
  * leaves the sequence number to TCP). One object, filled anew for each.
  */
+
+/** Bytes of a TCP header that tell which segment it was: ports and sequence number (RFC 792). */
+export const TCP_QUOTE_LEN = 8
+
 export class IcmpError {
   /** 4 or 6: whose types and codes the next two are (RFC 792, RFC 4443 §3). */
   version = 0

@@ -14,6 +14,7 @@ import {
   NO_FRAME_LEFT,
   NO_TX_SPACE,
 } from './drops.ts'
+import { TCP_QUOTE_LEN } from './icmpError.ts'
 import { pushReply } from './icmpReply.ts'
 import type { IpHost } from './ipHost.ts'
 import { onIcmpError } from './tcp/icmpErrors.ts'
@@ -21,9 +22,6 @@ import { update16 } from './wire/checksum.ts'
 import * as icmp from './wire/icmp.ts'
 import * as ipv4 from './wire/ipv4.ts'
 import * as tcp from './wire/tcp.ts'
-
-/** Bytes of a TCP header that tell which segment it was: ports and sequence number (RFC 792). */
-const TCP_QUOTE_LEN = 8
 
 /** Takes the ICMP message at `off`, `len` bytes long, of the Ethernet frame at `frameOff`. */
 export function icmpInput(host: IpHost, frameOff: number, off: number, len: number): number {

@@ -13,6 +13,7 @@ import {
   IP6_NOT_OURS,
   NO_FRAME_LEFT,
 } from './drops.ts'
+import { TCP_QUOTE_LEN } from './icmpError.ts'
 import { sourceOf } from './icmpv6Error.ts'
 import type { Ipv6Host } from './ipv6Host.ts'
 import { NO_ADDRESS } from './ndp/ownAddresses.ts'
@@ -20,9 +21,6 @@ import * as icmpv6 from './wire/icmpv6.ts'
 import * as ipv6 from './wire/ipv6.ts'
 import * as ndp from './wire/ndp.ts'
 import * as tcp from './wire/tcp.ts'
-
-/** Bytes of a TCP header that tell which segment it was: ports and sequence number. */
-const TCP_QUOTE_LEN = 8
 
 /** Takes the message of `len` bytes at `off`; `ip`: its IPv6 header. */
 export function icmpv6Input(
