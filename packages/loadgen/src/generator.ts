@@ -49,10 +49,7 @@ export class Generator implements TransportListener {
   readonly #startUs: Float64Array
   readonly #openUs: Float64Array
   readonly #deadlineUs: Float64Array
-  /**
-   * Connections that were ever begun, those that were opened once, or could not be, and those not
-   * retired.
-   */
+  /** Connections that were ever begun, those opened once or refused, and those not retired. */
   #begun = 0
   #settled = 0
   #active = 0
@@ -112,8 +109,8 @@ export class Generator implements TransportListener {
   }
 
   /**
-   * What is due: requests, deadlines, and once it is over the ends of connections. To be called with each
-   * batch, and when `waitUs` is over.
+   * What is due: requests, deadlines, and once it is over the ends of connections. To be called
+   * with each batch, and when `waitUs` is over.
    */
   poll(nowUs: number): void {
     this.nowUs = nowUs
