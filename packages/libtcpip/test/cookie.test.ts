@@ -14,7 +14,7 @@ import {
   optionsOf,
   SynCookies,
   windowScaleOf,
-} from '../src/tcp/cookie.ts'
+} from '../src/tcp/opening/cookie.ts'
 import { lt } from '../src/tcp/seq.ts'
 import { Random } from './kit/random.ts'
 

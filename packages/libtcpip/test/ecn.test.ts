@@ -6,7 +6,7 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { ethernet } from '@sandstorm/libeth'
 import { ipv4, ipv6, tcb, tcp as wire } from '../src/index.ts'
-import { NO_FLIGHT } from '../src/tcp/flight.ts'
+import { NO_FLIGHT } from '../src/tcp/recovery/flight.ts'
 import {
   advance,
   brief,

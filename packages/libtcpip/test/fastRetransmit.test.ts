@@ -3,7 +3,7 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { NO_NEIGHBOUR } from '@sandstorm/libeth'
 import { tcb } from '../src/index.ts'
-import { DUP_ACKS, END, LAST, NO_FLIGHT, RECOVER } from '../src/tcp/flight.ts'
+import { DUP_ACKS, END, LAST, NO_FLIGHT, RECOVER } from '../src/tcp/recovery/flight.ts'
 import { advance, close, established, expectSent, Host, segments, send, write } from './kit/host.ts'
 import { ACK, FIN } from './kit/segment.ts'
 

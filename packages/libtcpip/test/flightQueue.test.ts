@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { tcb } from '../src/index.ts'
-import { FLIGHT_QUEUE_MAX } from '../src/tcp/flightQueue.ts'
+import { FLIGHT_QUEUE_MAX } from '../src/tcp/recovery/flightQueue.ts'
 import { advance, established, expectEmpty, Host, PEER_PORT, send } from './kit/host.ts'
 import { ACK, RST } from './kit/segment.ts'
 

@@ -4,7 +4,7 @@ import { test } from 'node:test'
 import { OK } from '@sandstorm/libeth'
 import { DROP_NAMES } from '../src/drops.ts'
 import { drops, ipv6 } from '../src/index.ts'
-import { carriesIcmpError, Ipv6Headers, NO_PROBLEM } from '../src/ipv6Headers.ts'
+import { carriesIcmpError, Ipv6Headers, NO_PROBLEM } from '../src/ip/ipv6Headers.ts'
 import { optionsHeader, packet6 } from './kit/packet6.ts'
 import { random } from './random.ts'
 

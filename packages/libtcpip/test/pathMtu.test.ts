@@ -5,7 +5,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { DROP_NAMES, tcb } from '../src/index.ts'
-import { LIFETIME_MS, PathMtuCache } from '../src/tcp/pathMtuCache.ts'
+import { LIFETIME_MS, PathMtuCache } from '../src/tcp/path/pathMtuCache.ts'
 import {
   advance,
   close,

@@ -3,7 +3,7 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import fc from 'fast-check'
 import { type CongestionControl, tcb as fields, NewReno } from '../src/index.ts'
-import * as rtt from '../src/tcp/rtt.ts'
+import * as rtt from '../src/tcp/recovery/rtt.ts'
 
 const { SRTT_US, RTTVAR_US, RTO_US, CWND, SSTHRESH, MSS, TCB_STRIDE } = fields
 const fresh = (): Int32Array => {

@@ -10,8 +10,8 @@ import {
   tcb,
   tcp as wire,
 } from '../src/index.ts'
-import { sendBare } from '../src/tcp/bare.ts'
-import { initPath } from '../src/tcp/neighbour.ts'
+import { initPath } from '../src/tcp/path/neighbour.ts'
+import { sendBare } from '../src/tcp/stray/bare.ts'
 import { established, Host } from './kit/host.ts'
 import { random } from './random.ts'
 import { sum } from './reference/checksum.ts'

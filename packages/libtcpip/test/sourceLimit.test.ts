@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { SourceLimit } from '../src/tcp/sourceLimit.ts'
+import { SourceLimit } from '../src/tcp/opening/sourceLimit.ts'
 import { Random } from './kit/random.ts'
 
 test('a source is full at its limit, and not before; another is not touched', () => {

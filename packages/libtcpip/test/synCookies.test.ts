@@ -4,7 +4,7 @@ import { test } from 'node:test'
 import { ethernet } from '@sandstorm/libeth'
 import { RX_CSUM_GOOD } from '@sandstorm/libnmio'
 import { drops, ipv4, tcb, tcp as wire } from '../src/index.ts'
-import { COOKIE_PERIOD_MS, SynCookies } from '../src/tcp/cookie.ts'
+import { COOKIE_PERIOD_MS, SynCookies } from '../src/tcp/opening/cookie.ts'
 import { lt } from '../src/tcp/seq.ts'
 import {
   ackUpTo,

@@ -4,7 +4,7 @@ import { test } from 'node:test'
 import fc from 'fast-check'
 import { tcb as fields, Segment } from '../src/index.ts'
 import { ConnectionTable } from '../src/tcp/table.ts'
-import { TimerWheel } from '../src/tcp/timerWheel.ts'
+import { TimerWheel } from '../src/tcp/timers/timerWheel.ts'
 import {
   NOT_WAITING,
   TimeWait,
@@ -13,7 +13,7 @@ import {
   TW_SND_NXT,
   TW_TS_OFFSET,
   TW_TS_RECENT,
-} from '../src/tcp/timeWait.ts'
+} from '../src/tcp/timers/timeWait.ts'
 
 const { KIND_IPV6, TcbPool, NO_CONN, TCB_STRIDE } = fields
 

@@ -5,7 +5,7 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { arpPacket } from '@sandstorm/libeth'
 import { ipv4 } from '../src/index.ts'
-import { UNRESOLVED_MAX } from '../src/tcp/unresolved.ts'
+import { UNRESOLVED_MAX } from '../src/tcp/path/unresolved.ts'
 import { advance, established, expectEmpty, expectSent, Host, send, sendArp } from './kit/host.ts'
 import { ACK, SYN } from './kit/segment.ts'
 

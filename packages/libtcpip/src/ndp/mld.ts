@@ -8,7 +8,7 @@
  */
 import { OK } from '@sandstorm/libeth'
 import { MLD_BAD_QUERY } from '../drops.ts'
-import type { Icmpv6Output } from '../icmpv6Output.ts'
+import type { Icmpv6Output } from '../icmp/icmpv6Output.ts'
 import * as icmpv6 from '../wire/icmpv6.ts'
 import * as ipv6 from '../wire/ipv6.ts'
 import type { NdpStats } from './ndpSender.ts'

@@ -17,7 +17,7 @@ import {
   NDP_TABLE_FULL,
   NDP_TENTATIVE,
 } from '../drops.ts'
-import type { Icmpv6Output } from '../icmpv6Output.ts'
+import type { Icmpv6Output } from '../icmp/icmpv6Output.ts'
 import * as icmpv6 from '../wire/icmpv6.ts'
 import * as ipv6 from '../wire/ipv6.ts'
 import * as ndp from '../wire/ndp.ts'

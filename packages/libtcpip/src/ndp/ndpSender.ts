@@ -3,7 +3,7 @@
  * RFC 4862 §5.4.2). Each method returns OK, or the drop reason for want of room.
  */
 import { OK } from '@sandstorm/libeth'
-import type { Icmpv6Output } from '../icmpv6Output.ts'
+import type { Icmpv6Output } from '../icmp/icmpv6Output.ts'
 import * as icmpv6 from '../wire/icmpv6.ts'
 import * as ipv6 from '../wire/ipv6.ts'
 import * as ndp from '../wire/ndp.ts'

@@ -22,9 +22,9 @@ import type { Stack } from '../stack.ts'
 import { abort } from '../tcp/abort.ts'
 import { type Application, BUSY } from '../tcp/application.ts'
 import type { TcpConfig } from '../tcp/config.ts'
-import { connect } from '../tcp/connect.ts'
 import { headersLen, SUM_BY_DEVICE } from '../tcp/headers.ts'
 import { tcpOff } from '../tcp/ipHeader.ts'
+import { connect } from '../tcp/opening/connect.ts'
 import {
   FIN_QUEUED,
   FLAGS,
@@ -108,7 +108,7 @@ export class Streams implements Application {
   /**
    * Connects to a port of `address`, "10.77.0.1" or "fd77::1" (an Error that quotes it, if it is
    * neither). The SYN leaves with the batch or the next `poll`. undefined: there is no way to such
-   * a host, or nothing left to reach it with: streams, ports (tcp/connect.ts).
+   * a host, or nothing left to reach it with: streams, ports (tcp/opening/connect.ts).
    */
   connect(address: string, port: number, handler: StreamHandler): Stream | undefined {
     const remote = address.includes(':') ? ipv6Address(address) : ipv4Address(address)

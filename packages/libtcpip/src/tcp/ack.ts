@@ -6,12 +6,11 @@
 import { OK } from '@sandstorm/libeth'
 import { TCP_BAD_ACK } from '../drops.ts'
 import { FIN } from '../wire/tcp.ts'
-import { challenge } from './challenge.ts'
-import { confirmNeighbour } from './neighbour.ts'
-import { onWindowOpen } from './persist.ts'
-import { onAck } from './recovery.ts'
+import { confirmNeighbour } from './path/neighbour.ts'
+import { onAck } from './recovery/recovery.ts'
 import { gt, le, lt } from './seq.ts'
 import * as state from './state.ts'
+import { challenge } from './stray/challenge.ts'
 import {
   FIN_QUEUED,
   FLAGS,
@@ -28,6 +27,7 @@ import {
   STATE,
 } from './tcb.ts'
 import type { Tcp } from './tcp.ts'
+import { onWindowOpen } from './timers/persist.ts'
 
 const SEND_SCALE_MASK = 0xff
 

@@ -18,7 +18,7 @@ import {
   setTimestamps,
   writeTimestamps,
 } from '../wire/tcpOptions.ts'
-import { echoFlag, ecnMarks, noteReductionSent } from './ecn.ts'
+import { echoFlag, ecnMarks, noteReductionSent } from './congestion/ecn.ts'
 import {
   ECN_SHIFT,
   ipv4HeaderSum,
@@ -28,7 +28,7 @@ import {
   tcpOff,
   writeIpHeader,
 } from './ipHeader.ts'
-import { hopHi, hopLo } from './neighbour.ts'
+import { hopHi, hopLo } from './path/neighbour.ts'
 import {
   ECN,
   FIN_QUEUED,

@@ -12,15 +12,16 @@
  */
 import { ACK, FIN } from '../wire/tcp.ts'
 import { BUSY } from './application.ts'
+import { notePaced, paced } from './congestion/pacing.ts'
 import { sendControl } from './control.ts'
-import { END, FRTO, LAST, LOST, NO_FLIGHT, PRR_OUT, SEQ } from './flight.ts'
-import { waitForFlight } from './flightQueue.ts'
 import { dataFlags } from './headers.ts'
-import { isReachable } from './neighbour.ts'
-import { notePaced, paced } from './pacing.ts'
-import { hasNew, hasUnsent, pipe } from './pipe.ts'
-import { armTimer, stopTimer } from './rtxTimer.ts'
-import { tryLargerSegments } from './segmentSize.ts'
+import { isReachable } from './path/neighbour.ts'
+import { tryLargerSegments } from './path/segmentSize.ts'
+import { waitForNeighbour } from './path/unresolved.ts'
+import { END, FRTO, LAST, LOST, NO_FLIGHT, PRR_OUT, SEQ } from './recovery/flight.ts'
+import { waitForFlight } from './recovery/flightQueue.ts'
+import { hasNew, hasUnsent, pipe } from './recovery/pipe.ts'
+import { noteResent } from './recovery/undo.ts'
 import { gt, lt, min } from './seq.ts'
 import * as state from './state.ts'
 import {
@@ -47,8 +48,7 @@ import {
   TLP,
 } from './tcb.ts'
 import { type Tcp, TURN_BYTES } from './tcp.ts'
-import { noteResent } from './undo.ts'
-import { waitForNeighbour } from './unresolved.ts'
+import { armTimer, stopTimer } from './timers/rtxTimer.ts'
 
 /** Bursts that follow each other by less than SRTT/32 are one record (flight.ts). */
 const CLOSE_SHIFT = 5

@@ -9,8 +9,8 @@
 import { OK } from '@sandstorm/libeth'
 import { TCP_NO_TIMESTAMP, TCP_PAWS } from '../drops.ts'
 import { seq } from '../wire/tcp.ts'
-import { answerUnacceptable } from './challenge.ts'
 import { le, lt } from './seq.ts'
+import { answerUnacceptable } from './stray/challenge.ts'
 import { ACK_SENT, FLAGS, HEARD_AT, TIMESTAMPS, TS_RECENT } from './tcb.ts'
 import type { Tcp } from './tcp.ts'
 

@@ -5,12 +5,13 @@
  * been given back. First come, first served.
  */
 import { ACK } from '../wire/tcp.ts'
-import { sendSyn } from './connect.ts'
 import { sendControl } from './control.ts'
-import { wakeForFlights } from './flightQueue.ts'
-import { sendSynAck } from './listen.ts'
-import { isReachable } from './neighbour.ts'
+import { sendSyn } from './opening/connect.ts'
+import { sendSynAck } from './opening/listen.ts'
 import { takeTurn } from './output.ts'
+import { isReachable } from './path/neighbour.ts'
+import { waitForNeighbour, wakeResolved } from './path/unresolved.ts'
+import { wakeForFlights } from './recovery/flightQueue.ts'
 import * as state from './state.ts'
 import {
   ACK_AT,
@@ -25,7 +26,6 @@ import {
   STATE,
 } from './tcb.ts'
 import type { Tcp } from './tcp.ts'
-import { waitForNeighbour, wakeResolved } from './unresolved.ts'
 
 /**
  * Serves everybody on the list in turn, for as long as the ring has space, the batch may send, and

@@ -16,7 +16,7 @@ import {
   SACKED,
   SEQ,
   STAMP,
-} from '../../src/tcp/flight.ts'
+} from '../../src/tcp/recovery/flight.ts'
 import * as tcb from '../../src/tcp/tcb.ts'
 import type { Tcp } from '../../src/tcp/tcp.ts'
 

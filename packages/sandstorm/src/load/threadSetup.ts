@@ -43,7 +43,7 @@ export interface OwnSetup extends QueueSetup {
   readonly vlan: number
   readonly dadTransmits: number
   /**
-   * The first hop to the server (libtcpip tcp/firstHop.ts), which thread 0 finds for the others.
+   * The first hop to the server (libtcpip tcp/path/firstHop.ts), which thread 0 finds for the others.
    */
   readonly station: SharedArrayBuffer
 }
