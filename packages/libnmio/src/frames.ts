@@ -37,13 +37,18 @@ export class FramePool {
   #freeCount: number
   #inFlight = 0
 
-  /** Takes `count` frames of 2^shift bytes from what is left of the region. */
+  /**
+   * Takes `count` frames of 2^shift bytes, which start at a page, from what is left of the region; of
+   * each, PAYLOAD_OFF bytes are for headers.
+   */
   constructor(region: Region, count: number, shift = 11) {
+    assert(count > 0 && Number.isInteger(count), 'a pool has one frame or more')
+    assert(shift >= 8 && shift < 31 && Number.isInteger(shift), 'a frame has 2^8 bytes or more')
     this.region = region
     this.frameSize = 1 << shift
     this.capacity = count
     this.#shift = shift
-    this.#base = region.reserveFrames(count << shift, 4096)
+    this.#base = region.reserveFrames(count * this.frameSize, 4096)
     this.#state = new Uint8Array(count)
     this.#free = new Int32Array(count)
     this.#freeCount = count
@@ -97,11 +102,11 @@ export class FramePool {
   /** The device is done with the frame that holds byte `off` (from `device.doneOff`). */
   complete(off: number): void {
     const frame = (off - this.#base) >> this.#shift
-    const state = this.#state[frame] & ~IN_FLIGHT
-    assert(this.#state[frame] !== state, 'only a frame in flight can complete')
+    const state = this.#state[frame]
+    assert((state & IN_FLIGHT) !== 0, 'only a frame in flight can complete')
     this.#inFlight--
-    this.#state[frame] = state
-    if (state === TRANSIENT) {
+    this.#state[frame] = state & ~IN_FLIGHT
+    if (state === (TRANSIENT | IN_FLIGHT)) {
       this.#state[frame] = FREE
       this.#free[this.#freeCount++] = frame
     }

@@ -28,7 +28,7 @@ export class Region {
   readonly view: DataView
   /** Bulk bytes: set, fill and byte scans. */
   readonly bytes: Uint8Array
-  /** From here to there within the region; throws outside it. */
+  /** `copy(to, from, len)`, as memmove(3): within the region; throws outside it. */
   readonly copy: Copy
   readonly byteLength: number
   /** What `reserve` hands out ends here; byteLength, or the end of a `part`. */
@@ -41,6 +41,7 @@ export class Region {
    * thread's) as one. `from` and `end`: what `reserve` hands out.
    */
   constructor(size: number | SharedMemory, from = 0, end?: number) {
+    assert(typeof size !== 'number' || (size >= 0 && size < 2 ** 31), 'a region stays below 2 GiB')
     this.memory = typeof size === 'number' ? newSharedMemory(size) : size
     this.byteLength = this.buffer.byteLength
     assert(this.byteLength <= REGION_MAX_BYTES, 'a region stays below 2 GiB')

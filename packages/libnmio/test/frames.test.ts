@@ -126,3 +126,18 @@ test('any order of calls keeps the model’s books', () => {
     }),
   )
 })
+
+test('what cannot be a pool, or is no frame of it, is told at once', () => {
+  const region = new Region(65536)
+  for (const count of [0, -1, 1.5, Number.NaN]) {
+    assert.throws(() => new FramePool(region, count), AssertionError, `${count} frames`)
+  }
+  for (const shift of [5, 7, 11.5, 31]) {
+    assert.throws(() => new FramePool(region, 1, shift), AssertionError, `2^${shift} bytes`)
+  }
+  assert.throws(() => new FramePool(region, 65536, 16), AssertionError, '4 GiB')
+  const frames = pool(2)
+  assert.throws(() => frames.complete(frames.payloadOff(2)), AssertionError)
+  assert.throws(() => frames.complete(frames.payloadOff(-1)), AssertionError)
+  assert.equal(frames.inFlightCount, 0)
+})

@@ -104,3 +104,9 @@ test('frames are reserved like anything else, unless a device shares them with i
     [16384, 4096],
   ])
 })
+
+test('a size that is none is told at once', () => {
+  for (const size of [-1, Number.NaN, Number.POSITIVE_INFINITY]) {
+    assert.throws(() => new Region(size), AssertionError, `${size} bytes`)
+  }
+})

@@ -23,7 +23,10 @@ export interface TapOptions {
   readonly name?: string
   /** Largest IP packet. Default: what a persistent TAP has, else 1500. */
   readonly mtu?: number
-  /** The kernel's addresses on the interface, with their subnets: `10.77.0.1/24`, `fd77::1/64`. */
+  /**
+   * The kernel's addresses on the interface, with their subnets: `10.77.0.1/24`, `fd77::1/64`. One
+   * without a length is alone in its subnet, so the kernel has no way to our stack.
+   */
   readonly hostAddresses?: readonly string[]
   /** A bridge for the interface to join: the host's end is then the bridge's. */
   readonly bridge?: string | undefined
