@@ -106,6 +106,7 @@ function connected(t: Bench, client: StreamHandler = {}, server: StreamHandler =
   t.pair.settle()
   for (let i = 0; i < 100 && far === undefined; i++) t.pair.advance(100)
   assert.ok(near && far)
+  t.pair.appB.unlisten(7)
   return { near, far }
 }
 
@@ -500,6 +501,49 @@ test('misuse is told at once', () => {
   assert.throws(() => new Streams(new Region(1 << 20), { maxStreams: 1, sendBytes: 1000 }), /power/)
   const other = new Streams(new Region(1 << 20), { maxStreams: 1 })
   assert.throws(() => other.attach(t.pair.a), /tcpConfig/)
+})
+
+test('what is no bytes is told at once, and writes none', () => {
+  const t = new Bench()
+  const { near } = connected(t)
+  const room = near.writable
+  const none: unknown[] = ['text', new Float64Array(3), new DataView(new ArrayBuffer(3)), [1, 2]]
+  for (const wrong of none as Uint8Array[]) {
+    assert.throws(() => near.write(wrong), /array/)
+    assert.throws(() => near.read(wrong), /array/)
+  }
+  assert.throws(() => near.write(new Uint8Array(3), 0, 1.5), /array/)
+  assert.throws(() => near.write(new Uint8Array(3), 0, Number.NaN), /array/)
+  assert.equal(near.writable, room)
+})
+
+test('streams and stack that do not belong together are told at once', () => {
+  const t = new Bench()
+  const { a, appA } = t.pair
+  const options = { maxStreams: 8, sendBytes: 16384, receiveBytes: 16384 }
+  const foreign = new Streams(new Region(1 << 20), options)
+  assert.throws(() => foreign.listen(7, {}), /attach/)
+  assert.throws(() => foreign.connect('10.0.0.2', 7, {}), /attach/)
+  assert.throws(() => foreign.attach(a), /application/)
+  assert.throws(() => appA.attach(a), /once/)
+  const elsewhere: Streams[] = []
+  const make = (): Streams => {
+    const streams = new Streams(new Region(1 << 20), options)
+    elsewhere.push(streams)
+    return streams
+  }
+  const pair = new Pair(make, { tcp: { maxConnections: 8, receiveWindow: 16384 } })
+  assert.throws(() => elsewhere[0].attach(pair.a), /region/)
+})
+
+test('a port has one handler until unlisten', () => {
+  const t = new Bench()
+  const { appB } = t.pair
+  appB.listen(7, {})
+  assert.throws(() => appB.listen(7, {}), /port/)
+  for (const port of [0, 65536, 7.5, Number.NaN]) assert.throws(() => appB.listen(port, {}), /port/)
+  appB.unlisten(7)
+  appB.listen(7, {})
 })
 
 test('the loop polls, waits only when there is nothing to do, and ends when told or when the device is gone', () => {

@@ -135,7 +135,7 @@ export class Stream {
    * Moves up to `len` bytes to into[at …); returns how many there were, 0 if none are there now.
    */
   read(into: Uint8Array, at = 0, len: number = into.length - at): number {
-    assert(at >= 0 && len >= 0 && at + len <= into.length, 'the bytes lie in the array')
+    assert(lieIn(into, at, len), 'the bytes lie in the array')
     const count = len < this.readable ? len : this.readable
     this.#receiveRings.getInto(this.#ring, this.#read, into, at, count)
     this.#read = (this.#read + count) | 0
@@ -149,7 +149,7 @@ export class Stream {
    * taken.
    */
   write(from: Uint8Array, at = 0, len: number = from.length - at): number {
-    assert(at >= 0 && len >= 0 && at + len <= from.length, 'the bytes lie in the array')
+    assert(lieIn(from, at, len), 'the bytes lie in the array')
     const room = this.writable
     const count = len < room ? len : room
     if (count === 0) return 0
@@ -317,3 +317,7 @@ export class Stream {
     return this.#key & KIND_IPV6 ? ipv6.formatAddress(w0, w1, w2, w3) : ipv4.formatAddress(w0)
   }
 }
+
+/** Are there bytes at [at, at + len)? No text, no words of 16 bits or more, no parts of a byte. */
+const lieIn = (bytes: Uint8Array, at: number, len: number): boolean =>
+  bytes.BYTES_PER_ELEMENT === 1 && at === at >>> 0 && len === len >>> 0 && at + len <= bytes.length

@@ -63,6 +63,7 @@ export class Streams implements Application {
   readonly tcpConfig: { readonly maxConnections: number; readonly receiveWindow: number }
   readonly sendRings: Rings
   readonly receiveRings: Rings
+  readonly #region: Region
   #tcp!: Tcp
   /** Bytes of headers and payload of the largest frame. */
   #frameBytes = 0
@@ -73,6 +74,7 @@ export class Streams implements Application {
   /** Takes `streamsRegionBytes(options)` of the region, which must be the device's. */
   constructor(region: Region, options: StreamsOptions) {
     const { maxStreams, sendBytes = RING_BYTES, receiveBytes = RING_BYTES } = options
+    this.#region = region
     this.tcpConfig = { maxConnections: maxStreams, receiveWindow: receiveBytes }
     this.sendRings = new Rings(region, maxStreams, sendBytes)
     this.receiveRings = new Rings(region, maxStreams, receiveBytes)
@@ -81,27 +83,36 @@ export class Streams implements Application {
 
   /** The stack below, made with this as its application: once, before anything else. */
   attach(stack: Stack): void {
-    const { config, frames, device } = stack.tcp
+    const { app, config, frames, device } = stack.tcp
+    assert(this.#tcp === undefined, 'attach is called once')
     assert(isAgreed(config, this.tcpConfig), 'the stack was made with our tcpConfig')
+    assert(app === this, 'the stack was made with us as its application')
+    assert(this.#region === device.region, 'stream rings lie in the device region')
     this.#tcp = stack.tcp
     // What the device cuts into segments may fill a frame of the pool.
     const most = frames.frameSize - PAYLOAD_OFF
     this.#frameBytes = device.caps.gsoMaxBytes > 0 ? Math.min(most, device.caps.gsoMaxBytes) : 0
   }
 
+  /** TCP below; throws before `attach`. */
   get tcp(): Tcp {
+    assert(this.#tcp !== undefined, 'attach comes before anything else')
     return this.#tcp
   }
 
-  /** Accepts connections to a local port; `handler` hears of all of them (see Stream.handler). */
+  /**
+   * Accepts connections to a local port that has no handler; `handler` hears of all of them (see
+   * Stream.handler).
+   */
   listen(port: number, handler: StreamHandler): void {
+    assert(!this.#handlers.has(port), 'a port has one handler until unlisten')
+    this.tcp.listen(port)
     this.#handlers.set(port, handler)
-    this.#tcp.listen(port)
   }
 
   /** Accepts no more; streams that are open go on. */
   unlisten(port: number): void {
-    this.#tcp.unlisten(port)
+    this.tcp.unlisten(port)
     this.#handlers.delete(port)
   }
 
@@ -112,8 +123,9 @@ export class Streams implements Application {
    */
   connect(address: string, port: number, handler: StreamHandler): Stream | undefined {
     const remote = address.includes(':') ? ipv6Address(address) : ipv4Address(address)
-    const local = this.#tcp.addresses.localFor(remote)
-    const c = local === NOT_LOCAL ? NO_CONN : connect(this.#tcp, local, remote, port)
+    const { tcp } = this
+    const local = tcp.addresses.localFor(remote)
+    const c = local === NOT_LOCAL ? NO_CONN : connect(tcp, local, remote, port)
     return c === NO_CONN ? undefined : this.#add(c, handler)
   }
 

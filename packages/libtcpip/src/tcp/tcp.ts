@@ -15,7 +15,7 @@ import type { CongestionControl } from './congestion/congestion.ts'
 import { ABORTED, FINISHED } from './ending.ts'
 import { Headers } from './headers.ts'
 import { SynCookies } from './opening/cookie.ts'
-import { EphemeralPorts } from './opening/ephemeralPorts.ts'
+import { EphemeralPorts, isPort } from './opening/ephemeralPorts.ts'
 import { IsnGenerator } from './opening/isn.ts'
 import { Sources } from './opening/sources.ts'
 import { PathMtuCache } from './path/pathMtuCache.ts'
@@ -220,7 +220,7 @@ export class Tcp {
 
   /** Accepts connections to a local port. */
   listen(port: number): void {
-    assert(port > 0 && port < 65536, 'a port is 1 to 65535')
+    assert(isPort(port), 'a port is 1 to 65535')
     this.#listening[port] = 1
   }
 

@@ -55,6 +55,7 @@ import type { Tcp } from '../tcp.ts'
 import { startTimer } from '../timers/rtxTimer.ts'
 import { NOT_WAITING } from '../timers/timeWait.ts'
 import { initScales, scaleFor } from '../window.ts'
+import { isPort } from './ephemeralPorts.ts'
 import { establish, initIdentity, repeatSynAck, sendSynAck, takeSynOptions } from './listen.ts'
 
 /**
@@ -71,8 +72,8 @@ export function connect(
   remotePort: number,
   localPort = 0,
 ): number {
-  assert(remotePort > 0 && remotePort < 65536, 'a port is 1 to 65535')
-  assert(localPort >= 0 && localPort < 65536, 'a port is 1 to 65535, or 0 for any')
+  assert(isPort(remotePort), 'a port is 1 to 65535')
+  assert(localPort === 0 || isPort(localPort), 'a port is 1 to 65535, or 0 for any')
   const to = tcp.opening
   setPeer(to, local, remote)
   if (!isHost(tcp, to) || !hasRoute(tcp, to)) return NO_CONN

@@ -12,6 +12,9 @@ import type { Segment } from '../segmentVariables.ts'
 const FIRST = 1024
 const COUNT: number = 65536 - FIRST
 
+/** Can it be a TCP port's number? */
+export const isPort = (port: number): boolean => port > 0 && port < 65536 && Number.isInteger(port)
+
 export class EphemeralPorts {
   /** How many ports there are to try. */
   readonly count: number = COUNT
