@@ -47,6 +47,7 @@ function makeHost(device: Device, address: string): Host {
     nowUs: nowUs(),
   })
   streams.attach(stack)
+  stack.start()
   return { stack, streams }
 }
 

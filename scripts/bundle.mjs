@@ -18,11 +18,17 @@ const alias = {
   sandstorm: source('sandstorm'),
 }
 
+/** Packages of others stay what `npm` installs; each program's own package.json names them. */
+const external = [
+  ...['commander', 'koffi', 'mrmime', 'smol-toml', 'undici', 'zod'],
+  ...['@observablehq/plot', 'linkedom'],
+]
+
 /** A program, or a worker thread's: no chunks, since those would import from each other again. */
 const program = (input, dir) => ({
   input: `${packages}/${input}`,
   platform: 'node',
-  external: ['@observablehq/plot', 'commander', 'koffi', 'linkedom', 'mrmime', 'smol-toml', 'zod'],
+  external,
   resolve: { alias },
   optimization: { inlineConst: { mode: 'all', pass: 5 } },
   output: { dir: `${packages}/${dir}`, sourcemap: true, codeSplitting: false },

@@ -1,0 +1,154 @@
+/**
+ * What somebody gets who installs the packages instead of cloning them: which files, whether all that
+ * the programs load is declared, and whether the first program of each library's README runs.
+ */
+import assert from 'node:assert/strict'
+import { mkdirSync, readdirSync, readFileSync, symlinkSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { after, afterEach, before, describe, it } from 'node:test'
+import { collect, run, start } from './kit/command.ts'
+import { importsOf, isRelative, PACKAGES } from './kit/imports.ts'
+import { Namespace } from './kit/namespace.ts'
+import { needs } from './kit/privileges.ts'
+import { ROOT } from './kit/server.ts'
+import { type TemporaryFolder, temporaryFolder } from './kit/temporary.ts'
+
+const timeout = 60_000
+const read = (path: string): string => readFileSync(`${ROOT}${path}`, 'utf8')
+
+/** All but the benchmarks. */
+const PUBLISHED = PACKAGES.filter(name => name !== 'bench')
+
+describe('the packages', { timeout }, () => {
+  for (const name of PUBLISHED) {
+    it(`${name} has its licence, its README and what it exports, and no tests`, async () => {
+      const argv = ['npm', 'pack', '--dry-run', '--json', `${ROOT}packages/${name}`]
+      const { code, stdout, stderr } = await run(argv)
+      assert.equal(code, 0, stderr)
+      const [{ files }] = JSON.parse(stdout) as [{ files: { path: string }[] }]
+      const paths = files.map(({ path }) => path)
+      const wanted = [
+        'LICENSE',
+        'README.md',
+        'dist/src/index.js',
+        'dist/src/index.d.ts',
+        'src/index.ts',
+      ]
+      assert.deepEqual(
+        wanted.filter(path => !paths.includes(path)),
+        [],
+      )
+      assert.deepEqual(
+        paths.filter(path => /(^|\/)test\/|\.tsbuildinfo$/.test(path)),
+        [],
+      )
+      assert.equal(read(`packages/${name}/LICENSE`), read('LICENSE'))
+    })
+  }
+
+  it('sandstorm declares what its programs load, and has no copy of it', () => {
+    const folder = 'packages/sandstorm/dist/bundle/cli'
+    const programs = readdirSync(`${ROOT}${folder}`).filter(name => name.endsWith('.js'))
+    const texts = programs.map(name => read(`${folder}/${name}`))
+    const loaded = new Set(texts.flatMap(loadedBy))
+    for (const name of ['commander', 'koffi', 'undici']) assert.ok(loaded.has(name), name)
+    const { dependencies } = JSON.parse(read('packages/sandstorm/package.json'))
+    assert.deepEqual(
+      [...loaded].filter(name => !(name in dependencies)),
+      [],
+    )
+    assert.deepEqual(
+      programs.filter((_, i) => /^\/\/#? ?(region )?node_modules\//m.test(texts[i])),
+      [],
+    )
+  })
+})
+
+/** The packages that a program loads; those of Node and its own files left out. */
+function loadedBy(text: string): string[] {
+  const required = text.matchAll(/createRequire\(import\.meta\.url\)\("([^"]+)"\)/g)
+  return [...importsOf(text).map(({ to }) => to), ...Array.from(required, ([, to]) => to)].filter(
+    to => !to.startsWith('node:') && !isRelative(to),
+  )
+}
+
+/** Sends 3 MB, shuts down, and prints whether all came back. */
+const ECHO_CLIENT = `
+  const net = require('node:net')
+  const sent = Buffer.from(Array.from({ length: 3_000_000 }, (_, i) => (i * 7919) >> 5))
+  const got = []
+  const socket = net.connect({ host: '10.77.0.2', port: 7, allowHalfOpen: true }, () => socket.end(sent))
+  socket.on('data', data => got.push(data))
+  socket.on('end', () => console.log(Buffer.concat(got).equals(sent)))`
+
+interface LinkCounts {
+  readonly stats64: { readonly rx: { readonly packets: number } }
+}
+
+/** Looks again and again; the test's own limit ends it. */
+async function until(isSo: () => boolean): Promise<void> {
+  while (!isSo()) await new Promise(resolve => setTimeout(resolve, 20))
+}
+
+describe('the first program in the README', {
+  ...needs('root', 'tun', 'ip', 'ping'),
+  timeout,
+}, () => {
+  let namespace: Namespace
+  let folder: TemporaryFolder
+  let stop = async (): Promise<void> => {}
+
+  /** Runs the program of a package's README as an installed one; returns when its TAP is up. */
+  async function runFirst(name: string): Promise<void> {
+    const [, program] = /```ts\n(.*?)```/s.exec(read(`packages/${name}/README.md`)) ?? []
+    const path = join(folder.path, `${name}.mjs`)
+    writeFileSync(path, program)
+    const child = start([process.execPath, path], { namespace })
+    const said = collect(child.stderr)
+    const ended = new Promise(resolve => child.once('close', resolve))
+    stop = async () => {
+      child.kill('SIGINT')
+      await ended
+    }
+    await until(() => {
+      assert.equal(child.exitCode, null, said())
+      return namespace.ip('route').includes('10.77.0.0/24')
+    })
+  }
+
+  const ping = (): ReturnType<typeof run> =>
+    run(['ping', '-c', '1', '-W', '1', '10.77.0.2'], { namespace })
+
+  before(() => {
+    namespace = new Namespace()
+    folder = temporaryFolder('readme')
+    mkdirSync(join(folder.path, 'node_modules'))
+    symlinkSync(`${ROOT}node_modules/@sandstorm`, join(folder.path, 'node_modules/@sandstorm'))
+  })
+  afterEach(() => stop())
+  after(() => {
+    namespace?.remove()
+    folder?.remove()
+  })
+
+  it('libnmio: every frame comes back', async () => {
+    await runFirst('libnmio')
+    await ping() // nobody answers, but the kernel's question is heard
+    await until(() => {
+      const links = JSON.parse(namespace.ip('-s', '-j', 'link', 'show', 'sand0')) as LinkCounts[]
+      return links[0].stats64.rx.packets > 0
+    })
+  })
+
+  it('libeth: the kernel has found its neighbour', async () => {
+    await runFirst('libeth')
+    await ping() // no answer either: nobody speaks IP
+    await until(() => namespace.ip('neigh', 'show', '10.77.0.2').includes('lladdr'))
+  })
+
+  it('libtcpip: bytes come back, to the last', async () => {
+    await runFirst('libtcpip')
+    const { stdout, stderr } = await run([process.execPath, '-e', ECHO_CLIENT], { namespace })
+    assert.equal(stdout, 'true\n', stderr)
+  })
+})
