@@ -10,7 +10,7 @@ import { collect, run, start } from './kit/command.ts'
 import { importsOf, isRelative, PACKAGES } from './kit/imports.ts'
 import { Namespace } from './kit/namespace.ts'
 import { needs } from './kit/privileges.ts'
-import { ROOT } from './kit/server.ts'
+import { ROOT, SITE } from './kit/server.ts'
 import { type TemporaryFolder, temporaryFolder } from './kit/temporary.ts'
 
 const timeout = 60_000
@@ -81,6 +81,13 @@ const ECHO_CLIENT = `
   socket.on('data', data => got.push(data))
   socket.on('end', () => console.log(Buffer.concat(got).equals(sent)))`
 
+const FETCH = `
+  fetch('http://10.77.0.2/').then(answer => answer.text()).then(text => process.stdout.write(text))`
+
+const HTTP_SERVER = `
+  require('node:http').createServer((_, answer) => answer.end('hello'))
+    .listen(8080, '0.0.0.0', () => console.log('ready'))`
+
 interface LinkCounts {
   readonly stats64: { readonly rx: { readonly packets: number } }
 }
@@ -98,17 +105,23 @@ describe('the first program in the README', {
   let folder: TemporaryFolder
   let stop = async (): Promise<void> => {}
 
-  /** Runs the program of a package's README as an installed one; returns when its TAP is up. */
-  async function runFirst(name: string): Promise<void> {
+  /** The command that runs the program of a package's README as if it were installed. */
+  function first(name: string, ...args: string[]): string[] {
     const [, program] = /```ts\n(.*?)```/s.exec(read(`packages/${name}/README.md`)) ?? []
     const path = join(folder.path, `${name}.mjs`)
     writeFileSync(path, program)
-    const child = start([process.execPath, path], { namespace })
+    return [process.execPath, path, ...args]
+  }
+
+  /** Starts a command that serves; returns when the way to its TAP is there. */
+  async function serve(argv: readonly string[]): Promise<void> {
+    const child = start(argv, { namespace })
     const said = collect(child.stderr)
     const ended = new Promise(resolve => child.once('close', resolve))
     stop = async () => {
-      child.kill('SIGINT')
+      child.kill('SIGKILL')
       await ended
+      stop = async () => {}
     }
     await until(() => {
       assert.equal(child.exitCode, null, said())
@@ -123,7 +136,9 @@ describe('the first program in the README', {
     namespace = new Namespace()
     folder = temporaryFolder('readme')
     mkdirSync(join(folder.path, 'node_modules'))
-    symlinkSync(`${ROOT}node_modules/@sandstorm`, join(folder.path, 'node_modules/@sandstorm'))
+    for (const name of ['@sandstorm', 'sandstorm']) {
+      symlinkSync(`${ROOT}node_modules/${name}`, join(folder.path, `node_modules/${name}`))
+    }
   })
   afterEach(() => stop())
   after(() => {
@@ -132,7 +147,7 @@ describe('the first program in the README', {
   })
 
   it('libnmio: every frame comes back', async () => {
-    await runFirst('libnmio')
+    await serve(first('libnmio'))
     await ping() // nobody answers, but the kernel's question is heard
     await until(() => {
       const links = JSON.parse(namespace.ip('-s', '-j', 'link', 'show', 'sand0')) as LinkCounts[]
@@ -141,14 +156,30 @@ describe('the first program in the README', {
   })
 
   it('libeth: the kernel has found its neighbour', async () => {
-    await runFirst('libeth')
+    await serve(first('libeth'))
     await ping() // no answer either: nobody speaks IP
     await until(() => namespace.ip('neigh', 'show', '10.77.0.2').includes('lladdr'))
   })
 
   it('libtcpip: bytes come back, to the last', async () => {
-    await runFirst('libtcpip')
+    await serve(first('libtcpip'))
     const { stdout, stderr } = await run([process.execPath, '-e', ECHO_CLIENT], { namespace })
     assert.equal(stdout, 'true\n', stderr)
+  })
+  it('sandstorm: a file is served', async () => {
+    await serve(first('sandstorm', SITE))
+    const { stdout, stderr } = await run([process.execPath, '-e', FETCH], { namespace })
+    assert.equal(stdout, read('examples/site/index.html'), stderr)
+  })
+
+  it('loadgen: requests are answered', async () => {
+    const server = start([process.execPath, '-e', HTTP_SERVER], { namespace })
+    const ready = new Promise(resolve => server.stdout?.once('data', resolve))
+    stop = async () => {
+      server.kill('SIGKILL')
+    }
+    await ready
+    const { stdout, stderr } = await run(first('loadgen'), { namespace })
+    assert.match(stdout, /^[1-9]\d* \{\n {2}mean: /, stderr)
   })
 })

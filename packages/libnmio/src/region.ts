@@ -41,7 +41,10 @@ export class Region {
    * thread's) as one. `from` and `end`: what `reserve` hands out.
    */
   constructor(size: number | SharedMemory, from = 0, end?: number) {
-    assert(typeof size !== 'number' || (size >= 0 && size < 2 ** 31), 'a region stays below 2 GiB')
+    assert(
+      typeof size !== 'number' || (size >= 0 && size < 2 ** 31),
+      'a region has 0 bytes to 2 GiB',
+    )
     this.memory = typeof size === 'number' ? newSharedMemory(size) : size
     this.byteLength = this.buffer.byteLength
     assert(this.byteLength <= REGION_MAX_BYTES, 'a region stays below 2 GiB')
