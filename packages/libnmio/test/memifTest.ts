@@ -13,12 +13,18 @@ import {
   Region,
 } from '../src/index.ts'
 
-/** A folder for sockets, which goes with the process. */
-const folder = mkdtempSync(join(tmpdir(), 'memif-'))
-process.on('exit', () => rmSync(folder, { recursive: true, force: true }))
+/** For sockets; made by who asks for one, and gone with that process. */
+let folder = ''
 let count = 0
+
 /** A path where no socket is yet. */
-export const newSocket = (): string => join(folder, `${count++}.sock`)
+export function newSocket(): string {
+  if (folder === '') {
+    folder = mkdtempSync(join(tmpdir(), 'memif-'))
+    process.on('exit', () => rmSync(folder, { recursive: true, force: true }))
+  }
+  return join(folder, `${count++}.sock`)
+}
 
 /** One end of the wire. */
 export interface End {
