@@ -47,4 +47,5 @@ await build([
   program('bench/src/idleRun.ts', 'bench/dist/bundle'),
   program('bench/src/workersRun.ts', 'bench/dist/bundle'),
   program('bench/src/framesRun.ts', 'bench/dist/bundle'),
+  program('bench/src/readersRun.ts', 'bench/dist/bundle'),
 ])

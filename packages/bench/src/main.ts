@@ -13,6 +13,7 @@ import { benchLossy } from './lossy.ts'
 import { benchMemory } from './memory.ts'
 import { benchMicro } from './micro.ts'
 import { type Options, parseOptions, USAGE } from './options.ts'
+import { benchReaders } from './readers.ts'
 import { benchSpin } from './spin.ts'
 import { benchTap } from './tap.ts'
 import { benchWorkers } from './workers.ts'
@@ -31,6 +32,7 @@ const CASES: Readonly<Record<string, Case>> = {
   micro: benchMicro,
   idle: benchIdle,
   workers: benchWorkers,
+  readers: benchReaders,
   spin: benchSpin,
 }
 

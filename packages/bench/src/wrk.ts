@@ -8,7 +8,7 @@ import { runInside } from './process.ts'
 import type { Side } from './servers.ts'
 
 export const CONNECTIONS = 64
-const CLIENT_CORE = '0'
+export const CLIENT_CORE = '0'
 
 /** What is asked of a server. */
 export interface Load {
