@@ -1,6 +1,7 @@
 /**
- * `sandstorm load` with thousands of connections on our own stack: all come to be, all are answered, and
- * all end with the run, told to stop or not: what is left open at the server is in the way of the next.
+ * `sandstorm load` with thousands of connections on our own stack: all come to be, all are answered,
+ * and all end with the run, told to stop or not: what is left open at the server is in the way of
+ * the next.
  */
 import assert from 'node:assert/strict'
 import { after, before, describe, it } from 'node:test'

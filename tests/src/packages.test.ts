@@ -166,6 +166,7 @@ describe('the first program in the README', {
     const { stdout, stderr } = await run([process.execPath, '-e', ECHO_CLIENT], { namespace })
     assert.equal(stdout, 'true\n', stderr)
   })
+
   it('sandstorm: a file is served', async () => {
     await serve(first('sandstorm', SITE))
     const { stdout, stderr } = await run([process.execPath, '-e', FETCH], { namespace })

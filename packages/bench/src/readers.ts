@@ -9,7 +9,7 @@ import { once } from 'node:events'
 import { closeSync, ftruncateSync, mkdtempSync, openSync } from 'node:fs'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
-import { figure, loadOf, ratioFigure, withObjects } from './compare.ts'
+import { figure, loadOf, ratioFigure, WARM_UP_SECONDS, withObjects } from './compare.ts'
 import { few, type Options } from './options.ts'
 import { ended, startInside } from './process.ts'
 import { markdownTable, report } from './report.ts'
@@ -23,12 +23,19 @@ const LARGE_BYTES = 2 ** 32
 const PROGRAM = fileURLToPath(new URL('./readersRun.js', import.meta.url))
 const SMALL = { ...loadOf({ object: '22 KB', close: false }), connections: 1 }
 
-/** Runs of one server, µs at the 99th percentile. */
+/** Beside readers: what the small object took, and what all of them got. */
+interface Run {
+  readonly p99Us: number
+  readonly bytesPerSecond: number
+}
+
+/** Runs of one server. */
 interface Row {
   readonly name: string
+  /** µs at the 99th percentile. */
   readonly alone: number[]
-  readonly besideOthers: number[]
-  readonly besideOwn: number[]
+  readonly besideOthers: Run[]
+  readonly besideOwn: Run[]
 }
 
 export const benchReaders = (options: Options): Promise<void> =>
@@ -45,7 +52,8 @@ export const benchReaders = (options: Options): Promise<void> =>
       rows.push(await measureBeside(side, dir, workDir, options))
       await side.stop()
     }
-    report('readers', table(rows), { readers: READERS, READER_BYTES_PER_SECOND, rows }, options)
+    const asked = { readers: READERS, bytesPerSecond: READERS * READER_BYTES_PER_SECOND }
+    report('readers', table(rows), { ...asked, rows }, options)
   })
 
 /** Its size, and nothing in it. */
@@ -59,17 +67,18 @@ async function measureBeside(
   side: Side,
   dir: string,
   workDir: string,
-  { pairs, seconds }: Options,
+  { pairs, seconds, quick }: Options,
 ): Promise<Row> {
   const { clientNamespace: namespace, url } = side
   const otherDir = mkdtempSync(join(workDir, 'other-'))
   const other = await nginxInside(namespace, namespace, '127.0.0.1', dir, otherDir)
   const row: Row = { name: side.name, alone: [], besideOthers: [], besideOwn: [] }
-  const p99Us = async (): Promise<number> => {
-    const run = await wrk(side, SMALL, seconds)
+  const p99Us = async (forSeconds = seconds): Promise<number> => {
+    const run = await wrk(side, SMALL, forSeconds)
     if (run.refused !== '') throw new Error(`${side.name}: ${run.refused}`)
     return run.p99Us
   }
+  if (!quick) await p99Us(WARM_UP_SECONDS)
   for (let pair = 0; pair < pairs; pair++) {
     row.alone.push(await p99Us())
     row.besideOthers.push(await beside(namespace, other.url, p99Us))
@@ -80,7 +89,7 @@ async function measureBeside(
 }
 
 /** While READERS read the large file of a server. Throws if they did not until the end. */
-async function beside<T>(namespace: string, url: string, work: () => Promise<T>): Promise<T> {
+async function beside(namespace: string, url: string, work: () => Promise<number>): Promise<Run> {
   const job = { url: `${url}/${LARGE}`, readers: READERS, bytesPerSecond: READER_BYTES_PER_SECOND }
   const argv = ['taskset', '-c', CLIENT_CORE, process.execPath, PROGRAM, JSON.stringify(job)]
   const child = startInside(namespace, argv)
@@ -90,11 +99,15 @@ async function beside<T>(namespace: string, url: string, work: () => Promise<T>)
     throw new Error(`the readers ended with code ${code}`)
   })
   failed.catch(() => {})
+  let said = ''
+  child.stdout?.on('data', chunk => {
+    said += chunk
+  })
   if (child.stdout !== null) await Promise.race([once(child.stdout, 'data'), failed])
-  const result = await Promise.race([work(), failed])
-  child.kill('SIGKILL')
+  const p99Us = await Promise.race([work(), failed])
+  child.kill('SIGTERM')
   await done
-  return result
+  return { p99Us, bytesPerSecond: Number(said.split('\n')[1]) }
 }
 
 function table(rows: readonly Row[]): string {
@@ -105,14 +118,23 @@ function table(rows: readonly Row[]): string {
     'beside its own',
     'own / alone',
     "own / another's",
+    "MB/s that readers got: another's",
+    'own',
   ]
   return markdownTable(
     head,
-    rows.map(({ name, alone, besideOthers, besideOwn }) => [
-      name,
-      ...[alone, besideOthers, besideOwn].map(runs => figure(runs, 0)),
-      ratioFigure(besideOwn, alone),
-      ratioFigure(besideOwn, besideOthers),
-    ]),
+    rows.map(({ name, alone, besideOthers, besideOwn }) => {
+      const [others, own] = [besideOthers, besideOwn].map(runs => runs.map(({ p99Us }) => p99Us))
+      const rates = [besideOthers, besideOwn].map(runs =>
+        runs.map(({ bytesPerSecond }) => bytesPerSecond / 1e6),
+      )
+      return [
+        name,
+        ...[alone, others, own].map(runs => figure(runs, 0)),
+        ratioFigure(own, alone),
+        ratioFigure(own, others),
+        ...rates.map(runs => figure(runs, 0)),
+      ]
+    }),
   )
 }

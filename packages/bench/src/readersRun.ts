@@ -1,7 +1,7 @@
 /**
  * The child process of readers.ts: so many connections, each of which asks for one file, so large
- * that it does not end, and reads it at its rate. Says `ready` when all have begun, and ends with an
- * error if one is closed.
+ * that it does not end, and reads it at its rate. Says `ready` when all have begun, at SIGTERM how
+ * many bytes a second came from then on, and ends with an error if a connection is closed.
  */
 import { connect, type Socket } from 'node:net'
 
@@ -18,11 +18,14 @@ const tickBytes = (bytesPerSecond * TICK_MS) / 1000
 /** What a read may bring at once: never more than a reader's share of a tick. */
 const buffer = Buffer.alloc(tickBytes)
 let begun = 0
+/** Since all have begun. */
+let bytes = 0
+let startMs = 0
 
 class Reader {
   readonly #socket: Socket
-  #bytes = 0
-  /** Of this tick. */
+  #hasBegun = false
+  /** Of this tick; a read that brings more than that is paid by the next. */
   #left = tickBytes
 
   constructor() {
@@ -31,25 +34,29 @@ class Reader {
     this.#socket = connect(to, () => {
       this.#socket.write(`GET ${pathname} HTTP/1.1\r\nHost: ${hostname}\r\n\r\n`)
     })
-    this.#socket.on('error', fail).on('close', () => fail(new Error(`closed at ${this.#bytes}`)))
+    this.#socket.on('error', fail).on('close', () => fail(new Error('a connection was closed')))
   }
 
   tick(): void {
-    this.#left = tickBytes
-    this.#socket.resume()
+    this.#left = Math.min(this.#left, 0) + tickBytes
+    if (this.#left > 0) this.#socket.resume()
   }
 
   /** False: no more in this tick. */
   #onBytes(count: number): boolean {
-    if (this.#bytes === 0) this.#begin(buffer.toString('latin1', 0, 12))
-    this.#bytes += count
+    if (!this.#hasBegun) this.#begin(buffer.toString('latin1', 0, 12))
+    bytes += count
     this.#left -= count
     return this.#left > 0
   }
 
   #begin(status: string): void {
     if (status !== 'HTTP/1.1 200') fail(new Error(status))
-    if (++begun === readers) process.stdout.write('ready\n')
+    this.#hasBegun = true
+    if (++begun < readers) return
+    bytes = 0
+    startMs = performance.now()
+    process.stdout.write('ready\n')
   }
 }
 
@@ -62,3 +69,7 @@ const all = Array.from({ length: readers }, () => new Reader())
 setInterval(() => {
   for (const reader of all) reader.tick()
 }, TICK_MS)
+process.on('SIGTERM', () => {
+  const rate = (1000 * bytes) / (performance.now() - startMs)
+  process.stdout.write(`${rate}\n`, () => process.exit(0))
+})

@@ -6,7 +6,6 @@
  * Ownership: an image is its maker's, who discards it if no reader can need it (holds.ts), or
  * retires it; then it is the store's, which discards it when that is so.
  */
-
 import { assert, Region } from '@sandstorm/libnmio'
 import { ETAG_CHARS, type Head } from './head.ts'
 import { Holds } from './holds.ts'

@@ -5,7 +5,6 @@
  * version if there is one; else it is answered with a status of its own, and a warning names it.
  * One that has no room in memory stays on disk, and is read as it is asked for (pager.ts).
  */
-
 import type { StoredFile } from './catalog.ts'
 import { IDENTITY } from './content.ts'
 import type { Draft } from './draft.ts'

@@ -11,7 +11,6 @@
  * A feed is a slot of a bounded table and a serial number, so that what comes late is known as
  * such.
  */
-
 import { tcb } from '@sandstorm/libtcpip'
 import { NO_IMAGE } from '../content/image.ts'
 import { EXTENT_BYTES } from '../content/pager.ts'

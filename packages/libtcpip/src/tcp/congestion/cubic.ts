@@ -9,7 +9,6 @@
  * An epoch is a stage of congestion avoidance. Its time is counted ACK by ACK, so that what passes
  * while the application has nothing to send is left out (§4.2, §5.8).
  */
-
 import { CC_WORDS, CWND, MSS, SRTT_US, SSTHRESH } from '../tcb.ts'
 import { type CongestionControl, CWND_MAX, initialWindow, SSTHRESH_NONE } from './congestion.ts'
 import { openSlowStart, slowStart } from './hystart.ts'

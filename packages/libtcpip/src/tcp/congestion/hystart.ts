@@ -10,7 +10,6 @@
  * ends at the SSTHRESH that was found. So its five words are the ones in which the algorithm in
  * charge keeps its own state afterwards.
  */
-
 import { gt } from '../seq.ts'
 import { CC_WORDS, CWND, MSS, SND_NXT, SND_UNA, SSTHRESH } from '../tcb.ts'
 import { CWND_MAX, initialWindow, SSTHRESH_NONE } from './congestion.ts'

@@ -3,7 +3,6 @@
  * segment per window of acknowledged bytes (RFC 3465), half the flight on loss. Counting bytes, not
  * ACKs, makes a peer that divides its ACKs gain nothing.
  */
-
 import { CC_WORDS, CWND, MSS, SSTHRESH } from '../tcb.ts'
 import { type CongestionControl, CWND_MAX, initialWindow } from './congestion.ts'
 import { openSlowStart, slowStart } from './hystart.ts'

@@ -9,7 +9,6 @@
  * by as long as it takes at that rate. The first repair of a loss and probes never wait, and a
  * time-out comes later than any wait ends.
  */
-
 import { NO_FLIGHT, PACED_AT, PACED_LEFT } from '../recovery/flight.ts'
 import { max } from '../seq.ts'
 import { CWND, FLAGS, FLIGHT, MSS, PACED, SRTT_US, SSTHRESH } from '../tcb.ts'

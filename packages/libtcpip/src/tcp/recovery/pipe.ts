@@ -2,7 +2,6 @@
  * The pipe (RFC 6675 §4): how much of what was sent is in the network, and whether more is to
  * follow.
  */
-
 import { CWND, FIN_QUEUED, FLAGS, FLIGHT, SND_END, SND_NXT, SND_UNA } from '../tcb.ts'
 import type { Tcp } from '../tcp.ts'
 import { LOST, NO_FLIGHT, SACKED } from './flight.ts'

@@ -3,7 +3,6 @@
  * that the flight ends at SSTHRESH, without a pause and without a burst. CWND is the outcome, set
  * on every ACK: what is in flight and what may follow.
  */
-
 import { CWND, MSS, SSTHRESH } from '../tcb.ts'
 import { PRR_DELIVERED, PRR_OUT, RECOVER_FS } from './flight.ts'
 

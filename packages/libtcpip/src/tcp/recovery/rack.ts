@@ -3,7 +3,6 @@
  * much time has passed as reordering may cost. The clock decides, not a count of duplicates, so
  * that lost retransmissions and lost tails are found as well.
  */
-
 import { ge, gt } from '../seq.ts'
 import {
   FLAGS,

@@ -3,7 +3,6 @@
  * (RFC 2018) or, to a peer without SACK, by being a duplicate (RFC 5681 §3.2). The records of the
  * flight are brought up to date; the sum of it is a `Delivery`.
  */
-
 import { ge, gt, le, lt } from '../seq.ts'
 import { FLAGS, IN_RECOVERY, MSS, SND_NXT, SND_UNA } from '../tcb.ts'
 import type { Tcp } from '../tcp.ts'

@@ -4,7 +4,6 @@
  * retransmission (Eifel, RFC 3522), or by duplicate reports for everything that was retransmitted
  * (RFC 3708). The answer is RFC 4015's: back to what was, and nothing is taken for lost.
  */
-
 import { lt } from '../seq.ts'
 import {
   CC_WORD_COUNT,
