@@ -5,6 +5,7 @@ export {
   DEVICE_HEADROOM,
   type Device,
   type DeviceStats,
+  NO_BYTES,
   newDeviceStats,
   OFFLOAD_CSUM,
   OFFLOAD_NONE,

@@ -1,4 +1,5 @@
 /** What the mount on our own TCP counts; never reset. */
+import { NO_BYTES } from '@sandstorm/libnmio'
 import type { StreamStats } from './answerStreams.ts'
 
 export interface MountStats extends StreamStats {
@@ -16,7 +17,7 @@ export interface MountStats extends StreamStats {
 /** Nothing counted yet. */
 export const noMountStats = (): MountStats => ({
   requests: 0,
-  answerBytes: 0,
+  answerBytes: NO_BYTES,
   idleTimeouts: 0,
   headTimeouts: 0,
   stallTimeouts: 0,

@@ -3,6 +3,8 @@
  * instead of claimed. After the first client, answers from templates leave all but `templateFrames`
  * and `headPatches` as they are.
  */
+import { NO_BYTES } from '@sandstorm/libnmio'
+
 export interface Ledger {
   /** Payload bytes copied, heads included, the two patched fields left out. */
   payloadBytesCopied: number
@@ -25,8 +27,8 @@ export interface Ledger {
 }
 
 export const newLedger = (): Ledger => ({
-  payloadBytesCopied: 0,
-  payloadBytesSummed: 0,
+  payloadBytesCopied: NO_BYTES,
+  payloadBytesSummed: NO_BYTES,
   templateFrames: 0,
   templatesBuilt: 0,
   replicasBuilt: 0,
