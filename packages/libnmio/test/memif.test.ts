@@ -256,6 +256,27 @@ describe('two ends of memif', { skip }, () => {
     })
   }
 
+  for (const role of ROLES)
+    test(`a device that is closed breaks no rule, whatever has gone: ${role}`, async () => {
+      const [near, far] = pair(role)
+      const [one, two] = [new Flow(near, () => 100), new Flow(far, () => 100)]
+      for (let turns = 0; one.got < 300 || two.got < 300; turns++) {
+        assert.ok(turns < 10_000, `${one.got} and ${two.got} frames`)
+        for (const flow of [one, two]) {
+          flow.send(300)
+          flow.receive()
+          flow.reclaim()
+        }
+      }
+      near.device.close()
+      assert.equal(far.device.rx(), 0)
+      far.device.push(far.frames, 100, OFFLOAD_NONE)
+      far.device.flush()
+      assert.equal(far.device.isOn, true, 'until its link hears of it')
+      await pump([near, far], () => far.lines.length > 0)
+      assert.match(far.lines.join(), /the peer disconnects: our device is closed$/)
+    })
+
   test('a frame outside packet memory is never given to a peer', () => {
     const { device } = closing(openEnd({ socket: newSocket() }))
     assert.throws(() => device.push(0, 100, OFFLOAD_NONE), /packet memory/)

@@ -133,10 +133,14 @@ export class MemifDevice implements Device {
   /** Leaves the peer, if there is one; the frames that it has are ours again. */
   #letGo(): void {
     if (!this.#isOn) return
+    this.#turnAway()
+    this.#side.stop()
+  }
+
+  #turnAway(): void {
     this.#isOn = false
     this.#waiter.follow(-1)
     this.stats.txDropped += this.#outbox.giveUp()
-    this.#side.stop()
   }
 
   #violated(what: Violation): void {
@@ -225,15 +229,15 @@ export class MemifDevice implements Device {
   }
 
   /**
-   * Leaves the peer, and gives the region its pages back. `closeHandle` and the link are the
+   * Leaves the peer, and gives the region its pages back. The peer hears of it by the link, and
+   * looks into the rings until then: they stay as they are. `closeHandle` and the link are the
    * opener's.
    */
   close(): void {
     if (this.down !== '') return
     this.flush()
     this.down = `${this.name} is closed`
-    this.#letGo()
-    this.stats.txDropped += this.#outbox.giveUp()
+    this.#turnAway()
     this.#side.close()
     this.#port.memory = 0
     this.#port.state = OFF
