@@ -10,7 +10,7 @@
  * closes, as it was asked to, so TIME-WAIT is the server's (RFC 9112 §9.6, RFC 9293 §3.6).
  */
 import { assert } from '@sandstorm/libnmio'
-import { BURST, ENDING_US, LOOK_US, OPENING_MAX, RETRY_US, SAMPLE } from './limits.ts'
+import { BURST, ENDING_MAX, ENDING_US, LOOK_US, OPENING_MAX, RETRY_US, SAMPLE } from './limits.ts'
 import { ASKED, ENDING, IDLE, OPENING, READING, RETIRED, WAITING } from './phases.ts'
 import { Responses } from './response.ts'
 import type { Schedule } from './schedule.ts'
@@ -49,16 +49,15 @@ export class Generator implements TransportListener {
   readonly #startUs: Float64Array
   readonly #openUs: Float64Array
   readonly #deadlineUs: Float64Array
-  /** Connections that were ever begun, those opened once or refused, and those not retired. */
+  /** Connections that were ever begun, those opened once or refused, and those with a request. */
   #begun = 0
   #settled = 0
-  #active = 0
+  #busy = 0
   #asked = 0
   #lookUs = 0
   /** The connection whose deadline is looked at next. */
   #looked = 0
-  /** When nothing begins any more, and in the end: those before it have been let go. */
-  #drained = 0
+  /** In the end: those before it have been let go. */
   #left = 0
   #startedUs = 0
   #overUs = NEVER
@@ -86,7 +85,6 @@ export class Generator implements TransportListener {
   start(nowUs: number): void {
     this.nowUs = nowUs
     this.#startedUs = nowUs
-    this.#active = this.#options.connections
     if (!this.#options.keepAlive) this.#setOut()
     this.#openMore()
   }
@@ -122,14 +120,16 @@ export class Generator implements TransportListener {
     const areOpen = this.#settled === this.#options.connections
     if (areOpen && !this.#schedule.hasBegun) this.#setOut()
     this.#beginDue()
-    if (this.#schedule.isOver(this.nowUs)) this.#drain()
+    const isOver = this.#schedule.isOver(nowUs)
+    if (isOver && this.#overUs === NEVER) this.#overUs = nowUs
     if (nowUs >= this.#lookUs) this.#lookAtDeadlines()
-    if (this.#active === 0 || this.#isHopeless() || this.#isOverdue()) this.finish(nowUs)
+    const isDone = isOver && this.#busy === 0
+    if (isDone || this.#isHopeless() || this.#isOverdue()) this.finish(nowUs)
   }
 
   /** Microseconds until `poll` has something to do by itself. */
   waitUs(nowUs: number): number {
-    if (this.#isOver) return this.hasLeft ? LOOK_US : 0
+    if (this.#isOver) return this.hasLeft || this.#maxToEnd === 0 ? LOOK_US : 0
     if (!this.#waiting.isEmpty && this.#schedule.isDue(nowUs)) return 0
     const look = Math.max(0, this.#lookUs - nowUs)
     const due = this.#waiting.isEmpty ? -1 : this.#schedule.waitUs(nowUs)
@@ -145,13 +145,16 @@ export class Generator implements TransportListener {
     tally.unsent = this.#schedule.overdue(nowUs)
     const endUs = Math.max(this.#lastUs, this.#overUs === NEVER ? nowUs : this.#overUs)
     tally.seconds = this.#schedule.elapsedUs(endUs) / 1e6
-    for (let i = 0; i < this.#phase.length; i++) {
-      if (this.#hasRequest[i] === 1) tally.unfinished++
-    }
+    tally.unfinished = this.#busy
+  }
+
+  /** How many connections may be let go now: each brings back a FIN, and that wants an ACK. */
+  get #maxToEnd(): number {
+    return Math.max(0, Math.min(BURST, ENDING_MAX - this.#transport.endingCount))
   }
 
   #leave(): void {
-    for (let left = BURST; left > 0 && this.#left < this.#phase.length; this.#left++) {
+    for (let left = this.#maxToEnd; left > 0 && this.#left < this.#phase.length; this.#left++) {
       const i = this.#left
       if (!this.#isOpen(i)) continue
       if (this.#hasRequest[i] === 1) this.#transport.abort(i)
@@ -233,7 +236,6 @@ export class Generator implements TransportListener {
   /** Connection `i` could carry a request. */
   #ready(i: number): void {
     if (this.#schedule.isDue(this.nowUs)) this.#begin(i)
-    else if (this.#schedule.isOver(this.nowUs)) this.#retire(i)
     else {
       this.#phase[i] = WAITING
       this.#deadlineUs[i] = NEVER
@@ -252,7 +254,7 @@ export class Generator implements TransportListener {
 
   #begin(i: number): void {
     this.#startUs[i] = this.#schedule.take(this.nowUs)
-    this.#hasRequest[i] = 1
+    this.#setRequest(i, 1)
     if (this.#options.keepAlive) this.#ask(i)
     else this.#open(i)
   }
@@ -288,7 +290,7 @@ export class Generator implements TransportListener {
     const { tally } = this
     const responses = this.#responses
     tally.latency.record(this.nowUs - this.#startUs[i])
-    this.#hasRequest[i] = 0
+    this.#setRequest(i, 0)
     this.#hasAnswered[i] = 1
     this.#lastUs = this.nowUs
     const isRight = tally.addAnswer(responses.status(i), responses.bodyBytes(i), isAll)
@@ -303,8 +305,13 @@ export class Generator implements TransportListener {
 
   #error(i: number, kind: number): void {
     this.tally.errors[kind]++
-    this.#hasRequest[i] = 0
+    this.#setRequest(i, 0)
     this.#lastUs = this.nowUs
+  }
+
+  #setRequest(i: number, has: 0 | 1): void {
+    this.#busy += has - this.#hasRequest[i]
+    this.#hasRequest[i] = has
   }
 
   /** No connection: one of the requests comes to nothing. */
@@ -335,30 +342,15 @@ export class Generator implements TransportListener {
     else this.#ready(i)
   }
 
+  /** It is closed, and nothing begins any more. */
   #retire(i: number): void {
-    const isOpen = this.#isOpen(i)
     this.#phase[i] = RETIRED
     this.#deadlineUs[i] = NEVER
-    this.#active--
-    if (isOpen) this.#transport.close(i)
   }
 
   #isOpen(i: number): boolean {
     const phase = this.#phase[i]
     return phase === WAITING ? this.#options.keepAlive : phase >= OPENING
-  }
-
-  /** Nothing begins any more: who carries no request is let go. */
-  #drain(): void {
-    const connections = this.#phase.length
-    this.#begun = connections
-    if (this.#overUs === NEVER) this.#overUs = this.nowUs
-    for (let left = BURST; left > 0 && this.#drained < connections; this.#drained++) {
-      const i = this.#drained
-      if (this.#hasRequest[i] === 1 || this.#phase[i] === RETIRED) continue
-      this.#retire(i)
-      left--
-    }
   }
 
   #lookAtDeadlines(): void {

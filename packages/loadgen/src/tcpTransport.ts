@@ -57,6 +57,8 @@ export class TcpTransport implements Application, Transport {
   /** The TCB by number, and the number by TCB; NONE. */
   readonly #connOf: Int32Array
   #numberOf: Int32Array = new Int32Array(0)
+  /** Numbers that have a TCB. */
+  #heldCount = 0
 
   constructor(options: TcpTransportOptions) {
     this.#options = options
@@ -79,6 +81,7 @@ export class TcpTransport implements Application, Transport {
     if (c === tcb.NO_CONN) return false
     this.#connOf[i] = c
     this.#numberOf[tcb.indexOf(c)] = i
+    this.#heldCount++
     return true
   }
 
@@ -96,6 +99,10 @@ export class TcpTransport implements Application, Transport {
 
   abort(i: number): void {
     abort(this.#tcp, this.#leave(i))
+  }
+
+  get endingCount(): number {
+    return this.#tcp.pool.usedCount - this.#heldCount
   }
 
   segmentBytes(mss: number): number {
@@ -161,6 +168,7 @@ export class TcpTransport implements Application, Transport {
     const c = this.#connOf[i]
     this.#connOf[i] = NONE
     this.#numberOf[tcb.indexOf(c)] = NONE
+    this.#heldCount--
     return c
   }
 }

@@ -18,6 +18,8 @@ export interface Transport {
   close(i: number): void
   /** An end at once, with a reset; else as `close`. */
   abort(i: number): void
+  /** Connections that were closed, and have not come to their end; 0 where others see to that. */
+  readonly endingCount: number
 }
 
 export interface TransportListener {

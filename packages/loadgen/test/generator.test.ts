@@ -328,3 +328,25 @@ it('many connections are opened a few at a time', () => {
   assert.equal(asked, 280)
   assert.ok(most > 128 && most <= 256, `${most}`)
 })
+
+it('many connections end a few at a time, as fast as the server hears of it', () => {
+  const bench = new Bench({ connections: 290, count: 290, answer: good })
+  bench.run()
+  const { client, generator } = bench
+  // The server does nothing for a while.
+  for (let turn = 0; turn < 50; turn++) {
+    bench.nowUs += 100
+    generator.poll(bench.nowUs)
+    client.poll(bench.nowUs)
+  }
+  let ending = 0
+  for (let c = 0; c < client.tcp.tcb.length; c += tcb.TCB_STRIDE) {
+    if (client.tcp.tcb[c + tcb.STATE] === state.FIN_WAIT_1) ending++
+  }
+  assert.equal(ending, 256)
+  assert.ok(generator.waitUs(bench.nowUs) > 0, 'nothing to do but wait')
+  for (let turn = 0; turn < 100; turn++) bench.step()
+  assert.ok(generator.hasLeft)
+  assert.equal(client.tcp.table.count, 0)
+  assert.equal(bench.server.tcp.table.count, 0)
+})

@@ -21,6 +21,7 @@ const BUFFER_BYTES = 262_144
 export class KernelTransport implements Transport {
   /** Why the last connection that came to nothing did so: ECONNREFUSED; '': all is well. */
   problem = ''
+  readonly endingCount = 0
   readonly #options: KernelTransportOptions
   readonly #nowUs: () => number
   readonly #buffer: Buffer = Buffer.allocUnsafeSlow(BUFFER_BYTES)
