@@ -331,6 +331,7 @@ export class Generator implements TransportListener {
   /** Connection `i` is closed; what now? */
   #again(i: number): void {
     const isStranger = this.#phase[i] === WAITING && this.#hasAnswered[i] === 0
+    if (isStranger) this.tally.unused++
     this.#phase[i] = IDLE
     if (this.#schedule.isOver(this.nowUs)) this.#retire(i)
     else if (isStranger) this.#retryLater(i)

@@ -34,6 +34,7 @@ export interface TallyData {
   readonly checked: number
   readonly bytes: number
   readonly opened: number
+  readonly unused: number
   readonly unfinished: number
   readonly unsent: number
   readonly seconds: number
@@ -56,6 +57,8 @@ export class Tally {
   bytes = 0
   /** Connections that came to be. */
   opened = 0
+  /** Of these, closed by the server before their first request. */
+  unused = 0
   /** Requests under way when it ended. */
   unfinished = 0
   /** Requests that were due when it ended, and were not sent. */
@@ -107,6 +110,7 @@ export class Tally {
     this.checked += other.checked
     this.bytes += other.bytes
     this.opened += other.opened
+    this.unused += other.unused
     this.unfinished += other.unfinished
     this.unsent += other.unsent
     this.seconds = Math.max(this.seconds, other.seconds)
@@ -119,11 +123,11 @@ export class Tally {
   }
 
   data(): TallyData {
-    const { openingSeconds } = this
+    const { openingSeconds, unused } = this
     const { answers, checked, bytes, opened, unfinished, unsent, seconds, bodyBytes, hash } = this
     return {
       ...{ answers, checked, bytes, opened, unfinished, unsent, seconds, bodyBytes, hash },
-      openingSeconds,
+      ...{ openingSeconds, unused },
       errors: this.errors,
       statuses: this.statuses,
       latency: this.latency.data(),

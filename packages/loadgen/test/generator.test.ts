@@ -1,7 +1,7 @@
 /** The generator over our own TCP, against servers of all manners. */
 import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
-import { state, tcb } from '@sandstorm/libtcpip'
+import { type Stream, state, tcb } from '@sandstorm/libtcpip'
 import {
   CHECKSUM,
   CONNECT,
@@ -142,6 +142,21 @@ describe('an open loop', () => {
     assert.deepEqual(bench.errors, errorsOf({}))
     assert.ok(bench.tally.opened >= 100)
   })
+
+  for (const [how, end] of [
+    ['closes', stream => stream.shutdown()],
+    ['resets', stream => stream.abort()],
+  ] as const satisfies readonly (readonly [string, (stream: Stream) => void])[])
+    it(`counts what the server ${how} before the first request, and opens it anew`, () => {
+      const greet: BenchOptions['greet'] = (stream, bench) => {
+        if (bench.peers.length <= 6) bench.after(1000, () => end(stream))
+      }
+      const bench = new Bench({ connections: 4, count: 5, rate: 2, greet, answer: good })
+      const { answers, opened, unused } = bench.run()
+      // One of the six was asked at once, and had its answer.
+      assert.deepEqual([answers, opened, unused], [5, 10, 5])
+      assert.deepEqual(bench.errors, errorsOf({}))
+    })
 
   it('says how many were due and never sent', () => {
     const answer: BenchOptions['answer'] = (stream, _, bench) =>

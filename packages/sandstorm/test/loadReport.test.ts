@@ -61,6 +61,7 @@ test('what went wrong is in the last line', () => {
     tally.statuses[503] = 5
     tally.errors[0] = 2
     tally.errors[3] = 5
+    tally.unused = 1200
     tally.unfinished = 1
     tally.unsent = 3
   })
@@ -68,6 +69,8 @@ test('what went wrong is in the last line', () => {
   assert.ok(!isGood(report))
   const lines = reportText(report).split('\n')
   assert.equal(lines.at(-1), '7 errors: 2 connect, 5 status; last: ECONNREFUSED')
+  assert.equal(report.connectionsUnused, 1200)
+  assert.ok(lines.includes('  unused        1,200 connections: the server closed before a request'))
   assert.ok(lines.includes('  unfinished    1 request at the end'))
   assert.ok(lines.includes('  never sent    3 requests: no connection was free'))
 })

@@ -47,6 +47,8 @@ export interface BenchOptions {
   readonly fault?: string
   /** Nobody listens. */
   readonly isDeaf?: boolean
+  /** Has a new connection before it. */
+  readonly greet?: (stream: Stream, bench: Bench) => void
   /** Has request `n` of the run (from 0 on) before it; its whole head has come. */
   readonly answer: (stream: Stream, n: number, bench: Bench) => void
 }
@@ -100,7 +102,7 @@ export class Bench {
     const streams = new Streams(region, STREAMS)
     this.server = this.#stack(far, region, streams, 0, streams.tcpConfig)
     streams.attach(this.server)
-    if (options.isDeaf !== true) this.#listen(streams, options.answer)
+    if (options.isDeaf !== true) this.#listen(streams, options)
   }
 
   get tally(): Tally {
@@ -140,7 +142,7 @@ export class Bench {
     return due
   }
 
-  #listen(streams: Streams, answer: BenchOptions['answer']): void {
+  #listen(streams: Streams, { greet, answer }: BenchOptions): void {
     const texts = new Map<Stream, string>()
     const buffer = new Uint8Array(8192)
     streams.listen(80, {
@@ -148,6 +150,7 @@ export class Bench {
         stream.noDelay = true
         texts.set(stream, '')
         this.peers.push(stream.remoteAddress)
+        greet?.(stream, this)
       },
       onData: stream => {
         const len = stream.read(buffer)

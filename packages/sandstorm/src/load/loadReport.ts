@@ -25,6 +25,8 @@ export interface LoadReport {
   readonly status: Readonly<Record<string, number>>
   readonly errorsByKind: Readonly<Record<string, number>>
   readonly connectionsOpened: number
+  /** Of these, closed by the server before their first request. */
+  readonly connectionsUnused: number
   /** With keep-alive, until all were open: before `seconds` began. */
   readonly openingSeconds: number
   readonly unfinished: number
@@ -65,6 +67,7 @@ export function reportOf(plan: LoadPlan, result: LoadResult): LoadReport {
     status: Object.fromEntries(statuses),
     errorsByKind: Object.fromEntries(ERROR_NAMES.map((name, kind) => [name, tally.errors[kind]])),
     connectionsOpened: tally.opened,
+    connectionsUnused: tally.unused,
     openingSeconds: tally.openingSeconds,
     unfinished: tally.unfinished,
     unsent: tally.unsent,
@@ -90,6 +93,7 @@ export function reportText(report: LoadReport): string {
     `  requests/s    ${whole(Math.round(report.requestsPerSecond))}   (${answers})`,
     `  MB/s          ${(report.bytesPerSecond / 1e6).toFixed(2)}   (${whole(bytes)} bytes)`,
     `  connections   ${whole(report.connectionsOpened)} opened${openingText(report)}`,
+    ...unusedText(report),
     `  status        ${statuses.length === 0 ? 'none' : statuses.join(', ')}`,
     ...latencyTable(report),
     '',
@@ -127,6 +131,13 @@ function latencyTable({ connectUs, firstByteUs, latencyUs }: LoadReport): string
 
 const openingText = ({ openingSeconds }: LoadReport): string =>
   openingSeconds > 0 ? `, all at first in ${openingSeconds.toFixed(2)} s` : ''
+
+const unusedText = ({ connectionsUnused }: LoadReport): string[] =>
+  connectionsUnused > 0
+    ? [
+        `  unused        ${count(connectionsUnused, 'connection')}: the server closed before a request`,
+      ]
+    : []
 
 function checkedText({ checked, checkedOneIn, bodyBytes }: LoadReport): string {
   if (checked === 0) return 'nothing'
