@@ -7,6 +7,7 @@ import { createServer } from 'node:http'
 import type { AddressInfo, Socket } from 'node:net'
 import { join } from 'node:path'
 import { after, afterEach, before, describe, it } from 'node:test'
+import { run } from './kit/command.ts'
 import { freePort } from './kit/freePort.ts'
 import {
   assertGood,
@@ -20,7 +21,14 @@ import {
 } from './kit/loadRuns.ts'
 import { Namespace } from './kit/namespace.ts'
 import { needs } from './kit/privileges.ts'
-import { assertRefused, HOST_ADDRESS, Server, SITE, TAP_ADDRESS } from './kit/server.ts'
+import {
+  assertRefused,
+  commandLine,
+  HOST_ADDRESS,
+  Server,
+  SITE,
+  TAP_ADDRESS,
+} from './kit/server.ts'
 import { temporaryFolder } from './kit/temporary.ts'
 
 const timeout = 120_000
@@ -109,6 +117,25 @@ describe('load on the kernel’s stack', { timeout }, () => {
     const { stdout, code } = await load([refusing, '-k', '-c', '3'])
     assert.match(stdout, /\n3 errors: 3 connect; last: ECONNREFUSED\n$/)
     assert.equal(code, 1)
+  })
+
+  it('names ulimit -n where that allows fewer connections', async () => {
+    const limited = [
+      'sh',
+      '-c',
+      'ulimit -n 200; exec "$@"',
+      'sh',
+      ...commandLine('load', url, '-k'),
+    ]
+    const most = 200 - 32 - 8
+    const refused = await run([...limited, '-c', `${most + 1}`, '-n', '1000'])
+    assertRefused(
+      refused,
+      /^sandstorm: -c 161: on the kernel’s stack ulimit -n, 200 here, is in the/,
+    )
+    const { code, stdout } = await run([...limited, '-c', `${most}`, '-n', '1000'])
+    assert.match(stdout, /\nno errors\n$/)
+    assert.equal(code, 0)
   })
 
   for (const [args, line] of [

@@ -2,10 +2,11 @@
  * `sandstorm load`: asks a server over and over, and tells how that went. Exit code 0: all answers
  * were right; 1: some were not, or there was none, or the device went away; 2: it could not begin.
  */
+import { openFilesMax } from '../content/fileSystem.ts'
 import { isGood, type LoadReport, reportOf, reportText } from '../load/loadReport.ts'
 import { checkLoad, type LoadCommandFlags } from '../load/plan.ts'
 import { type LoadRun, startLoad } from '../load/run.ts'
-import { checkKernelSources, findTarget } from '../load/ways.ts'
+import { checkDescriptors, checkKernelSources, findTarget } from '../load/ways.ts'
 import { watchSignals } from './signals.ts'
 
 const PROGRESS_MS = 1000
@@ -16,6 +17,7 @@ export async function load(url: string, flags: LoadCommandFlags): Promise<number
   const complain = (line: string): boolean => process.stderr.write(`sandstorm: ${line}\n`)
   try {
     const plan = checkLoad(url, flags)
+    checkDescriptors(plan, openFilesMax(Number.POSITIVE_INFINITY))
     if (plan.device.kind === 'kernel') await checkKernelSources(plan.sources)
     const run = await startLoad(plan, await findTarget(plan), complain)
     void signals.first.then(() => run.stop())

@@ -62,20 +62,20 @@ export const OPEN_FLAGS: number =
 /** How many file system calls are under way at once while loading. */
 export const PARALLEL_CALLS = 16
 
+const OPEN_FILES_LEAST = 256
+
 /**
  * How many files the process may have open: Node raises its soft limit to the hard one. Where the
- * system does not tell, as many as POSIX systems allow at the least.
+ * system does not tell, `unknown`: as many as POSIX systems allow at the least.
  */
-export function openFilesMax(): number {
+export function openFilesMax(unknown: number = OPEN_FILES_LEAST): number {
   try {
     const limits = fs.readFileSync('/proc/self/limits', 'latin1')
-    return Number(/^Max open files +(\d+)/m.exec(limits)?.[1] ?? OPEN_FILES_LEAST)
+    return Number(/^Max open files +(\d+)/m.exec(limits)?.[1] ?? unknown)
   } catch {
-    return OPEN_FILES_LEAST
+    return unknown
   }
 }
-
-const OPEN_FILES_LEAST = 256
 
 /** The system's name of an error, such as EACCES, or its message. */
 export function codeOf(error: unknown): string {

@@ -17,6 +17,7 @@ export interface KernelTransportOptions {
 }
 
 const BUFFER_BYTES = 262_144
+const NO_DESCRIPTORS = 'EMFILE, more files than ulimit -n allows'
 
 export class KernelTransport implements Transport {
   /** Why the last connection that came to nothing did so: ECONNREFUSED; '': all is well. */
@@ -86,7 +87,9 @@ export class KernelTransport implements Transport {
     })
     socket.on('error', (error: NodeJS.ErrnoException) => {
       if (!isOurs()) return
-      this.problem = error.code ?? error.message
+      // What is ours to mend is not covered up by what comes of it.
+      if (this.problem !== NO_DESCRIPTORS)
+        this.problem = error.code === 'EMFILE' ? NO_DESCRIPTORS : (error.code ?? error.message)
       this.#lose(i, error.code === 'ETIMEDOUT')
     })
     socket.on('close', () => {

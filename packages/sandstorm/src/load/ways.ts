@@ -70,6 +70,22 @@ function isFar(address: string, subnets: readonly string[], version: '' | '6'): 
   return new UserError(`--gateway${version}`, why, fix)
 }
 
+/** Files that the process has open besides: the runtime's own, and those of each thread. */
+const OWN_FILES = 32
+const OWN_FILES_PER_THREAD = 8
+
+/** On the kernel's stack a connection is one of the files that a process may have open. */
+export function checkDescriptors(
+  { connections, threads, device }: Pick<LoadPlan, 'connections' | 'threads' | 'device'>,
+  openFilesMax: number,
+): void {
+  const most = openFilesMax - OWN_FILES - threads * OWN_FILES_PER_THREAD
+  if (device.kind !== 'kernel' || connections <= most) return
+  const why = `on the kernel’s stack ulimit -n, ${openFilesMax} here, is in the way`
+  const fewer = most > 0 ? `${most} at most, ` : ''
+  throw new ConfigError('-c', `${connections}`, why, `${fewer}a higher ulimit -n or --device tap`)
+}
+
 /** Are these addresses the machine's? */
 export async function checkKernelSources(sources: readonly string[]): Promise<void> {
   for (const source of sources) {
