@@ -48,10 +48,8 @@ export function checkLink(
   const mtuDefault = kind === 'tap' ? 1500 : 0
   const mtu = checkOptionalNumber('--mtu', raw.mtu, MTU_MIN, MTU_MAX) ?? mtuDefault
   if (isIpv6(target)) {
-    refuse(
-      { ...flags4(raw), '--source': raw.source },
-      'is for IPv4, and the server’s address is not',
-    )
+    const others = { ...flags4(raw), '--source': raw.source }
+    refuse(others, 'is for IPv4, and the server’s address is not', 'and give ours with --address6')
     return { link4: NO_LINK4, link6: ownLink6(raw, demander, mtu, isOnLink), mtu, vlan }
   }
   refuse(flags6(raw), 'is for IPv6, and the server’s address is not', 'or give that in the URL')

@@ -131,6 +131,11 @@ function checkSeconds(flag: string, text: string, most: number): number {
 /** `FIRST-LAST`, or one address. */
 function checkSources(text: string | undefined, { kind }: DeviceName): string[] {
   if (text === undefined) return []
+  if (text.includes(':')) {
+    const own = kind === 'kernel' ? ', on our own stack' : ''
+    const fix = `Give each IPv6 address of ours with --address6${own}`
+    throw new UserError(`--source ${text}`, 'has IPv4 addresses only', fix)
+  }
   const [first, last = first, ...rest] = text.split('-').map(parseIpv4)
   const expected = 'IPv4 addresses like 10.77.0.10-10.77.0.13'
   if (first === undefined || last === undefined || rest.length > 0 || last < first)
