@@ -7,8 +7,11 @@
 import { findFirstHop, type IpAddress, type Stack } from '@sandstorm/libtcpip'
 import type { Generator } from './generator.ts'
 
-/** In the end nobody is waited for when no connection has ended for so long, microseconds. */
-const ENDING_US = 500_000
+/**
+ * In the end nobody is waited for when no connection has ended for so long, microseconds: a server
+ * that repeats what it has sent on a hundred thousand connections is busy with that for a second.
+ */
+const ENDING_US = 2_000_000
 /** Waits shorter than this cost more than looking again. */
 const SHORT_US = 20
 

@@ -10,7 +10,8 @@
  * closes, as it was asked to, so TIME-WAIT is the server's (RFC 9112 §9.6, RFC 9293 §3.6).
  */
 import { assert } from '@sandstorm/libnmio'
-import { BURST, ENDING_MAX, ENDING_US, LOOK_US, OPENING_MAX, RETRY_US, SAMPLE } from './limits.ts'
+import { Leaving } from './leaving.ts'
+import { BURST, ENDING_US, LOOK_US, OPENING_MAX, RETRY_US, SAMPLE } from './limits.ts'
 import { ASKED, ENDING, IDLE, OPENING, READING, RETIRED, WAITING } from './phases.ts'
 import { Responses } from './response.ts'
 import type { Schedule } from './schedule.ts'
@@ -39,6 +40,7 @@ export class Generator implements TransportListener {
   readonly #transport: Transport
   readonly #responses: Responses
   readonly #waiting: Waiting
+  readonly #leaving: Leaving
   // By connection
   readonly #phase: Uint8Array
   /** It carries a request, whose latency counts from `#startUs`. */
@@ -57,8 +59,6 @@ export class Generator implements TransportListener {
   #lookUs = 0
   /** The connection whose deadline is looked at next. */
   #looked = 0
-  /** In the end: those before it have been let go. */
-  #left = 0
   #startedUs = 0
   #overUs = NEVER
   #lastUs = 0
@@ -74,6 +74,7 @@ export class Generator implements TransportListener {
     this.#waiting = new Waiting(connections)
     this.#phase = new Uint8Array(connections).fill(IDLE)
     this.#hasRequest = new Uint8Array(connections)
+    this.#leaving = new Leaving(transport, this.#hasRequest)
     this.#hasAnswered = new Uint8Array(connections)
     this.#isSettled = new Uint8Array(connections)
     this.#startUs = new Float64Array(connections)
@@ -103,7 +104,7 @@ export class Generator implements TransportListener {
 
   /** It is over, and no connection is left. */
   get hasLeft(): boolean {
-    return this.#isOver && this.#left === this.#phase.length
+    return this.#isOver && this.#leaving.isOver
   }
 
   /**
@@ -113,7 +114,7 @@ export class Generator implements TransportListener {
   poll(nowUs: number): void {
     this.nowUs = nowUs
     if (this.#isOver) {
-      this.#leave()
+      this.#leaving.step(i => this.#letGo(i))
       return
     }
     this.#openMore()
@@ -129,7 +130,7 @@ export class Generator implements TransportListener {
 
   /** Microseconds until `poll` has something to do by itself. */
   waitUs(nowUs: number): number {
-    if (this.#isOver) return this.hasLeft || this.#maxToEnd === 0 ? LOOK_US : 0
+    if (this.#isOver) return this.hasLeft || this.#leaving.room === 0 ? LOOK_US : 0
     if (!this.#waiting.isEmpty && this.#schedule.isDue(nowUs)) return 0
     const look = Math.max(0, this.#lookUs - nowUs)
     const due = this.#waiting.isEmpty ? -1 : this.#schedule.waitUs(nowUs)
@@ -148,20 +149,13 @@ export class Generator implements TransportListener {
     tally.unfinished = this.#busy
   }
 
-  /** How many connections may be let go now: each brings back a FIN, and that wants an ACK. */
-  get #maxToEnd(): number {
-    return Math.max(0, Math.min(BURST, ENDING_MAX - this.#transport.endingCount))
-  }
-
-  #leave(): void {
-    for (let left = this.#maxToEnd; left > 0 && this.#left < this.#phase.length; this.#left++) {
-      const i = this.#left
-      if (!this.#isOpen(i)) continue
-      if (this.#hasRequest[i] === 1) this.#transport.abort(i)
-      else this.#transport.close(i)
-      this.#phase[i] = RETIRED
-      left--
-    }
+  /** False if there is no such connection. */
+  #letGo(i: number): boolean {
+    if (!this.#isOpen(i)) return false
+    if (this.#hasRequest[i] === 1) this.#transport.abort(i)
+    else this.#transport.close(i)
+    this.#phase[i] = RETIRED
+    return true
   }
 
   onOpen(i: number): void {

@@ -12,8 +12,8 @@ export const ENDING_US = 1_000_000
 /** As long as not all are open, so many open at the same time: listen queues have an end. */
 export const OPENING_MAX = 256
 /**
- * In the end so many close at the same time: were it all, the ACKs of the server's FINs would have no
- * room in the device's ring, and nobody would repeat them once we are gone.
+ * In the end so many close at the same time on our own stack: were it all, the ACKs of the server's
+ * FINs would have no room in the device's ring, and nobody would repeat them once we are gone.
  */
 export const ENDING_MAX = 256
 /**

@@ -16,6 +16,7 @@ import {
   type TcpConfig,
   tcb,
 } from '@sandstorm/libtcpip'
+import { ENDING_MAX } from './limits.ts'
 import { RequestFrames } from './requestFrames.ts'
 import type { Transport, TransportListener } from './transport.ts'
 
@@ -101,8 +102,11 @@ export class TcpTransport implements Application, Transport {
     abort(this.#tcp, this.#leave(i))
   }
 
-  get endingCount(): number {
-    return this.#tcp.pool.usedCount - this.#heldCount
+  /** A reset is sent once or never, and so is the ACK of the server's FIN. */
+  get endRoom(): number {
+    const { pool, device } = this.#tcp
+    const room = ENDING_MAX - (pool.usedCount - this.#heldCount)
+    return Math.min(room, device.txSpace() >> 1)
   }
 
   segmentBytes(mss: number): number {

@@ -18,8 +18,8 @@ export interface Transport {
   close(i: number): void
   /** An end at once, with a reset; else as `close`. */
   abort(i: number): void
-  /** Connections that were closed, and have not come to their end; 0 where others see to that. */
-  readonly endingCount: number
+  /** How many connections may be ended now so that nothing is lost of what that sends. */
+  readonly endRoom: number
 }
 
 export interface TransportListener {

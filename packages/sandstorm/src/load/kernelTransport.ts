@@ -22,7 +22,8 @@ const NO_DESCRIPTORS = 'EMFILE, more files than ulimit -n allows'
 export class KernelTransport implements Transport {
   /** Why the last connection that came to nothing did so: ECONNREFUSED; '': all is well. */
   problem = ''
-  readonly endingCount = 0
+  /** The kernel sees to it. */
+  readonly endRoom: number = Number.MAX_SAFE_INTEGER
   readonly #options: KernelTransportOptions
   readonly #nowUs: () => number
   readonly #buffer: Buffer = Buffer.allocUnsafeSlow(BUFFER_BYTES)
