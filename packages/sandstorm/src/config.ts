@@ -12,6 +12,7 @@ import {
   VLAN_ID_MAX,
   VLAN_ID_MIN,
 } from '@sandstorm/libnmio'
+import { TCP_DEFAULTS, tcb } from '@sandstorm/libtcpip'
 import { ConfigError, UserError } from './cli/errors.ts'
 import { formatIpv4, parseIpv4Prefix } from './cli/ipv4.ts'
 import { formatSize, parseSize } from './cli/size.ts'
@@ -28,6 +29,7 @@ import {
 } from './config/operation.ts'
 import { checkFolder, checkOutput } from './config/paths.ts'
 import { applySiteFlags, type SiteFlags } from './config/siteFlags.ts'
+import { refuseStackFlags, stackFlagsOf } from './config/stackFlags.ts'
 import {
   checkCpus,
   checkDevices,
@@ -41,6 +43,7 @@ import {
 import { checkLink4, type Link4, type Link4Flags, NO_LINK4 } from './link4.ts'
 import { checkLink6, type Link6, type Link6Flags, NO_LINK6 } from './link6.ts'
 import type { LogLevel } from './log/operatorLog.ts'
+import { KERNEL_CONNECTIONS } from './mount/limits.ts'
 import { plainSite, type Site } from './site/site.ts'
 
 export { ConfigError }
@@ -78,7 +81,11 @@ export interface ServeConfig extends Link4 {
   readonly link6: Link6
   readonly port: number
   /** The kernel's stack, for `kernel` and for what `auto` falls back to. */
-  readonly kernel: { readonly address: string; readonly port: number }
+  readonly kernel: {
+    readonly address: string
+    readonly port: number
+    readonly connections: number
+  }
   /** The largest IP packet, bytes; 0: what the interface takes. */
   readonly mtu: number
   readonly memoryBytes: number
@@ -108,8 +115,9 @@ export interface ServeConfig extends Link4 {
   readonly vlan: number
   /** As given, for libnmio's parseFault; '': none. */
   readonly fault: string
-  /** Packet threads of each device. */
+  /** Packet threads of each device, and the connections that each has room for. */
   readonly workers: number
+  readonly connections: number
   /** The CPUs that they are pinned to, in turn; none: any. */
   readonly cpus: readonly number[]
   /** The flags that were given and mean nothing to the kernel's stack. */
@@ -140,6 +148,7 @@ export interface ServeFlags extends Link4Flags, Link6Flags, OperationFlags, Site
   readonly trace?: boolean
   readonly fault?: string
   readonly workers?: string
+  readonly connections?: string
   readonly cpus?: string
   readonly memifRole?: string
   readonly memifId?: string
@@ -191,6 +200,7 @@ function checkAll(raw: ServeFlags, attempt: Attempt): ServeConfig {
   const port = attempt(() => checkOptionalNumber('--port', raw.port, 1, 65535))
   const mtuDefault = isOnLink || devices.length > 1 ? 0 : 1500
   const mtu = attempt(() => checkOptionalNumber('--mtu', raw.mtu, MTU_MIN, MTU_MAX)) ?? mtuDefault
+  const connections = attempt(() => checkConnections(raw.connections))
   const isKernel = kind === 'kernel'
   return {
     sites: attempt(() => checkSites(raw)),
@@ -202,10 +212,12 @@ function checkAll(raw: ServeFlags, attempt: Attempt): ServeConfig {
     kernel: {
       address: attempt(() => checkKernelAddress(raw.address?.[0])),
       port: port ?? KERNEL_PORT,
+      connections: connections ?? KERNEL_CONNECTIONS,
     },
     mtu,
     ...checkPackets(raw, attempt),
     workers: attempt(() => checkOptionalNumber('--workers', raw.workers, 1, WORKERS_MAX)) ?? 1,
+    connections: connections ?? TCP_DEFAULTS.maxConnections,
     cpus: raw.cpus === undefined ? [] : attempt(() => checkCpus(raw.cpus ?? '')),
     memif: attempt(() => checkMemif(raw, devices)),
     busyPollUs: attempt(() => checkBusyPoll(raw, devices)),
@@ -262,43 +274,6 @@ function checkSites(raw: ServeFlags): Site[] {
 export const ROLES = ['client', 'server'] as const
 export const TRANSMITS = ['auto', 'template', 'gather', 'copy'] as const
 export const CONGESTIONS = ['cubic', 'newreno'] as const
-
-/** The kernel's stack makes its own frames: these flags would do nothing there. */
-function stackFlagsOf(raw: ServeFlags): string[] {
-  const flags: [string, unknown][] = [
-    ['--host-address', raw.hostAddress],
-    ['--gateway', raw.gateway],
-    ['a second --address', raw.address?.[1]],
-    ['--address6', raw.address6],
-    ['--host-address6', raw.hostAddress6],
-    ['--gateway6', raw.gateway6],
-    ['--mtu', raw.mtu],
-    ['--transmit', raw.transmit],
-    ['--replicas', raw.replicas],
-    ['--cc', raw.cc],
-    ['--pacing', raw.pacing],
-    ['--pcap', raw.pcap],
-    ['--trace', raw.trace],
-    ['--fault', raw.fault],
-    ['--workers', raw.workers],
-    ['--cpus', raw.cpus],
-    ['--spin', raw.spin],
-    ['--rx-batch', raw.rxBatch],
-    ['--tx-delay', raw.txDelay],
-    ['--busy-poll', raw.busyPoll],
-    ['--memif-role', raw.memifRole],
-    ['--memif-id', raw.memifId],
-    ['--bridge', raw.bridge],
-    ['--vlan', raw.vlan],
-  ]
-  return flags.filter(([, value]) => value !== undefined).map(([flag]) => flag)
-}
-
-function refuseStackFlags([first]: readonly string[]): void {
-  if (first === undefined) return
-  const why = 'works on our own stack, and --device kernel is not that'
-  throw new UserError(first, why, 'Leave it out, or use --device tap')
-}
 
 const TAP: DeviceName = { kind: 'tap', name: TAP_NAME }
 
@@ -375,6 +350,9 @@ function checkKernelAddress(text: string | undefined): string {
     throw new ConfigError('--address', text, 'not an IPv4 address', 'one like 127.0.0.1')
   return formatIpv4(parsed.address)
 }
+
+const checkConnections = (text: string | undefined): number | undefined =>
+  checkOptionalNumber('--connections', text, 1, tcb.CONNECTIONS_MAX)
 
 function checkMemory(text: string): number {
   const bytes = parseSize(text)

@@ -58,7 +58,7 @@ test('the defaults are those of the contract', () => {
       isDefault: true,
     },
     port: 80,
-    kernel: { address: '127.0.0.1', port: 8080 },
+    kernel: { address: '127.0.0.1', port: 8080, connections: 10_000 },
     mtu: 1500,
     memoryBytes: 2 ** 30,
     transmit: 'auto',
@@ -69,6 +69,7 @@ test('the defaults are those of the contract', () => {
     trace: false,
     fault: '',
     workers: 1,
+    connections: 65_536,
     cpus: [],
     memif: { role: 'client', id: 0 },
     spinUs: undefined,
@@ -102,6 +103,7 @@ test('every flag arrives where it belongs', () => {
     trace: true,
     fault: 'drop=0.01',
     workers: '4',
+    connections: '1000000',
     cpus: '0,2-4',
     spin: '20',
     rxBatch: '1',
@@ -126,7 +128,7 @@ test('every flag arrives where it belongs', () => {
       isDefault: false,
     },
     port: 8000,
-    kernel: { address: '192.168.50.7', port: 8000 },
+    kernel: { address: '192.168.50.7', port: 8000, connections: 1e6 },
     mtu: 9000,
     memoryBytes: 300 * 2 ** 20,
     transmit: 'copy',
@@ -137,6 +139,7 @@ test('every flag arrives where it belongs', () => {
     trace: true,
     fault: 'drop=0.01',
     workers: 4,
+    connections: 1e6,
     cpus: [0, 2, 3, 4],
     memif: { role: 'client', id: 0 },
     spinUs: 20,
@@ -173,12 +176,17 @@ test('every flag arrives where it belongs', () => {
 describe('kernel', () => {
   test('listens on 127.0.0.1:8080 unless told otherwise', () => {
     const config = check({ device: ['kernel'] })
-    assert.deepEqual(config.kernel, { address: '127.0.0.1', port: 8080 })
+    assert.deepEqual(config.kernel, { address: '127.0.0.1', port: 8080, connections: 10_000 })
     assert.deepEqual(config.devices, [{ kind: 'kernel', name: '' }])
   })
   test('accepts a prefix length and ignores it', () => {
     const config = check({ device: ['kernel'], address: ['0.0.0.0/32'], port: '3000' })
-    assert.deepEqual(config.kernel, { address: '0.0.0.0', port: 3000 })
+    assert.deepEqual(config.kernel, { address: '0.0.0.0', port: 3000, connections: 10_000 })
+  })
+  test('takes a number of connections, which is no flag of our own stack alone', () => {
+    const config = check({ device: ['kernel'], connections: '200' })
+    assert.equal(config.kernel.connections, 200)
+    assert.deepEqual(config.stackFlags, [])
   })
   const stackFlags: Omit<ServeFlags, 'root'>[] = [
     { hostAddress: '10.0.0.1' },
@@ -437,6 +445,9 @@ const BAD: [flags: Omit<ServeFlags, 'root'>, flag: string, value: string][] = [
   [{ workers: '0' }, '--workers', '0'],
   [{ workers: '33' }, '--workers', '33'],
   [{ workers: 'two' }, '--workers', 'two'],
+  [{ connections: '0' }, '--connections', '0'],
+  [{ connections: '16000001' }, '--connections', '16000001'],
+  [{ connections: '64k' }, '--connections', '64k'],
   [{ spin: '1001' }, '--spin', '1001'],
   [{ rxBatch: '0' }, '--rx-batch', '0'],
   [{ rxBatch: '65' }, '--rx-batch', '65'],
@@ -733,6 +744,7 @@ test('any text in any flag gives a configuration that can be cloned, or one line
       cc: text,
       fault: text,
       workers: text,
+      connections: text,
       cpus: text,
       spin: text,
       rxBatch: text,

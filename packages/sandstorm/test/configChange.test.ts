@@ -50,6 +50,7 @@ const CHANGES: Readonly<Record<string, { to: unknown; with?: object; also?: stri
   trace: { to: true },
   fault: { to: 'drop=0.01' },
   workers: { to: 2 },
+  connections: { to: 100_000 },
   cpus: { to: [0, 1] },
   spin: { to: 10 },
   rxBatch: { to: 1 },

@@ -20,6 +20,7 @@ export interface Report {
   readonly status: Readonly<Record<string, number>>
   readonly errorsByKind: Readonly<Record<string, number>>
   readonly connectionsOpened: number
+  readonly connectionsUnused: number
   readonly unfinished: number
   readonly checked: number
   readonly bodyBytes: number

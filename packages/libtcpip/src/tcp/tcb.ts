@@ -126,6 +126,9 @@ export const PACED: number = 1 << 31 // waits for the time of its next burst (pa
 /** The window is on its way to SSTHRESH (prr.ts). */
 export const REDUCING: number = IN_RECOVERY | IN_CWR
 
+/** More have no place in the connection table (table.ts). */
+export const CONNECTIONS_MAX = 16_000_000
+
 export class TcbPool {
   readonly tcb: Int32Array
   readonly capacity: number
@@ -136,7 +139,7 @@ export class TcbPool {
   #usedCount = 0
 
   constructor(capacity: number) {
-    assert(capacity > 0 && capacity <= 16_000_000, 'between 1 and 16 million connections')
+    assert(capacity > 0 && capacity <= CONNECTIONS_MAX, 'between 1 and 16 million connections')
     this.capacity = capacity
     this.tcb = new Int32Array(capacity * TCB_STRIDE)
   }

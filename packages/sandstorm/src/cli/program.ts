@@ -286,6 +286,10 @@ function addPacketFlags(command: Command): void {
     .option('--trace', 'print a line for each frame')
     .option('--fault <list>', 'a bad network: drop, dup, reorder, corrupt, delay, seed')
     .option('--workers <n>', 'packet threads of each device (default: 1)')
+    .option(
+      '--connections <n>',
+      'connections at the same time, of each packet thread, up to 16000000 (default: 65536; kernel: 10000)',
+    )
     .option('--cpus <list>', 'CPUs that they are pinned to, in turn, like 0,2-3 (default: any)')
     .option(
       '--spin <us>',

@@ -6,6 +6,7 @@
  * zod takes a tenth of a second to load, so only who reads a file loads it, and hands it over.
  */
 import { BATCH_MAX, VLAN_ID_MAX, VLAN_ID_MIN } from '@sandstorm/libnmio'
+import { TCP_DEFAULTS, tcb } from '@sandstorm/libtcpip'
 import type * as Zod from 'zod'
 import {
   BUSY_POLL_MAX_US,
@@ -20,6 +21,7 @@ import {
 } from '../config.ts'
 import { WORKERS_MAX } from '../devices.ts'
 import { LOG_LEVELS } from '../log/operatorLog.ts'
+import { KERNEL_CONNECTIONS } from '../mount/limits.ts'
 import { type KeyMaker, keyMaker } from './keys.ts'
 import { LIMIT_KEYS } from './limits.ts'
 import { LOG_FORMATS } from './operation.ts'
@@ -86,6 +88,12 @@ const packetKeys = (key: KeyMaker): Zod.ZodRawShape => ({
 
 const threadKeys = (key: KeyMaker): Zod.ZodRawShape => ({
   workers: key.count('packet threads of each device', 1, WORKERS_MAX, '1'),
+  connections: key.count(
+    'connections at the same time, of each packet thread',
+    1,
+    tcb.CONNECTIONS_MAX,
+    `${TCP_DEFAULTS.maxConnections}; kernel: ${KERNEL_CONNECTIONS}`,
+  ),
   cpus: key.numbers(
     'the CPUs that they are pinned to, in turn',
     'text like 0,2-3, or a list',

@@ -43,14 +43,14 @@ function mount(
   live: LiveContent,
   fronts: Fronts | undefined,
 ): Promise<KernelMount> {
-  const { address, port } = config.kernel
+  const { address, port, connections } = config.kernel
   const { limits } = config
   const { shared } = live.attach(mail => content.take(mail))
   const content = attachContent(shared)
   return mountOnKernel(content, {
     host: address,
     port,
-    limits: { ...limits, http: limits },
+    limits: { ...limits, maxConnections: connections, http: limits },
     accessLog: rings.length === 0 ? undefined : new AccessRing(rings[0]),
     pieces: live.pieces,
     fronts,

@@ -182,6 +182,7 @@ function commonSetup(
     trace,
     fault,
     limits: { ...limits, http: limits },
+    maxConnections: config.connections,
     maxPerSource: limits.connectionsPerAddress,
     drainTimeoutMs: limits.drainTimeoutMs,
     originPaths: originPathsOf(config.sites),

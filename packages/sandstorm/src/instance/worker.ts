@@ -20,7 +20,13 @@ import {
   TxDelayDevice,
   VlanDevice,
 } from '@sandstorm/libnmio'
-import { formatFrame, type IpAddress, ipv6 } from '@sandstorm/libtcpip'
+import {
+  formatFrame,
+  type IpAddress,
+  ipv6,
+  TCP_DEFAULTS,
+  type TcpConfig,
+} from '@sandstorm/libtcpip'
 import { Histogram } from '../admin/histogram.ts'
 import { attachContent } from '../content/table.ts'
 import { reply } from '../control/inquiry.ts'
@@ -93,7 +99,7 @@ function build(setup: WorkerSetup): Server {
     transmit: setup.transmit,
     replicas: Math.max(1, setup.replicas),
     cc: setup.cc,
-    tcp: { pacing: setup.pacing, maxPerSource: setup.maxPerSource },
+    tcp: tcpOf(setup),
     limits: setup.limits,
     accessLog,
     durations: new Histogram(setup.durations),
@@ -105,6 +111,14 @@ function build(setup: WorkerSetup): Server {
     nowUs: nowUs(),
   })
 }
+
+/** A connection needs one flight at most. */
+const tcpOf = ({ pacing, maxConnections, maxPerSource }: WorkerSetup): Partial<TcpConfig> => ({
+  pacing,
+  maxConnections,
+  maxFlights: Math.min(maxConnections, TCP_DEFAULTS.maxFlights),
+  maxPerSource,
+})
 
 /**
  * Says of each address at most once that somebody else has it: whoever forges that may do so often.

@@ -50,6 +50,8 @@ export interface WorkerSetup extends QueueSetup {
     | undefined
   /** Which paths are origins', by site (http/originPaths.ts); undefined: no site has one. */
   readonly originPaths: readonly (readonly string[])[] | undefined
+  /** Connections at the same time. */
+  readonly maxConnections: number
   /** Connections of one client; 0: as many as there are. */
   readonly maxPerSource: number
   /** After so long a drain gives up on clients that do not answer. */

@@ -14,6 +14,7 @@ import type { AccessLog } from '../log/accessLog.ts'
 import { StartError } from '../startError.ts'
 import { KernelConnection } from './kernelConnection.ts'
 import type { KernelContext, KernelStats } from './kernelContext.ts'
+import { KERNEL_CONNECTIONS } from './limits.ts'
 import { RequestRate } from './requestRate.ts'
 import { Turns } from './turns.ts'
 
@@ -67,7 +68,7 @@ export interface KernelMount {
 const DEFAULT_LIMITS: KernelLimits = {
   headTimeoutMs: 10_000,
   idleTimeoutMs: 60_000,
-  maxConnections: 10_000,
+  maxConnections: KERNEL_CONNECTIONS,
   drainTimeoutMs: 5_000,
   requestsPerConnection: 0,
   connectionsPerAddress: 0,

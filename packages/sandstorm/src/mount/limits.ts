@@ -5,6 +5,9 @@ import type { HttpLimits } from '../http/limits.ts'
 export const BODY_STEP_SHIFT = 16
 export const BODY_STEP_BYTES: number = 1 << BODY_STEP_SHIFT
 
+/** On the kernel's TCP, where a connection is a descriptor and some objects; at the same time. */
+export const KERNEL_CONNECTIONS = 10_000
+
 export interface MountLimits {
   /**
    * A request head must be complete this long after its first byte, or after the connection opened;

@@ -97,7 +97,7 @@ export class FrontMount {
     const ring = AccessRing.allocate(1 << 20)
     const device = mount === 'kernel' ? 'kernel' : 'tap'
     const checked = checkConfig({ sites, limits, device: [device], memory: '256MiB' })
-    const config = { ...checked, kernel: { address: '127.0.0.1', port: 0 } }
+    const config = { ...checked, kernel: { ...checked.kernel, address: '127.0.0.1', port: 0 } }
     const start = mount === 'kernel' ? startKernelInstance : startOwnStack
     const opened = new FrontMount(mount, await start(config, QUIET, [ring]), new AccessRing(ring))
     t.after(() => opened.close())
