@@ -64,6 +64,9 @@ export class FakeDevice implements Device {
     return 0
   }
   wait(): void {}
+  linkMtu(): number {
+    return this.mtu
+  }
   close(): void {}
 }
 

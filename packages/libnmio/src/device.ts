@@ -141,6 +141,11 @@ export interface Device {
    * `timeoutUs` is over (-1: no limit).
    */
   wait(timeoutUs: number): void
+  /**
+   * The largest IP packet that goes out now: `mtu`, or less if the interface has been given a
+   * smaller one since. May be a system call: for when frames seem to get lost.
+   */
+  linkMtu(): number
   /** Releases what the device holds; idempotent. */
   close(): void
 }

@@ -189,6 +189,10 @@ export class MemoryPort implements Device {
     this.stats.waits++
   }
 
+  linkMtu(): number {
+    return this.mtu
+  }
+
   /**
    * What was pushed still arrives; what was sent to us goes back to the peer unread. `reclaim` goes
    * on reporting our frames as the peer lets go of them.

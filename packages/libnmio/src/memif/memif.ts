@@ -228,6 +228,10 @@ export class MemifDevice implements Device {
     if (isStuck) this.flush()
   }
 
+  linkMtu(): number {
+    return this.mtu
+  }
+
   /**
    * Leaves the peer, and gives the region its pages back. The peer hears of it by the link, and
    * looks into the rings until then: they stay as they are. `closeHandle` and the link are the

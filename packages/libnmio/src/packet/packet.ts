@@ -239,6 +239,11 @@ export class PacketDevice implements Device {
     if (queued && (events & POLLOUT) !== 0) this.flush()
   }
 
+  linkMtu(): number {
+    const now = packet.interfaceMtu(this.#fd, this.#handle.ifindex)
+    return now > 0 && now < this.mtu ? now : this.mtu
+  }
+
   #countLost(): void {
     this.#hasLost = false
     this.stats.syscalls++

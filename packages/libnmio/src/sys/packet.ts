@@ -164,9 +164,10 @@ export function takeSocketError(fd: number): number {
   return error[0] | (error[1] << 8)
 }
 
-/** sockios.h; struct ifreq: behind the name ifr_ifindex, or ifr_flags (if.h: IFF_UP). */
+/** sockios.h; struct ifreq: behind the name ifr_ifindex, ifr_mtu or ifr_flags (if.h: IFF_UP). */
 const SIOCGIFNAME = 0x8910
 const SIOCGIFFLAGS = 0x8913
+const SIOCGIFMTU = 0x8921
 const IFF_UP = 1
 const IFREQ_LEN = 40
 const IFR_IFINDEX = 16
@@ -186,4 +187,14 @@ export function interfaceState(fd: number, ifindex: number): number {
   if (libc().ioctl(fd, SIOCGIFNAME, ifreq) !== 0) return INTERFACE_GONE
   if (libc().ioctl(fd, SIOCGIFFLAGS, ifreq) !== 0) return INTERFACE_GONE
   return view.getUint16(IFR_IFINDEX, true) & IFF_UP ? INTERFACE_UP : INTERFACE_DOWN
+}
+
+/** The MTU of the interface of this number, or 0 if it is gone; `fd` as above. */
+export function interfaceMtu(fd: number, ifindex: number): number {
+  const ifreq = new Uint8Array(IFREQ_LEN)
+  const view = new DataView(ifreq.buffer)
+  view.setInt32(IFR_IFINDEX, ifindex, true)
+  if (libc().ioctl(fd, SIOCGIFNAME, ifreq) !== 0) return 0
+  if (libc().ioctl(fd, SIOCGIFMTU, ifreq) !== 0) return 0
+  return view.getInt32(IFR_IFINDEX, true)
 }

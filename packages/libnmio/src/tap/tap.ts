@@ -212,6 +212,10 @@ export class TapDevice implements Device {
     else if (queued && (events & POLLOUT) !== 0) this.flush()
   }
 
+  linkMtu(): number {
+    return this.mtu
+  }
+
   /**
    * Stops using the descriptors; frames still queued are dropped. `closeHandle` is the opener's.
    */

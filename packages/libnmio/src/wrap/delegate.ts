@@ -58,6 +58,9 @@ export abstract class DelegateDevice implements Device {
   wait(timeoutUs: number): void {
     this.inner.wait(timeoutUs)
   }
+  linkMtu(): number {
+    return this.inner.linkMtu()
+  }
   close(): void {
     this.inner.close()
   }

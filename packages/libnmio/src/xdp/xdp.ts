@@ -32,6 +32,7 @@ import { pagesOf, reservePages } from '../sys/mapping.ts'
 import {
   INTERFACE_DOWN,
   INTERFACE_GONE,
+  interfaceMtu,
   interfaceState,
   setBuffers,
   takeSocketError,
@@ -352,6 +353,11 @@ export class XdpDevice implements Device {
     const events = this.#waiter.wait(POLLIN, mostUs)
     if ((events & POLLERR) !== 0 || this.#isDown) this.#onError()
     if (isStuck) this.flush()
+  }
+
+  linkMtu(): number {
+    const now = interfaceMtu(this.#watchFd, this.#ifindex)
+    return now > 0 && now < this.mtu ? now : this.mtu
   }
 
   /** The interface went down, and will come up again, or is no more. */

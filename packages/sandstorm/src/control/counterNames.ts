@@ -70,7 +70,10 @@ export const COUNTER_NAMES: Readonly<Record<keyof TcpStats, CounterName>> = {
   coalescedAcks: ours('CoalescedAcks', 'acknowledgments superseded within a batch'),
   ceSegs: ours('CeSegs', 'data segments received that the network has marked'),
   ecnReductions: ours('EcnReductions', 'windows reduced since the network marked packets'),
-  pathMtuReductions: ours('PathMtuReductions', 'connections that a router has told a smaller MTU'),
+  pathMtuReductions: ours(
+    'PathMtuReductions',
+    'connections that a router or our interface has told a smaller MTU',
+  ),
   blackHoles: ours('BlackHoles', 'times that only large segments seemed to be lost'),
   pacingDelays: ours('PacingDelays', 'bursts that pacing held back'),
   limitedAnswers: ours('LimitedAnswers', 'answers to suspicious segments not sent'),

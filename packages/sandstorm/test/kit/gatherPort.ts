@@ -98,6 +98,9 @@ export class GatherPort implements Device {
   wait(timeoutUs: number): void {
     this.inner.wait(timeoutUs)
   }
+  linkMtu(): number {
+    return this.mtu
+  }
   close(): void {
     this.inner.close()
   }

@@ -2,7 +2,7 @@
  * How large segments may be on the way to the peer: what is known about the path when a connection
  * opens, smaller ones when it turns out narrow, the old size when that may be over. Who finds out
  * is pathMtu.ts where routers speak, and where they are silent the time-outs in here: if only large
- * packets vanish, somebody drops them (RFC 8899 §4.3).
+ * packets vanish, our own interface has got a smaller MTU, or somebody drops them (RFC 8899 §4.3).
  *
  * Invariant: no path is taken for narrower than its version of IP allows, whoever says so.
  */
@@ -34,6 +34,8 @@ const MTU_MIN_IPV6 = 1280
  * What is tried when large segments vanish: what tunnels leave, then what every IPv4 host takes.
  */
 const BLACK_HOLE_MTUS: readonly number[] = [1280, 576]
+/** Time-outs in a row from which on the device is asked: one alone may be any loss. */
+const ASKING_TIMEOUTS = 2
 /** Time-outs in a row from which on the size is suspected, with every second of them. */
 const SUSPICIOUS_TIMEOUTS = 3
 /** Likewise once full segments have passed: then it is rather a path that loses many packets. */
@@ -81,22 +83,40 @@ export function useMtu(tcp: Tcp, c: number, mtu: number): void {
   flights[f + SACKED] = 0
 }
 
-/** Another time-out: if only large segments vanish, somebody on the path drops them in silence. */
+/**
+ * Another time-out: if only large segments vanish, our own interface has become too narrow for
+ * them, or somebody on the path drops them in silence.
+ */
 export function suspectBlackHole(tcp: Tcp, c: number): void {
   const tcb = tcp.tcb
   const retries = tcb[c + RETRIES]
-  const patience = isProven(tcb, c) ? SUSPICIOUS_TIMEOUTS_PROVEN : SUSPICIOUS_TIMEOUTS
-  if (retries < patience || (retries - patience) % 2 !== 0) return
+  if (retries < ASKING_TIMEOUTS) return
   const { flights, records } = tcp.flights
   const first = flights[tcb[c + FLIGHT] + FIRST]
   const len = (records[first + END] - records[first + SEQ]) | 0
   const sent = packetLen(tcb, c, len < tcb[c + MSS] ? len : tcb[c + MSS])
+  if (sent > leastMtu(tcb, c) && followLink(tcp, c, sent)) return
+  const patience = isProven(tcb, c) ? SUSPICIOUS_TIMEOUTS_PROVEN : SUSPICIOUS_TIMEOUTS
+  if (retries < patience || (retries - patience) % 2 !== 0) return
   for (const mtu of BLACK_HOLE_MTUS) {
     if (mtu >= sent || mtu < leastMtu(tcb, c)) continue
     tcp.stats.blackHoles++
     useMtu(tcp, c, mtu)
     return
   }
+}
+
+/**
+ * Whether the interface does not take packets of `sent` bytes any more. Then it is as if a router
+ * had said so: for this connection, and for the next ones.
+ */
+function followLink(tcp: Tcp, c: number, sent: number): boolean {
+  const mtu = tcp.device.linkMtu()
+  if (mtu >= sent || mtu < leastMtu(tcp.tcb, c)) return false
+  tcp.stats.pathMtuReductions++
+  tcp.pathMtus.set(tcp.tcb, c + REMOTE, mtu, tcp.clockMs)
+  useMtu(tcp, c, mtu)
+  return true
 }
 
 /**
