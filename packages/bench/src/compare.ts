@@ -18,8 +18,8 @@ import { type Load, wrk } from './wrk.ts'
 export type ObjectName = '22 KB' | '1 KB'
 export const SIZES: Readonly<Record<ObjectName, number>> = { '22 KB': 22 * 1024, '1 KB': 1024 }
 /**
- * Code is compiled, and memory touched, in each side before it counts (docs/decisions.md, "The first
- * seconds are V8's").
+ * Code is compiled, and memory touched, in each side before it counts (docs/decisions.md, "The
+ * first seconds are V8's").
  */
 export const WARM_UP_SECONDS = 3
 
