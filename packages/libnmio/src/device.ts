@@ -81,16 +81,16 @@ export interface DeviceStats {
  * integers in another form than other numbers, and compiles all that touches a count anew when it
  * outgrows the first; a negative zero has the other form from the start (docs/decisions.md).
  */
-export const NO_BYTES: number = -0
+export const DOUBLE_ZERO: number = -0
 
 export const newDeviceStats = (): DeviceStats => ({
   rxFrames: 0,
-  rxBytes: NO_BYTES,
+  rxBytes: DOUBLE_ZERO,
   rxDropped: 0,
   rxHandedOver: 0,
   rxOtherVlan: 0,
   txFrames: 0,
-  txBytes: NO_BYTES,
+  txBytes: DOUBLE_ZERO,
   txDropped: 0,
   syscalls: 0,
   waits: 0,

@@ -5,7 +5,7 @@ export {
   DEVICE_HEADROOM,
   type Device,
   type DeviceStats,
-  NO_BYTES,
+  DOUBLE_ZERO,
   newDeviceStats,
   OFFLOAD_CSUM,
   OFFLOAD_NONE,

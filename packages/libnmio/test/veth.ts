@@ -2,8 +2,9 @@
  * A cable of the kernel's for the tests: a veth pair in this process's own namespace, and a plain
  * packet socket at its far end, which shares no code with the devices.
  */
+import assert from 'node:assert/strict'
 import { execFileSync } from 'node:child_process'
-import { BATCH_MAX } from '../src/index.ts'
+import { BATCH_MAX, type Device } from '../src/index.ts'
 import { libc } from '../src/sys/libc.ts'
 import { bindPacketSocket, openPacketSocket } from '../src/sys/packet.ts'
 import { ETHERTYPE_TEST, type Pair, type Peer } from './device.suite.ts'
@@ -30,6 +31,21 @@ export const linkOf = (name: string): NonNullable<Pair['link']> => ({
 /** Both ends go, if a test has left them. */
 export function removeVeth(near: string): void {
   if (findLink(near) !== undefined) ip('link', 'delete', near)
+}
+
+/** Of a device on `near`, which has an MTU of 1500, and is no more afterwards. */
+export function assertFollowsMtu(device: Device): void {
+  assert.equal(device.linkMtu(), 1500)
+  for (const [now, told] of [
+    [1400, 1400],
+    [3000, 1500],
+  ]) {
+    ip('link', 'set', 'near', 'mtu', `${now}`)
+    assert.equal(device.linkMtu(), told)
+  }
+  removeVeth('near')
+  assert.equal(device.linkMtu(), 1500)
+  assert.equal(device.mtu, 1500)
 }
 
 /** SOL_SOCKET, SO_RCVBUFFORCE: room for a whole test's frames. */

@@ -6,7 +6,7 @@ import { libc } from '../src/sys/libc.ts'
 import { testFrame } from './device.suite.ts'
 import { assertNoGarbage } from './garbage.ts'
 import { nicProblem, ownNamespace, unless } from './privileges.ts'
-import { ip, makeVeth, removeVeth } from './veth.ts'
+import { assertFollowsMtu, makeVeth, removeVeth } from './veth.ts'
 import { openTestXdp } from './xdpTest.ts'
 
 const needsNic = unless(nicProblem())
@@ -125,16 +125,5 @@ test('a packet costs no garbage, sent or received', needsNic, async () => {
 })
 
 test('an interface whose MTU got smaller says so to who asks', needsNic, () => {
-  const [{ device }] = pair()
-  assert.equal(device.linkMtu(), 1500)
-  for (const [now, told] of [
-    [1400, 1400],
-    [3000, 1500],
-  ]) {
-    ip('link', 'set', 'near', 'mtu', `${now}`)
-    assert.equal(device.linkMtu(), told)
-  }
-  removeVeth('near')
-  assert.equal(device.linkMtu(), 1500)
-  assert.equal(device.mtu, 1500)
+  assertFollowsMtu(pair()[0].device)
 })

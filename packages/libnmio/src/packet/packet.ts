@@ -240,8 +240,7 @@ export class PacketDevice implements Device {
   }
 
   linkMtu(): number {
-    const now = packet.interfaceMtu(this.#fd, this.#handle.ifindex)
-    return now > 0 && now < this.mtu ? now : this.mtu
+    return packet.interfaceMtu(this.#fd, this.#handle.ifindex, this.mtu)
   }
 
   #countLost(): void {

@@ -189,12 +189,12 @@ export function interfaceState(fd: number, ifindex: number): number {
   return view.getUint16(IFR_IFINDEX, true) & IFF_UP ? INTERFACE_UP : INTERFACE_DOWN
 }
 
-/** The MTU of the interface of this number, or 0 if it is gone; `fd` as above. */
-export function interfaceMtu(fd: number, ifindex: number): number {
+/** The MTU of the interface of this number, but no more than `most`, which is it if it is gone. */
+export function interfaceMtu(fd: number, ifindex: number, most: number): number {
   const ifreq = new Uint8Array(IFREQ_LEN)
   const view = new DataView(ifreq.buffer)
   view.setInt32(IFR_IFINDEX, ifindex, true)
-  if (libc().ioctl(fd, SIOCGIFNAME, ifreq) !== 0) return 0
-  if (libc().ioctl(fd, SIOCGIFMTU, ifreq) !== 0) return 0
-  return view.getInt32(IFR_IFINDEX, true)
+  if (libc().ioctl(fd, SIOCGIFNAME, ifreq) !== 0) return most
+  if (libc().ioctl(fd, SIOCGIFMTU, ifreq) !== 0) return most
+  return Math.min(view.getInt32(IFR_IFINDEX, true), most)
 }

@@ -356,8 +356,7 @@ export class XdpDevice implements Device {
   }
 
   linkMtu(): number {
-    const now = interfaceMtu(this.#watchFd, this.#ifindex)
-    return now > 0 && now < this.mtu ? now : this.mtu
+    return interfaceMtu(this.#watchFd, this.#ifindex, this.mtu)
   }
 
   /** The interface went down, and will come up again, or is no more. */

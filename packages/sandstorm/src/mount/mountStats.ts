@@ -1,5 +1,5 @@
 /** What the mount on our own TCP counts; never reset. */
-import { NO_BYTES } from '@sandstorm/libnmio'
+import { DOUBLE_ZERO } from '@sandstorm/libnmio'
 import type { StreamStats } from './answerStreams.ts'
 
 export interface MountStats extends StreamStats {
@@ -17,7 +17,7 @@ export interface MountStats extends StreamStats {
 /** Nothing counted yet. */
 export const noMountStats = (): MountStats => ({
   requests: 0,
-  answerBytes: NO_BYTES,
+  answerBytes: DOUBLE_ZERO,
   idleTimeouts: 0,
   headTimeouts: 0,
   stallTimeouts: 0,

@@ -3,7 +3,7 @@
  * instead of claimed. After the first client, answers from templates leave all but `templateFrames`
  * and `headPatches` as they are.
  */
-import { NO_BYTES } from '@sandstorm/libnmio'
+import { DOUBLE_ZERO } from '@sandstorm/libnmio'
 
 export interface Ledger {
   /** Payload bytes copied, heads included, the two patched fields left out. */
@@ -27,8 +27,8 @@ export interface Ledger {
 }
 
 export const newLedger = (): Ledger => ({
-  payloadBytesCopied: NO_BYTES,
-  payloadBytesSummed: NO_BYTES,
+  payloadBytesCopied: DOUBLE_ZERO,
+  payloadBytesSummed: DOUBLE_ZERO,
   templateFrames: 0,
   templatesBuilt: 0,
   replicasBuilt: 0,
