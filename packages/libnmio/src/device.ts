@@ -143,7 +143,8 @@ export interface Device {
   wait(timeoutUs: number): void
   /**
    * The largest IP packet that goes out now: `mtu`, or less if the interface has been given a
-   * smaller one since. May be a system call: for when frames seem to get lost.
+   * smaller one since; 0 while nothing goes out: it is down, has no carrier, nobody is there. May
+   * be some system calls: for when frames seem to get lost.
    */
   linkMtu(): number
   /** Releases what the device holds; idempotent. */

@@ -318,7 +318,9 @@ const CASES: Record<string, Case> = {
   ) => {
     const { device, peer, link } = pair
     sendAndCheck(pair, sender, 50, () => 90)
+    assert.equal(device.linkMtu(), device.mtu)
     link?.set(false)
+    assert.equal(device.linkMtu(), 0)
     for (let seq = 0; seq < 30; seq++) sender.push(900 + seq, 90)
     for (let turn = 0; turn < 5; turn++) {
       device.flush()
@@ -328,6 +330,7 @@ const CASES: Record<string, Case> = {
     }
     assert.equal(device.down, '')
     link?.set(true)
+    assert.equal(device.linkMtu(), device.mtu)
     // What waited in between may come or be lost.
     drain(pair, sender)
     while (peer.receive() > 0) sender.reclaim()

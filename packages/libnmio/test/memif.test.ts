@@ -186,6 +186,7 @@ describe('two ends of memif', { skip }, () => {
 
     test(`without a peer what is pushed is dropped and counted: ${role}`, () => {
       const { device, link, frames: base } = closing(openEnd({ socket: newSocket(), role }))
+      assert.equal(device.linkMtu(), 0)
       for (let turns = 0; turns < 50; turns++) {
         link.poll(performance.now())
         for (let i = 0; i < 100; i++) device.push(base + i * 2048, 60, OFFLOAD_NONE)
@@ -206,6 +207,7 @@ describe('two ends of memif', { skip }, () => {
       for (let round = 0; round < 3; round++) {
         const far = closing(openEnd({ socket, role: other(role) }))
         await pump([near, far], () => near.link.isUp && far.link.isUp)
+        assert.equal(near.device.linkMtu(), near.device.mtu)
         const len = (): number => 200
         const [a, b] = [new Flow(near, len), new Flow(far, len)]
         exchange(a, b, 500)

@@ -43,6 +43,9 @@ export function assertFollowsMtu(device: Device): void {
     ip('link', 'set', 'near', 'mtu', `${now}`)
     assert.equal(device.linkMtu(), told)
   }
+  // Without a carrier
+  ip('link', 'set', 'far', 'down')
+  assert.equal(device.linkMtu(), 0)
   removeVeth('near')
   assert.equal(device.linkMtu(), 1500)
   assert.equal(device.mtu, 1500)

@@ -1,4 +1,4 @@
-/** An interface that gets a smaller MTU while connections go over it, and tells only who asks. */
+/** An interface that changes while connections go over it, and tells only who asks. */
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { tcb } from '../src/index.ts'
@@ -38,3 +38,35 @@ for (const mtu of [1500, 9000, 500]) {
     assert.equal(t.tcp.stats.pathMtuReductions, 0)
   })
 }
+
+/** Counts of `t`: time-outs, and in a row; both stand still while our own link is down. */
+const timeouts = (t: Host): number[] => [t.tcp.stats.timeouts, t.field(tcb.RETRIES)]
+
+test('while the link is down nothing backs off, and half a second later it goes on', () => {
+  const t = narrowed(0)
+  advance(t, 1000)
+  assert.deepEqual(timeouts(t), [1, 1])
+  t.take()
+  advance(t, 60_000)
+  assert.deepEqual(timeouts(t), [1, 1])
+  assert.deepEqual(t.take(), [])
+  assert.equal(t.field(tcb.MSS), 1460)
+  t.tcp.device.linkMtu = () => 1500
+  advance(t, 500)
+  assert.deepEqual(timeouts(t), [2, 2])
+  assert.equal(t.take().length, 1)
+  send(t, { flags: ACK, seq: 1, ack: 15 * 1460 + 1 })
+  assert.equal(t.field(tcb.RETRIES), 0)
+})
+
+test('a user time-out ends a connection whose own link is down as well', () => {
+  const t = new Host()
+  const c = established(t, { rttMs: 10 })
+  t.tcp.setUserTimeout(c, 5000)
+  t.tcp.device.linkMtu = () => 0
+  write(t, 100)
+  advance(t, 4999)
+  assert.equal(t.state(), 'ESTABLISHED')
+  advance(t, 2)
+  assert.equal(t.tcp.stats.abortsOnTimeout, 1)
+})

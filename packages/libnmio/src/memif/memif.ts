@@ -229,7 +229,7 @@ export class MemifDevice implements Device {
   }
 
   linkMtu(): number {
-    return this.mtu
+    return this.#isOn ? this.mtu : 0
   }
 
   /**

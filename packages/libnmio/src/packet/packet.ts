@@ -24,6 +24,7 @@ import {
 import type { Region } from '../region.ts'
 import { SEND_QUEUE_BYTES, SendQueue, TX_MASK, TX_SLOTS } from '../sendQueue.ts'
 import { EAGAIN, ENODEV, ENXIO, errnoName } from '../sys/errno.ts'
+import { INTERFACE_DOWN, INTERFACE_GONE, interfaceMtu, interfaceState } from '../sys/interface.ts'
 import { boxed, type Libc, libc, POLLERR, POLLIN, POLLOUT } from '../sys/libc.ts'
 import { mapOver, pagesOf, reservePages, unmapOver } from '../sys/mapping.ts'
 import * as packet from '../sys/packet.ts'
@@ -240,7 +241,7 @@ export class PacketDevice implements Device {
   }
 
   linkMtu(): number {
-    return packet.interfaceMtu(this.#fd, this.#handle.ifindex, this.mtu)
+    return interfaceMtu(this.#handle.ifindex, this.mtu)
   }
 
   #countLost(): void {
@@ -252,9 +253,9 @@ export class PacketDevice implements Device {
   /** The interface went down, and will come up again, or is no more. */
   #onError(): void {
     const errno = packet.takeSocketError(this.#fd)
-    const state = packet.interfaceState(this.#fd, this.#handle.ifindex)
-    this.#isDown = state === packet.INTERFACE_DOWN
-    if (state === packet.INTERFACE_GONE) this.#gone(errno || ENODEV)
+    const state = interfaceState(this.#handle.ifindex)
+    this.#isDown = state === INTERFACE_DOWN
+    if (state === INTERFACE_GONE) this.#gone(errno || ENODEV)
   }
 
   #gone(errno: number): void {

@@ -10,6 +10,7 @@ const SOCK_DGRAM = 2
 const SIOCETHTOOL = 0x8946
 const IFREQ_LEN = 40
 const ETHTOOL_GDRVINFO = 0x3
+const ETHTOOL_GLINK = 0xa
 const ETHTOOL_GFLAGS = 0x25
 const ETHTOOL_GCHANNELS = 0x3c
 const ETH_FLAG_LRO = 1 << 15
@@ -30,6 +31,13 @@ export function driverName(name: string): string {
   info[0] = ETHTOOL_GDRVINFO
   if (!ask(name, info)) return ''
   return new TextDecoder().decode(info.subarray(4, 36)).replace(/\0.*$/s, '')
+}
+
+/** Is it switched on, and somebody at the other end of its line? */
+export function hasCarrier(name: string): boolean {
+  // struct ethtool_value { u32 cmd, data }
+  const value = Uint32Array.of(ETHTOOL_GLINK, 1)
+  return !ask(name, new Uint8Array(value.buffer)) || value[1] !== 0
 }
 
 /** Does it put received segments together, in a way that XDP cannot have? */

@@ -163,38 +163,3 @@ export function takeSocketError(fd: number): number {
   libc().getsockopt(fd, SOL_SOCKET, SO_ERROR, error, int(4))
   return error[0] | (error[1] << 8)
 }
-
-/** sockios.h; struct ifreq: behind the name ifr_ifindex, ifr_mtu or ifr_flags (if.h: IFF_UP). */
-const SIOCGIFNAME = 0x8910
-const SIOCGIFFLAGS = 0x8913
-const SIOCGIFMTU = 0x8921
-const IFF_UP = 1
-const IFREQ_LEN = 40
-const IFR_IFINDEX = 16
-
-export const INTERFACE_GONE = 0
-export const INTERFACE_DOWN = 1
-const INTERFACE_UP = 2
-
-/**
- * What has become of the interface of this number, under whatever name. `fd`: a socket, of a kind
- * that has ioctls (AF_XDP has none).
- */
-export function interfaceState(fd: number, ifindex: number): number {
-  const ifreq = new Uint8Array(IFREQ_LEN)
-  const view = new DataView(ifreq.buffer)
-  view.setInt32(IFR_IFINDEX, ifindex, true)
-  if (libc().ioctl(fd, SIOCGIFNAME, ifreq) !== 0) return INTERFACE_GONE
-  if (libc().ioctl(fd, SIOCGIFFLAGS, ifreq) !== 0) return INTERFACE_GONE
-  return view.getUint16(IFR_IFINDEX, true) & IFF_UP ? INTERFACE_UP : INTERFACE_DOWN
-}
-
-/** The MTU of the interface of this number, but no more than `most`, which is it if it is gone. */
-export function interfaceMtu(fd: number, ifindex: number, most: number): number {
-  const ifreq = new Uint8Array(IFREQ_LEN)
-  const view = new DataView(ifreq.buffer)
-  view.setInt32(IFR_IFINDEX, ifindex, true)
-  if (libc().ioctl(fd, SIOCGIFNAME, ifreq) !== 0) return most
-  if (libc().ioctl(fd, SIOCGIFMTU, ifreq) !== 0) return most
-  return Math.min(view.getInt32(IFR_IFINDEX, true), most)
-}

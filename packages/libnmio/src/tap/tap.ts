@@ -20,6 +20,7 @@ import {
 import type { Region } from '../region.ts'
 import { SEND_QUEUE_BYTES, SendQueue, TX_MASK, TX_SLOTS } from '../sendQueue.ts'
 import { EAGAIN, EBADFD, ENODEV, errnoName } from '../sys/errno.ts'
+import { interfaceMtu } from '../sys/interface.ts'
 import { boxed, type Libc, libc, POLLERR, POLLIN, POLLOUT } from '../sys/libc.ts'
 import { WAITER_BYTES, Waiter } from '../sys/waiter.ts'
 import { rxFlags, VNET_HDR_LEN } from '../vnet.ts'
@@ -65,6 +66,7 @@ export class TapDevice implements Device {
   readonly #libc: Libc
   readonly #fd: number
   readonly #view: DataView
+  readonly #interfaceName: string
 
   readonly #rxBase: number
   readonly #readLen: number
@@ -96,6 +98,7 @@ export class TapDevice implements Device {
     this.#libc = c
     this.#fd = handle.fd
     this.#view = region.view
+    this.#interfaceName = handle.name
 
     this.#readLen = readLen(handle)
     this.#cells = BATCH_MAX
@@ -213,7 +216,7 @@ export class TapDevice implements Device {
   }
 
   linkMtu(): number {
-    return this.mtu
+    return interfaceMtu(this.#interfaceName, this.mtu)
   }
 
   /**

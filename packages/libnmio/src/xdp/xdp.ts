@@ -27,16 +27,10 @@ import {
 import type { Region } from '../region.ts'
 import { updateMap } from '../sys/bpf.ts'
 import { ENODEV, ENXIO, errnoName } from '../sys/errno.ts'
+import { INTERFACE_DOWN, INTERFACE_GONE, interfaceMtu, interfaceState } from '../sys/interface.ts'
 import { type Libc, libc, POLLERR, POLLIN } from '../sys/libc.ts'
 import { pagesOf, reservePages } from '../sys/mapping.ts'
-import {
-  INTERFACE_DOWN,
-  INTERFACE_GONE,
-  interfaceMtu,
-  interfaceState,
-  setBuffers,
-  takeSocketError,
-} from '../sys/packet.ts'
+import { setBuffers, takeSocketError } from '../sys/packet.ts'
 import { DOWN_LOOK_US, sooner, WAITER_BYTES, Waiter } from '../sys/waiter.ts'
 import * as xsk from '../sys/xsk.ts'
 import type { XdpHandle } from './handle.ts'
@@ -356,13 +350,13 @@ export class XdpDevice implements Device {
   }
 
   linkMtu(): number {
-    return interfaceMtu(this.#watchFd, this.#ifindex, this.mtu)
+    return interfaceMtu(this.#ifindex, this.mtu)
   }
 
   /** The interface went down, and will come up again, or is no more. */
   #onError(): void {
     const errno = takeSocketError(this.#watchFd)
-    const state = interfaceState(this.#watchFd, this.#ifindex)
+    const state = interfaceState(this.#ifindex)
     this.#isDown = state === INTERFACE_DOWN
     if (state !== INTERFACE_GONE) return
     this.down = `${this.name} was removed (${errnoName(errno || ENODEV)})`

@@ -42,6 +42,9 @@ import { onKeepAlive } from './keepAlive.ts'
 import { onPersist } from './persist.ts'
 import { startTimer } from './rtxTimer.ts'
 
+/** How often a connection looks whether our own link is up again (Linux: the same). */
+const LINK_PROBE_US = 500_000
+
 /** Runs what is due at the stack's clock, until that has sent what a batch's timers may send. */
 export function runTimers(tcp: Tcp): void {
   const { device, nowMs } = tcp
@@ -103,11 +106,20 @@ function onTimeout(tcp: Tcp, c: number): boolean {
     abort(tcp, c, TIMED_OUT)
     return false
   }
-  if (tcb[c + FLAGS] & PERSIST) onPersist(tcp, c)
+  if (isMute(tcp, c)) startTimer(tcp, c, tcb[c + FLAGS] & PERSIST, LINK_PROBE_US)
+  else if (tcb[c + FLAGS] & PERSIST) onPersist(tcp, c)
   else onRto(tcp, c)
   keepUserTimeout(tcp, c)
   return true
 }
+
+/**
+ * The second time-out in a row asks: if it is our own link that is down, the peer is not silent,
+ * and the path not crowded. Nothing is counted, nothing backs off, and the connection goes on soon
+ * after the link (as Linux does where its interface refuses a retransmission).
+ */
+const isMute = (tcp: Tcp, c: number): boolean =>
+  tcp.tcb[c + RETRIES] > 0 && tcp.device.linkMtu() === 0
 
 /**
  * Has the peer been silent for the connection's user time-out, or else for R2 (RFC 9293 §3.8.3)?
