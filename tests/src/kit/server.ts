@@ -48,9 +48,12 @@ export interface ServerOptions {
   readonly env?: Record<string, string>
 }
 
-/** The command line of `sandstorm …` with this process's own Node. */
+/**
+ * The command line of `sandstorm …` with this process's own Node. No source maps: they take longer
+ * to read than all else that a start does, and a bundle's stack can be read without.
+ */
 export function commandLine(...args: string[]): string[] {
-  return [process.execPath, '--enable-source-maps', BIN, ...args]
+  return [process.execPath, BIN, ...args]
 }
 
 /** Runs a `sandstorm` command that ends by itself. */
