@@ -34,6 +34,8 @@ export const REG_NAME = 4
 /** Inside the brackets of an IP literal. */
 export const IP_LITERAL = 8
 export const DIGIT = 16
+/** What makes a path more than bytes to look up: what is encoded, ends it, or may be refused. */
+export const SPECIAL_IN_PATH = 32
 
 /** Bit set of classes by byte. */
 export const CLASS: Uint8Array = makeClasses()
@@ -49,8 +51,10 @@ function makeClasses(): Uint8Array {
   mark(REG_NAME, `-._~!$&'()*+,;=${alphanumeric}`)
   mark(IP_LITERAL, `:.${digits}abcdefABCDEF`)
   mark(DIGIT, digits)
+  mark(SPECIAL_IN_PATH, '%?\\.')
   for (let c = 0; c < 256; c++) {
     if (c > SP && c !== DELETE && c !== 35) classes[c] |= TARGET
+    if (c >= 0x80) classes[c] |= SPECIAL_IN_PATH
   }
   return classes
 }

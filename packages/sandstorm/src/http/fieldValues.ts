@@ -77,6 +77,7 @@ export function transferCoding(bytes: Uint8Array, off: number, end: number): num
 
 /** The OPTION_ bits that a Connection value names. */
 export function connectionOptions(bytes: Uint8Array, off: number, end: number): number {
+  if (isWord(bytes, off, end, KEEP_ALIVE)) return OPTION_KEEP_ALIVE // as browsers send it
   let options = 0
   for (let at = off; at < end; at++) {
     while (at < end && (isSpace(bytes[at]) || bytes[at] === COMMA)) at++

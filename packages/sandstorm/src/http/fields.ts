@@ -17,6 +17,7 @@ import {
 } from './fieldValues.ts'
 import { KEPT_LINES_MAX } from './limits.ts'
 import { INCOMPLETE } from './requestLine.ts'
+import { hasControls } from './words.ts'
 
 /**
  * The fields that matter have names of different lengths, so most are told apart by length alone.
@@ -108,26 +109,26 @@ export class Fields {
     return this.lines[field] === 1
   }
 
-  /** Reads field lines up to and with the empty line; returns as requestLine.ts says. */
-  parse(bytes: Uint8Array, off: number, end: number, fieldsMax: number): number {
+  /** Reads field lines up to and with the empty line; takes and returns as requestLine.ts says. */
+  parse(bytes: Uint8Array, view: DataView, off: number, end: number, fieldsMax: number): number {
     let at = off
     for (let count = 0; ; count++) {
       if (at === end) return INCOMPLETE
       if (bytes[at] === CR) return endOfLine(bytes, at, end)
       if (count === fieldsMax) return -431
-      at = this.#line(bytes, at, end)
+      at = this.#line(bytes, view, at, end)
       if (at <= 0) return at
     }
   }
 
-  #line(bytes: Uint8Array, off: number, end: number): number {
+  #line(bytes: Uint8Array, view: DataView, off: number, end: number): number {
     let at = endOfToken(bytes, off, end)
     if (at === end) return INCOMPLETE
     if (at === off || bytes[at] !== COLON) return -400
     const nameEnd = at++
     while (at < end && (bytes[at] === SP || bytes[at] === TAB)) at++
     const valueOff = at
-    at = endOfValue(bytes, at, end)
+    at = endOfValue(bytes, view, at, end)
     const next = endOfLine(bytes, at, end)
     if (next <= 0) return next
     while (at > valueOff && (bytes[at - 1] === SP || bytes[at - 1] === TAB)) at--
@@ -231,7 +232,7 @@ export class Fields {
 /**
  * The offset of the first byte that is no tchar (RFC 9110 §5.6.2). Here and below the constants are
  * copied before the loop: Node 20 loads an imported constant anew at each use, and most bytes of a
- * head pass through these two loops (1.2 instead of 2.2 ns a byte; Node 24 makes no difference).
+ * head pass through such a loop (1.2 instead of 2.2 ns a byte; Node 24 makes no difference).
  */
 function endOfToken(bytes: Uint8Array, off: number, end: number): number {
   const classes = CLASS
@@ -241,12 +242,16 @@ function endOfToken(bytes: Uint8Array, off: number, end: number): number {
   return at
 }
 
-/** The offset of the first byte that no value holds (RFC 9110 §5.5). */
-function endOfValue(bytes: Uint8Array, off: number, end: number): number {
+/**
+ * The offset of the first byte that no value holds (RFC 9110 §5.5). Four at a time, up to the four
+ * that have it or a TAB.
+ */
+function endOfValue(bytes: Uint8Array, view: DataView, off: number, end: number): number {
   const sp = SP
   const tab = TAB
   const del = DELETE
   let at = off
+  while (at + 4 <= end && !hasControls(view.getInt32(at))) at += 4
   for (; at < end; at++) {
     const c = bytes[at]
     if ((c < sp && c !== tab) || c === del) break

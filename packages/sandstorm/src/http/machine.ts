@@ -46,6 +46,7 @@ import {
   RequestLine,
 } from './requestLine.ts'
 import { authorityOff, BAD_TARGET, hasPath, isAsterisk, pathOff } from './target.ts'
+import { Words } from './words.ts'
 
 const ROOT = ascii('/')
 const OK = 0
@@ -86,6 +87,7 @@ export class HttpMachine {
 
   readonly limits: HttpLimits
   readonly #content: Content
+  readonly #words: Words = new Words()
   readonly #line: RequestLine = new RequestLine()
   readonly #fields: Fields = new Fields()
   readonly #codings: Codings = new Codings()
@@ -204,8 +206,9 @@ export class HttpMachine {
       if (bytes[at + 1] !== LF || lines === EMPTY_LINES_MAX) return -400
     }
     if (at === end) return INCOMPLETE
-    at = this.#line.parse(bytes, at, end, this.limits.targetBytes)
-    return at <= 0 ? at : this.#fields.parse(bytes, at, end, this.limits.fields)
+    const view = this.#words.viewOf(bytes)
+    at = this.#line.parse(bytes, view, at, end, this.limits.targetBytes)
+    return at <= 0 ? at : this.#fields.parse(bytes, view, at, end, this.limits.fields)
   }
 
   /**
@@ -219,11 +222,11 @@ export class HttpMachine {
     if (coding !== NO_CODING && length !== NO_LENGTH) return 400 // §6.3 rule 3
     if (coding === CODING_UNKNOWN) return 501 // §6.1
     const path = pathOff(bytes, targetOff, targetEnd)
-    if (path !== BAD_TARGET) this.#chooseSite(bytes, path)
     if (path === BAD_TARGET) {
       const isForServer = method === METHOD_OPTIONS && isAsterisk(bytes, targetOff, targetEnd)
       return isForServer ? 204 : 400
     }
+    this.#chooseSite(bytes, path)
     const hasOrigin = this.#canForward && this.#content.hasOrigin(this.site)
     if (hasOrigin) this.#find(bytes, path)
     const isForOrigin = hasOrigin && this.#isForOrigin()
@@ -315,8 +318,7 @@ export class HttpMachine {
     this.image = content.imageOf(variant)
     const status = content.images[this.image + STATUS]
     if (status === 308) this.#keepQuery(bytes)
-    if (!this.#fields.isConditional || status !== 200) return
-    if (content.etagOff(variant) === 0) return
+    if (!this.#fields.isConditional || status !== 200 || content.etagOff(variant) === 0) return
     const verdict = judgeConditions(this.#fields, bytes, content, variant, this.epochSec)
     if (verdict === NOT_MODIFIED) this.image = content.notModifiedOf(variant)
     else if (verdict === PRECONDITION_FAILED) this.image = content.statusImage(this.site, verdict)

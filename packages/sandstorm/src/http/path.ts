@@ -11,7 +11,17 @@
  * nothing outside the folder can be named.
  */
 import { type Content, NO_RESOURCE } from '../content/content.ts'
-import { ascii, BACKSLASH, DOT, hexDigit, PERCENT, QUESTION, SLASH } from './chars.ts'
+import {
+  ascii,
+  BACKSLASH,
+  CLASS,
+  DOT,
+  hexDigit,
+  PERCENT,
+  QUESTION,
+  SLASH,
+  SPECIAL_IN_PATH,
+} from './chars.ts'
 import { isUtf8 } from './utf8.ts'
 
 /** `find`: nothing has that name. */
@@ -46,18 +56,17 @@ export class PathFinder {
    * The first byte is a slash; a query may follow the path and is ignored.
    */
   find(site: number, bytes: Uint8Array, off: number, end: number): number {
-    const percent = PERCENT // copied for the loop, as in fields.ts
-    const question = QUESTION
-    const backslash = BACKSLASH
-    const dot = DOT
+    const classes = CLASS // copied for the loop, as in fields.ts
+    const special = SPECIAL_IN_PATH
     let hasDots = false
     let at = off
     for (; at < end; at++) {
       const c = bytes[at]
-      if (c === percent || c >= 0x80) return this.#findDecoded(site, bytes, off, end)
-      if (c === question) break
-      if (c === backslash) return BAD_PATH
-      if (c === dot && bytes[at - 1] === SLASH) hasDots = true
+      if ((classes[c] & special) === 0) continue
+      if (c === QUESTION) break
+      if (c === BACKSLASH) return BAD_PATH
+      if (c !== DOT) return this.#findDecoded(site, bytes, off, end)
+      if (bytes[at - 1] === SLASH) hasDots = true
     }
     return this.#lookUp(site, bytes, off, at, hasDots)
   }
