@@ -2,7 +2,7 @@
  * What a driver says of its interface: ethtool's ioctl (linux/ethtool.h, linux/sockios.h). Answers
  * are for people and for plans; where the driver knows none there is a default.
  */
-import { check, cString, libc, O_CLOEXEC } from './libc.ts'
+import { cString, libc, O_CLOEXEC } from './libc.ts'
 import { IFNAMSIZ } from './tun.ts'
 
 const AF_INET = 2
@@ -53,7 +53,8 @@ function ask(name: string, request: Uint8Array): boolean {
   const ifreq = new Uint8Array(IFREQ_LEN)
   ifreq.set(cString(name, IFNAMSIZ))
   new DataView(ifreq.buffer).setBigUint64(IFNAMSIZ, BigInt(c.addressOf(request)), true)
-  const fd = check(c.socket(AF_INET, SOCK_DGRAM | O_CLOEXEC, 0), 'socket')
+  const fd = c.socket(AF_INET, SOCK_DGRAM | O_CLOEXEC, 0)
+  if (fd < 0) return false
   const result = c.ioctl(fd, SIOCETHTOOL, ifreq)
   c.close(fd)
   return result >= 0
