@@ -2,13 +2,10 @@
  * What a driver says of its interface: ethtool's ioctl (linux/ethtool.h, linux/sockios.h). Answers
  * are for people and for plans; where the driver knows none there is a default.
  */
-import { cString, libc, O_CLOEXEC } from './libc.ts'
-import { IFNAMSIZ } from './tun.ts'
+import { ask, IFNAMSIZ, IFR_VALUE, newIfreq } from './ifreq.ts'
+import { cString, libc } from './libc.ts'
 
-const AF_INET = 2
-const SOCK_DGRAM = 2
 const SIOCETHTOOL = 0x8946
-const IFREQ_LEN = 40
 const ETHTOOL_GDRVINFO = 0x3
 const ETHTOOL_GLINK = 0xa
 const ETHTOOL_GFLAGS = 0x25
@@ -20,7 +17,7 @@ export function receiveQueues(name: string): { count: number; isCombined: boolea
   // struct ethtool_channels { u32 cmd, max_rx, max_tx, max_other, max_combined, rx, tx, other,
   // combined }
   const channels = Uint32Array.of(ETHTOOL_GCHANNELS, 0, 0, 0, 0, 0, 0, 0, 0)
-  if (!ask(name, new Uint8Array(channels.buffer))) return { count: 1, isCombined: true }
+  if (!askDriver(name, new Uint8Array(channels.buffer))) return { count: 1, isCombined: true }
   return { count: Math.max(1, channels[5] + channels[8]), isCombined: channels[8] > 0 }
 }
 
@@ -29,7 +26,7 @@ export function driverName(name: string): string {
   // struct ethtool_drvinfo { u32 cmd; char driver[32], version[32], … }
   const info = new Uint8Array(196)
   info[0] = ETHTOOL_GDRVINFO
-  if (!ask(name, info)) return ''
+  if (!askDriver(name, info)) return ''
   return new TextDecoder().decode(info.subarray(4, 36)).replace(/\0.*$/s, '')
 }
 
@@ -37,25 +34,21 @@ export function driverName(name: string): string {
 export function hasCarrier(name: string): boolean {
   // struct ethtool_value { u32 cmd, data }
   const value = Uint32Array.of(ETHTOOL_GLINK, 1)
-  return !ask(name, new Uint8Array(value.buffer)) || value[1] !== 0
+  return !askDriver(name, new Uint8Array(value.buffer)) || value[1] !== 0
 }
 
 /** Does it put received segments together, in a way that XDP cannot have? */
 export function hasLro(name: string): boolean {
   // struct ethtool_value { u32 cmd, data }
   const value = Uint32Array.of(ETHTOOL_GFLAGS, 0)
-  return ask(name, new Uint8Array(value.buffer)) && (value[1] & ETH_FLAG_LRO) !== 0
+  return askDriver(name, new Uint8Array(value.buffer)) && (value[1] & ETH_FLAG_LRO) !== 0
 }
 
 /** The answer is in `request`; false: there is none. */
-function ask(name: string, request: Uint8Array): boolean {
-  const c = libc()
-  const ifreq = new Uint8Array(IFREQ_LEN)
+function askDriver(name: string, request: Uint8Array): boolean {
+  const ifreq = newIfreq()
   ifreq.set(cString(name, IFNAMSIZ))
-  new DataView(ifreq.buffer).setBigUint64(IFNAMSIZ, BigInt(c.addressOf(request)), true)
-  const fd = c.socket(AF_INET, SOCK_DGRAM | O_CLOEXEC, 0)
-  if (fd < 0) return false
-  const result = c.ioctl(fd, SIOCETHTOOL, ifreq)
-  c.close(fd)
-  return result >= 0
+  const address = BigInt(libc().addressOf(request))
+  new DataView(ifreq.buffer).setBigUint64(IFR_VALUE, address, true)
+  return ask(SIOCETHTOOL, ifreq)
 }

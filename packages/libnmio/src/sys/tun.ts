@@ -7,10 +7,8 @@
  * which is told to be little-endian.
  */
 import { EACCES, ENODEV, ENOENT, EPERM, SysError } from './errno.ts'
+import { IFR_VALUE, IFREQ_LEN } from './ifreq.ts'
 import { check, cString, libc, O_CLOEXEC, O_NONBLOCK, O_RDWR } from './libc.ts'
-
-/** linux/if.h: IFNAMSIZ, the closing zero included. */
-export const IFNAMSIZ = 16
 
 /** linux/if_tun.h: flags of TUNSETIFF. */
 export const IFF_TAP = 0x0002
@@ -35,10 +33,6 @@ const TUNSETVNETHDRSZ = iow('T', 216)
 const TUNSETVNETLE = iow('T', 220)
 /** _IOR, as the header has it. */
 const TUNSETSTEERINGEBPF = 0x800454e0
-
-/** linux/if.h: struct ifreq is 40 bytes, ifr_flags behind the name. */
-const IFREQ_LEN = 40
-const IFR_FLAGS = 16
 
 const int = (value: number): Uint8Array => new Uint8Array(Int32Array.of(value).buffer)
 
@@ -72,7 +66,7 @@ function driverHint(errno: number): string {
 /** Makes the descriptor the queue of interface `name`; what stands in the way is errno's to say. */
 export function setInterface(fd: number, name: string, flags: number): void {
   const ifreq = cString(name, IFREQ_LEN)
-  new DataView(ifreq.buffer).setUint16(IFR_FLAGS, flags, true)
+  new DataView(ifreq.buffer).setUint16(IFR_VALUE, flags, true)
   check(libc().ioctl(fd, TUNSETIFF, ifreq), `TUNSETIFF ${name}`)
 }
 

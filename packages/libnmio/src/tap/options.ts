@@ -5,6 +5,7 @@
  */
 import { randomBytes } from 'node:crypto'
 import { EADDRINUSE, EINVAL, SysError } from '../sys/errno.ts'
+import { IFNAMSIZ } from '../sys/ifreq.ts'
 import { type Link, type LinkAddress, listAddresses, listRoutes, type Route } from '../sys/links.ts'
 import {
   addressText,
@@ -16,7 +17,6 @@ import {
   parsePrefix,
   prefixText,
 } from '../sys/prefix.ts'
-import { IFNAMSIZ } from '../sys/tun.ts'
 
 export interface TapOptions {
   /** Interface name; default `sand0`. */
