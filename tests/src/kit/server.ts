@@ -49,8 +49,8 @@ export interface ServerOptions {
 }
 
 /**
- * The command line of `sandstorm …` with this process's own Node. No source maps: they take longer
- * to read than all else that a start does, and a bundle's stack can be read without.
+ * The command line of `sandstorm …` with this process's own Node. No source maps: they cost each
+ * start 0.15 s of CPU time beside 0.5, and a bundle's stack can be read without.
  */
 export function commandLine(...args: string[]): string[] {
   return [process.execPath, BIN, ...args]
