@@ -28,7 +28,7 @@ import {
   tcp as wire,
 } from '../../src/index.ts'
 import { checkFlights } from './flights.ts'
-import { address as addressBytes, frame6, packet6 } from './packet6.ts'
+import { address as addressBytes, frame6, packet6, wordsOf } from './packet6.ts'
 import { PatternApp, patternByte } from './patternApp.ts'
 import {
   ACK,
@@ -63,7 +63,7 @@ export const PEER_PORT = 40000
 const KIND_SACK = 5
 
 /** Small tables; and ACKs come at once, so that a script shows what each segment caused. */
-const KIT_CONFIG = { maxConnections: 64, timeWaitEntries: 64, delayedAckMs: 0 }
+const KIT_CONFIG = { maxConnections: 64, maxFlights: 4096, timeWaitEntries: 64, delayedAckMs: 0 }
 
 export interface HostOptions {
   /** Over which IP the scripts talk; over IPv6 MTUs are 20 bytes larger, segments are not. */
@@ -210,7 +210,7 @@ export class Host {
   conn(port: number = PEER_PORT): number {
     const ports = (port << 16) | OUR_PORT
     if (this.ipVersion === 4) return this.tcp.table.find4(PEER_ADDR, 0, ports)
-    const [w0, w1, w2, w3] = ipv6.parse(PEER_ADDR6)
+    const [w0, w1, w2, w3] = wordsOf(PEER_ADDR6)
     return this.tcp.table.find6(w0, w1, w2, w3, 0, ports)
   }
 

@@ -7,10 +7,19 @@ import * as naive from '../reference/checksum.ts'
 
 const ICMPV6 = 58
 
+const parsed = new Map<string, Int32Array>()
+
+/** The four words of an address; the same few are in all packets. */
+export function wordsOf(text: string): Int32Array {
+  const words = parsed.get(text) ?? ipv6.parse(text)
+  parsed.set(text, words)
+  return words
+}
+
 /** Sixteen bytes of an address. */
 export function address(text: string): Buffer {
   const bytes = Buffer.alloc(16)
-  ipv6.parse(text).forEach((word, i) => {
+  wordsOf(text).forEach((word, i) => {
     bytes.writeInt32BE(word, 4 * i)
   })
   return bytes

@@ -4,6 +4,7 @@
  */
 import { ethernet } from '@sandstorm/libeth'
 import { checksum, formatFrame, ipv4, ipv6, pad, tcp } from '../../src/index.ts'
+import { wordsOf } from './packet6.ts'
 
 export const FIN: number = tcp.FIN
 export const SYN: number = tcp.SYN
@@ -115,7 +116,7 @@ function writeIpv6(
     [ipv6.srcOff(ip), src],
     [ipv6.dstOff(ip), dst],
   ] as const) {
-    const [w0, w1, w2, w3] = ipv6.parse(text)
+    const [w0, w1, w2, w3] = wordsOf(text)
     ipv6.setAddress(view, at, w0, w1, w2, w3)
   }
 }
