@@ -23,6 +23,7 @@ import { TCP_DEFAULTS, type TcpConfig } from './tcp/config.ts'
 import type { CongestionControl } from './tcp/congestion/congestion.ts'
 import { input as tcpInput } from './tcp/input.ts'
 import { onIcmpError } from './tcp/path/icmpErrors.ts'
+import { Orphans } from './tcp/stray/orphans.ts'
 import { KIND_IPV6 } from './tcp/tcb.ts'
 import { Tcp } from './tcp/tcp.ts'
 import { idleMs, runTimers } from './tcp/timers/timers.ts'
@@ -49,6 +50,11 @@ export interface StackOptions {
   sharesAddresses?: boolean | undefined
   /** Of several stacks on one device, the flows that come to this one. Default: all. */
   flows?: FlowShare | undefined
+  /**
+   * Memory for the TCBs, zeroed, `tcb.TcbPool.bytesFor(maxConnections)` bytes, which outlives us if it
+   * is shared with another thread: what is in it then is for `inherit`. Default: our own.
+   */
+  tcbs?: SharedArrayBuffer | undefined
   app: Application
   congestion: CongestionControl
   tcp?: Partial<TcpConfig>
@@ -79,6 +85,8 @@ export class Stack implements IpHost, Ipv6Host {
   readonly hopLimit: number
   readonly takesReturnPath: boolean
   readonly flows: FlowShare
+  readonly tcbs: SharedArrayBuffer | undefined
+  #orphans: Orphans | undefined
   #arpDueMs = 0
   #ndpDueMs = 0
 
@@ -93,6 +101,7 @@ export class Stack implements IpHost, Ipv6Host {
     this.frames = frames
     this.takesReturnPath = isShared
     this.flows = options.flows ?? ALL_FLOWS
+    this.tcbs = options.tcbs
     this.addresses = new Addresses(addresses, options)
     this.arp = new Arp(this, isShared ? [] : this.addresses.ipv4)
     this.output = new Icmpv6Output(device, frames)
@@ -116,6 +125,14 @@ export class Stack implements IpHost, Ipv6Host {
     if (this.ndp.own.count > 0) this.ndp.start(this.tcp.clockMs)
   }
 
+  /**
+   * Tells the peers of a stack that died, which had our addresses and these TCBs: their connections
+   * are reset in the next batches.
+   */
+  inherit(tcbs: SharedArrayBuffer): void {
+    this.#orphans = new Orphans(tcbs)
+  }
+
   /** One batch, from receive ring to transmit ring; returns the number of frames received. */
   poll(nowUs: number): number {
     const device = this.device
@@ -126,6 +143,7 @@ export class Stack implements IpHost, Ipv6Host {
       else this.input(device.rxOff[i], device.rxLen[i], device.rxFlags[i])
     }
     runTimers(this.tcp)
+    if (this.#orphans?.reset(this.tcp) === false) this.#orphans = undefined
     let lacksRoom = runWork(this.tcp)
     // Last, since all of the above may have asked for an address.
     this.#arpDueMs = this.arp.tick(this.tcp.clockMs)
@@ -199,7 +217,9 @@ export class Stack implements IpHost, Ipv6Host {
   /** Microseconds from the last `poll` until there is work without a frame; -1: none is planned. */
   idleUs(): number {
     if (this.tcp.isCutShort) return 0
-    const ms = earlier(idleMs(this.tcp), earlier(this.#arpDueMs, this.#ndpDueMs))
+    const orphansMs = this.#orphans === undefined ? -1 : this.#orphans.delayMs(this.tcp)
+    const neighboursMs = earlier(this.#arpDueMs, this.#ndpDueMs)
+    const ms = earlier(idleMs(this.tcp), earlier(orphansMs, neighboursMs))
     return ms < 0 ? -1 : ms * 1000
   }
 

@@ -59,6 +59,8 @@ export interface ServerOptions {
   /** Congestion control; default cubic. */
   cc?: 'cubic' | 'newreno' | undefined
   tcp?: Partial<TcpConfig>
+  /** Memory for the connections, as Stack takes it. */
+  tcbs?: SharedArrayBuffer | undefined
   limits?: Partial<MountLimits>
   /** Where answers are noted; its time is the caller's to set. */
   accessLog?: AccessLog | undefined
@@ -122,6 +124,7 @@ export class Server {
       app: this.mount,
       congestion: options.cc === 'newreno' ? new NewReno() : new Cubic(),
       tcp: config,
+      tcbs: options.tcbs,
       ndp: options.ndp,
       onConflict: options.onConflict,
       random: options.random,

@@ -64,6 +64,13 @@ describe('packet threads', { ...needsTap(), timeout }, () => {
       }),
     )
 
+  /** Settles when so many of the clients are told that their connection is no more. */
+  const areReset = (clients: readonly RawClient[], count: number): Promise<void> =>
+    new Promise(resolve => {
+      let left = count
+      for (const { socket } of clients) socket.once('close', () => --left === 0 && resolve())
+    })
+
   const dropAll = (clients: readonly RawClient[]): void => {
     for (const { socket } of clients) socket.destroy()
   }
@@ -77,19 +84,31 @@ describe('packet threads', { ...needsTap(), timeout }, () => {
     await threads[worker].ready
   }
 
+  /** How many connections each thread has. */
+  async function connectionsOf({ instance }: Run): Promise<number[]> {
+    const { threads } = instance.servers[0]
+    const replies = await Promise.all(threads.map(thread => thread.ask({ kind: 'stats' })))
+    return replies.map(reply => (reply.kind === 'stats' ? reply.stats.inUse.connections : 0))
+  }
+
   for (const worker of [0, 1])
     test(`worker ${worker} of 2 dies: its connections are reset, the other’s go on, and it is replaced`, async () => {
       const run = await start(2)
       const clients = await connectAll()
       assert.ok((await askAll(clients)).every(Boolean))
+      const its = (await connectionsOf(run))[worker]
+      // They wait, and say nothing.
+      const reset = areReset(clients, its)
       await replace(run, worker)
+      await reset
       assert.deepEqual(run.warnings.length, 1)
       assert.match(
         run.warnings[0],
         new RegExp(`^worker ${worker} of tap:sand0 died and is replaced`),
       )
-      const served = (await askAll(clients)).filter(Boolean).length
-      assert.ok(served > 0 && served < CLIENTS, `${served} of ${CLIENTS} go on`)
+      const left = clients.filter(({ socket }) => !socket.destroyed)
+      assert.equal(left.length, CLIENTS - its)
+      assert.ok((await askAll(left)).every(Boolean))
       const others = await connectAll()
       assert.ok((await askAll(others)).every(Boolean))
       dropAll([...clients, ...others])
@@ -101,12 +120,7 @@ describe('packet threads', { ...needsTap(), timeout }, () => {
     const run = await start(2)
     const clients = await connectAll()
     assert.ok((await askAll(clients)).every(Boolean))
-    const perThread = await Promise.all(
-      run.instance.servers[0].threads.map(thread => thread.ask({ kind: 'stats' })),
-    )
-    const counts = perThread.map(reply =>
-      reply.kind === 'stats' ? reply.stats.inUse.connections : 0,
-    )
+    const counts = await connectionsOf(run)
     assert.ok(
       counts.every(count => count > 0 && count < CLIENTS),
       `${counts}`,

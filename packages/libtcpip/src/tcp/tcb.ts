@@ -138,10 +138,20 @@ export class TcbPool {
   #firstUnused = 0
   #usedCount = 0
 
-  constructor(capacity: number) {
+  /** Bytes of memory that so many take. */
+  static bytesFor(capacity: number): number {
+    return 4 * capacity * TCB_STRIDE
+  }
+
+  /** `memory`: zeroes, for others to read when this thread is no more (orphans.ts). */
+  constructor(
+    capacity: number,
+    memory: ArrayBufferLike = new ArrayBuffer(TcbPool.bytesFor(capacity)),
+  ) {
     assert(capacity > 0 && capacity <= CONNECTIONS_MAX, 'between 1 and 16 million connections')
+    assert(memory.byteLength === TcbPool.bytesFor(capacity), 'as much memory as TCBs take')
     this.capacity = capacity
-    this.tcb = new Int32Array(capacity * TCB_STRIDE)
+    this.tcb = new Int32Array(memory)
   }
 
   get usedCount(): number {

@@ -88,6 +88,8 @@ export interface TcpPorts {
   readonly takesReturnPath: boolean
   /** Whose segments come to us; connections that we open are of these. */
   readonly flows: FlowShare
+  /** Where the TCBs lie; undefined: in memory of our own. */
+  readonly tcbs: ArrayBufferLike | undefined
 }
 
 export class Tcp {
@@ -179,7 +181,7 @@ export class Tcp {
     this.headers = new Headers(this)
     this.cookies = new SynCookies(random)
     this.setTime(nowUs)
-    this.pool = new TcbPool(config.maxConnections)
+    this.pool = new TcbPool(config.maxConnections, ports.tcbs)
     this.tcb = this.pool.tcb
     this.table = new ConnectionTable(this.tcb, config.maxConnections, random)
     this.flights = new Flights(config.maxFlights)

@@ -75,6 +75,7 @@ export interface HostOptions {
   gateway6?: IpAddress
   sharesAddresses?: boolean
   flows?: FlowShare
+  tcbs?: SharedArrayBuffer
   ndp?: Partial<NdpOptions>
   onConflict?: (address: IpAddress) => void
   mtu?: number
@@ -174,6 +175,7 @@ export class Host {
       gateway6: options.gateway6,
       sharesAddresses: options.sharesAddresses,
       flows: options.flows,
+      tcbs: options.tcbs,
       ndp: { dadTransmits: 0, ...options.ndp },
       onConflict: options.onConflict,
       app: this.app,

@@ -2,13 +2,14 @@
  * All that serves on one device: its queues, and a packet thread for each. The threads share
  * nothing but the content, which nobody writes, and the hub through which they hand over frames of
  * each other's flows. One that dies is replaced, and the others go on; its connections are lost,
- * and their clients told so (RST) as soon as they say something.
+ * and the new one tells their clients so (RST).
  *
  * The device's descriptors are the main thread's: they outlive a thread that dies, and are closed
  * when all have ended.
  */
 import { basename, join, parse } from 'node:path'
 import { closeHandles, deviceName, leaveHub, Region } from '@sandstorm/libnmio'
+import { tcb } from '@sandstorm/libtcpip'
 import type { Attachment, LiveContent } from '../content/live.ts'
 import type { Fronts } from '../front/fronts.ts'
 import { type ServerStats, sumOfStats } from '../stats.ts'
@@ -36,6 +37,8 @@ export interface CommonSetup extends Omit<WorkerSetup, OwnFields> {
 type OwnFields =
   | 'content'
   | 'control'
+  | 'tcbs'
+  | 'orphans'
   | 'handle'
   | 'part'
   | 'worker'
@@ -85,6 +88,8 @@ export class DeviceServer {
   readonly threads: PacketThread[]
   /** By worker: it reads the content. */
   readonly #attachments: Attachment[] = []
+  /** By worker: its connections. */
+  readonly #tcbs: SharedArrayBuffer[] = []
   /** By worker: it fetches what is not in memory. */
   readonly #desks: FeedDesk[] = []
   #isStopping = false
@@ -122,7 +127,10 @@ export class DeviceServer {
   }
 
   #start(worker: number): PacketThread {
-    const { spread, hub } = this.#common
+    const { spread, hub, maxConnections } = this.#common
+    const orphans = this.#tcbs[worker]
+    const tcbs = new SharedArrayBuffer(tcb.TcbPool.bytesFor(maxConnections))
+    this.#tcbs[worker] = tcbs
     const place = this.places[worker]
     const { cpu, accessRing, durations } = place
     // The thread of a worker, whichever that is then.
@@ -134,6 +142,8 @@ export class DeviceServer {
       ...this.#common,
       ...queueSetup(this.#opened, spread, hub, worker, place),
       content: attachment.shared,
+      tcbs,
+      orphans,
       cpu,
       accessRing,
       durations,

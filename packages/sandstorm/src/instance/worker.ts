@@ -100,6 +100,7 @@ function build(setup: WorkerSetup): Server {
     replicas: Math.max(1, setup.replicas),
     cc: setup.cc,
     tcp: tcpOf(setup),
+    tcbs: setup.tcbs,
     limits: setup.limits,
     accessLog,
     durations: new Histogram(setup.durations),
@@ -217,6 +218,7 @@ const accessLog = setup.accessRing === undefined ? undefined : new AccessRing(se
 const server = build(setup)
 const tell = (message: WorkerMessage): void => parentPort?.postMessage(message)
 server.stack.start()
+if (setup.orphans !== undefined) server.stack.inherit(setup.orphans)
 tell({ kind: 'ready' })
 const down = run(server, new Int32Array(setup.control), setup.spinUs)
 tell({ kind: 'ended', down, stats: server.stats() })

@@ -52,6 +52,10 @@ export interface WorkerSetup extends QueueSetup {
   readonly originPaths: readonly (readonly string[])[] | undefined
   /** Connections at the same time. */
   readonly maxConnections: number
+  /** Where they lie (Stack), so that they can be read when the thread has died. */
+  readonly tcbs: SharedArrayBuffer
+  /** Those of the thread that died before in this place; undefined: none did. */
+  readonly orphans: SharedArrayBuffer | undefined
   /** Connections of one client; 0: as many as there are. */
   readonly maxPerSource: number
   /** After so long a drain gives up on clients that do not answer. */
