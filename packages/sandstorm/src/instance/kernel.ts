@@ -4,6 +4,7 @@ import { ContentFollower } from '../content/follow.ts'
 import { isMuchToRead, LiveContent } from '../content/live.ts'
 import { attachContent } from '../content/table.ts'
 import { Fronts, storedBytesMax } from '../front/fronts.ts'
+import { inlineLess } from '../inlining.ts'
 import { AccessRing } from '../log/accessRing.ts'
 import { type KernelMount, mountOnKernel } from '../mount/kernelMount.ts'
 import type { Instance, Log } from './instance.ts'
@@ -21,14 +22,16 @@ export async function startKernelInstance(
 ): Promise<Instance> {
   const fronts = await Fronts.open(config.sites)
   try {
-    const live = await LiveContent.open(config.sites, {
-      memoryBytes: config.memoryBytes,
-      onWarning: line => log.warn(line),
-      onProgress: log.onProgress,
-      isEarly: isMuchToRead,
-      hitBytes: storedBytesMax(config.sites),
-      stallTimeoutMs: config.limits.stallTimeoutMs,
-    })
+    const live = await inlineLess(() =>
+      LiveContent.open(config.sites, {
+        memoryBytes: config.memoryBytes,
+        onWarning: line => log.warn(line),
+        onProgress: log.onProgress,
+        isEarly: isMuchToRead,
+        hitBytes: storedBytesMax(config.sites),
+        stallTimeoutMs: config.limits.stallTimeoutMs,
+      }),
+    )
     fronts?.publish(live.hits)
     return instanceOn(await mount(config, rings, live, fronts), config, log, live, fronts)
   } catch (error) {

@@ -22,6 +22,7 @@ import { ContentFollower } from '../content/follow.ts'
 import { isMuchToRead, LiveContent } from '../content/live.ts'
 import { type Ask, Inspector } from '../control/inspector.ts'
 import { Fronts, originPathsOf, storedBytesMax } from '../front/fronts.ts'
+import { inlineLess } from '../inlining.ts'
 import { RequestRate } from '../mount/requestRate.ts'
 import { StartError } from '../startError.ts'
 import { type ServerStats, sumOfStats } from '../stats.ts'
@@ -57,15 +58,17 @@ export async function startOwnStack(
   let servers: DeviceServer[] = []
   try {
     fronts = await Fronts.open(config.sites)
-    content = await LiveContent.open(config.sites, {
-      memoryBytes: config.memoryBytes,
-      stackBytes: stackBytes(config, opened),
-      onWarning: line => log.warn(line),
-      onProgress: log.onProgress,
-      isEarly: isMuchToRead,
-      hitBytes: storedBytesMax(config.sites),
-      stallTimeoutMs: config.limits.stallTimeoutMs,
-    })
+    content = await inlineLess(() =>
+      LiveContent.open(config.sites, {
+        memoryBytes: config.memoryBytes,
+        stackBytes: stackBytes(config, opened),
+        onWarning: line => log.warn(line),
+        onProgress: log.onProgress,
+        isEarly: isMuchToRead,
+        hitBytes: storedBytesMax(config.sites),
+        stallTimeoutMs: config.limits.stallTimeoutMs,
+      }),
+    )
     fronts?.publish(content.hits)
     servers = startAll(config, spread, opened, { content, fronts }, log, rings)
   } catch (error) {
