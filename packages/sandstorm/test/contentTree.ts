@@ -72,7 +72,7 @@ export function variantOf(content: Content, path: string, coding: number = IDENT
 export function answerOf(
   content: Content,
   handle: number,
-): { status: number; head: string; body: Buffer } {
+): { status: number; head: string; body: Buffer; isPaged: boolean } {
   const off = content.images[handle + image.IMAGE_OFF]
   const headLen = content.images[handle + image.HEAD_LEN]
   const bodyLen = content.images[handle + image.BODY_LEN]
@@ -81,6 +81,7 @@ export function answerOf(
     status: content.images[handle + image.STATUS],
     head: bytes.toString('latin1', 0, headLen),
     body: bytes.subarray(headLen),
+    isPaged: content.images[handle + image.PAGED] !== 0,
   }
 }
 

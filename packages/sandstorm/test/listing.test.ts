@@ -49,6 +49,7 @@ test('a folder without an index is a page of what is in it, folders first', asyn
     ['./indexed/', 'indexed/'],
     ['./z/', 'z/'],
     ['./a.txt', 'a.txt'],
+    ['./a.txt.gz', 'a.txt.gz'],
     ['./b.txt', 'b.txt'],
   ])
   assert.match(html, /b\.txt<\/a><\/td><td>1\.5 KiB<\/td><td>1994-11-06 08:49<\/td>/)

@@ -1,4 +1,5 @@
 /** About what is served: ranges, conditions, codings, paths, fields (RFC 9110). */
+import { gunzipSync } from 'node:zlib'
 import { ask, body, field, get, request, status, statusAnd, withheld } from './question.ts'
 import { CSS, TEXT } from './site.ts'
 
@@ -110,6 +111,14 @@ ask(
   'a range of the coded bytes',
   get('/style.css', 'Accept-Encoding: gzip', 'Range: bytes=0-1'),
   statusAnd(206, ({ body }) => (body.toString('hex') === '1f8b' ? '' : 'other bytes')),
+)
+ask(
+  'codings',
+  'a ready-made one under its own name',
+  get('/style.css.gz'),
+  reply =>
+    field('content-encoding', /^$/)(reply) ||
+    statusAnd(200, ({ body }) => (gunzipSync(body).toString() === CSS ? '' : 'other bytes'))(reply),
 )
 
 // ── Paths

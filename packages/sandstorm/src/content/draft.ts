@@ -57,18 +57,23 @@ export class Draft {
   }
 
   /**
-   * The file if it is stored in this version already: as it is (unless it is on disk, and there is
-   * room for it now), or, if its heads are to be others, with a copy of its body. NO_IMAGE: there
-   * is no room for that.
+   * The file if it is stored in this version already: as it is (unless it is on disk, may be in memory,
+   * and there is room for it now), or, if its heads are to be others, with a copy of its body.
+   * NO_IMAGE: there is no room for that.
    */
-  keep(key: string, state: FileState, heads: Heads): StoredFile | undefined | typeof NO_IMAGE {
+  keep(
+    key: string,
+    state: FileState,
+    heads: Heads,
+    staysOnDisk: boolean,
+  ): StoredFile | undefined | typeof NO_IMAGE {
     const last = this.last(key)
     if (last === undefined || !this.#isVersion(last, state)) return undefined
     const isPaged = this.store.images[last.image + PAGED] !== 0
     const { basis } = heads
     // Its heads need not be made: see place.ts.
     if (!isPaged && isSameBasis(last.basis, basis)) return this.put(key, last)
-    const hasRoom = this.hasRoom(heads.answer, state.size)
+    const hasRoom = !staysOnDisk && this.hasRoom(heads.answer, state.size)
     if (isPaged && hasRoom) return undefined
     if (this.#hasHeads(last, heads)) return this.put(key, { ...last, basis })
     if (isPaged || !hasRoom) return undefined

@@ -25,6 +25,8 @@ export interface FoundFile {
   state: FileState
   /** Files beside it that are this one in a coding, at most one for each. */
   readonly siblings: { readonly coding: CodingName; readonly file: string }[]
+  /** It is one of those: seldom asked for by its own name, so its bytes stay on disk. */
+  isSibling: boolean
   /** What it is offered in beside identity, at most one for each coding. */
   readonly codings: FoundCoding[]
   /** 200, or the status it is answered with because it cannot be read. */

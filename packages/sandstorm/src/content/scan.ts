@@ -139,7 +139,8 @@ class TreeScan {
     }
     const paths = [path + name]
     const [state, siblings, codings] = [NOTHING, [], []]
-    here.files.set(name, { file, name, paths, state, siblings, codings, status: 200 })
+    const isSibling = false
+    here.files.set(name, { file, name, paths, state, siblings, isSibling, codings, status: 200 })
   }
 
   async #link(
@@ -211,17 +212,17 @@ interface Here {
   readonly folders: FoundFolder[]
 }
 
-/** Takes out the files that are another one in a coding, and gives them to it. */
-function joinSiblings(files: Map<string, FoundFile>): void {
+/** Gives the files that are another one in a coding to that. */
+function joinSiblings(files: ReadonlyMap<string, FoundFile>): void {
   const suffixes = Object.entries(CODING_SUFFIXES) as [CodingName, string][]
-  // In order of names, so that of a, a.gz and a.gz.br the last stays a file: what it codes is none.
-  for (const [name, { file }] of files) {
+  // In order of names, so that of a, a.gz and a.gz.br the last is none: what it codes is one.
+  for (const [name, found] of files) {
     const [coding, suffix] = suffixes.find(([, end]) => name.endsWith(end)) ?? []
     if (coding === undefined || suffix === undefined) continue
     const of = files.get(name.slice(0, -suffix.length))
-    if (of === undefined) continue
-    of.siblings.push({ coding, file })
-    files.delete(name)
+    if (of === undefined || of.isSibling) continue
+    of.siblings.push({ coding, file: found.file })
+    found.isSibling = true
   }
 }
 

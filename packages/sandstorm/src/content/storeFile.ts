@@ -105,7 +105,7 @@ async function storeVariant(
   reader: FileReader,
 ): Promise<StoredFile | Failure> {
   const { key, source, state } = placed
-  const kept = draft.keep(key, state, placed)
+  const kept = draft.keep(key, state, placed, file.found.isSibling)
   if (kept === NO_IMAGE) return NO_ROOM
   if (kept !== undefined) return kept
   if (source === 'stored') return CHANGING
@@ -127,9 +127,8 @@ async function readFile(
   const { key, coding } = placed
   let of: FileHeads & Pick<PlacedVariant, 'state'> = placed
   for (let reads = 0; reads < READS_MAX; reads++) {
-    const image = draft.hasRoom(of.answer, of.state.size)
-      ? store.add(of.answer, of.state.size)
-      : NO_IMAGE
+    const mayLoad = !placedFile.found.isSibling && draft.hasRoom(of.answer, of.state.size)
+    const image = mayLoad ? store.add(of.answer, of.state.size) : NO_IMAGE
     if (image === NO_IMAGE) {
       return draft.storePaged(key, of.state, of, file) ?? NO_ROOM
     }
