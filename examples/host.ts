@@ -43,6 +43,7 @@ function makeHost(device: Device, address: string): Host {
     app: streams,
     congestion: new Cubic(),
     tcp: streams.tcpConfig,
+    arp: { probes: 0 }, // nobody else is on these links
     random: () => randomBytes(4).readInt32LE(),
     nowUs: nowUs(),
   })

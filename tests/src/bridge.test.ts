@@ -4,6 +4,7 @@
  */
 import assert from 'node:assert/strict'
 import { after, afterEach, before, describe, it } from 'node:test'
+import { setTimeout } from 'node:timers/promises'
 import { run } from './kit/command.ts'
 import { curlTree } from './kit/curlTree.ts'
 import { Namespace } from './kit/namespace.ts'
@@ -72,6 +73,24 @@ describe('on a bridge', { ...needs('root', 'tun', 'ip', 'curl', 'ping'), timeout
       assert.deepEqual((await curlTree(url, tree.files, { namespace: far })).wrong, [])
     }
     for (const server of servers) await server.stopDrained()
+  })
+
+  it('leaves an address alone that somebody else there has, and says so', async () => {
+    const server = await serve('--address', '10.99.0.2/24')
+    const deadline = Date.now() + 5000
+    while (server.stderr === '' && Date.now() < deadline) await setTimeout(50)
+    assert.match(
+      server.stderr,
+      /another host on the link has, or wants, our address 10\.99\.0\.2$/m,
+    )
+    const owner = far.ip('-json', 'link', 'show', 'eth0')
+    for (let i = 0; i < 3; i++) {
+      host.ip('neigh', 'flush', 'dev', 'br0')
+      assert.equal((await run(['ping', '-c', '1', '10.99.0.2'], { namespace: host })).code, 0)
+      const [{ lladdr }] = JSON.parse(host.ip('-json', 'neigh', 'show', '10.99.0.2'))
+      assert.equal(lladdr, JSON.parse(owner)[0].address)
+    }
+    await server.stopDrained()
   })
 
   it('refuses what is no bridge, an address that is taken, and none', async () => {

@@ -1,12 +1,13 @@
 /**
- * ARP for our IPv4 addresses: answers, learns, asks, refreshes, expires (RFC 826, RFC 1122 §2.3.2),
- * and looks after the addresses themselves (RFC 5227). Sans-I/O: frames and a clock go in,
- * frames go out through the device; whoever calls also flushes the batch.
+ * ARP for our IPv4 addresses: answers, learns, asks, refreshes, expires (RFC 826, RFC 1122 §2.3.2);
+ * the addresses themselves are addressDetection.ts's. Sans-I/O: frames and a clock go in, frames go
+ * out through the device; whoever calls also flushes the batch.
  *
  * Invariants: per unresolved address at most one request a second leaves; a neighbour in use is
  * asked by unicast before its entry expires, so that a live connection never waits for ARP; the
  * table is bounded and nothing is allocated after the constructor.
  */
+import { AddressDetection, DETECTION_DEFAULTS, type DetectionOptions } from './addressDetection.ts'
 import * as arp from './arpPacket.ts'
 import { type ArpPort, ArpSender, type ArpStats } from './arpSender.ts'
 import {
@@ -25,7 +26,7 @@ import * as ethernet from './ethernet.ts'
 import { NeighbourTable, NO_NEIGHBOUR } from './neighbourTable.ts'
 import { type OwnAddress, OwnAddresses } from './ownAddresses.ts'
 
-export interface ArpOptions {
+export interface ArpOptions extends DetectionOptions {
   /** Entries of the neighbour table: a power of two, at least 8. */
   capacity: number
   /** An entry this long without confirmation is refreshed, or dropped if nobody needs it. */
@@ -36,8 +37,6 @@ export interface ArpOptions {
   requestMs: number
   /** Requests without an answer until an entry is given up. */
   requestMax: number
-  /** RFC 5227 §1.1 DEFEND_INTERVAL: between two defences of an address. */
-  defendMs: number
 }
 
 const DEFAULTS: ArpOptions = {
@@ -46,13 +45,9 @@ const DEFAULTS: ArpOptions = {
   idleMs: 600_000,
   requestMs: 1000,
   requestMax: 3,
-  defendMs: 10_000,
+  ...DETECTION_DEFAULTS,
 }
 
-/** RFC 5227 §1.1: PROBE_NUM, PROBE_MIN, ANNOUNCE_INTERVAL. */
-const PROBE_COUNT = 3
-const PROBE_INTERVAL_MS = 1000
-const ANNOUNCE_INTERVAL_MS = 2000
 /** When a request found no ring space or no frame. */
 const RETRY_MS = 10
 
@@ -63,8 +58,6 @@ export class Arp {
   readonly stats: ArpStats
   /** Bumped whenever an address becomes resolved: time to look again at what waits for one. */
   resolvedCount = 0
-  /** Somebody else has, or wants, an address of ours; set for good, cleared by `probe`. */
-  conflict = false
 
   readonly #view: DataView
   readonly #own: OwnAddresses
@@ -74,24 +67,28 @@ export class Arp {
   readonly #options: ArpOptions
   readonly #table: NeighbourTable
   readonly #resolvedIp: Int32Array
-  /** By address of ours, when it was last defended. */
-  readonly #defendedMs: Float64Array
-  #probing = false
-  #probesLeft = 0
-  #probeMs = Infinity
-  #announceMs = Infinity
+  readonly #detection: AddressDetection
   #nextMs = Infinity
 
-  /** `own`: our addresses, maybe none. The pool's frames lie in the device's region. */
-  constructor(port: ArpPort, own: readonly OwnAddress[], options: Partial<ArpOptions> = {}) {
+  /**
+   * `own`: our addresses, maybe none. The pool's frames lie in the device's region. `onConflict`
+   * hears the place of an address of ours that somebody else has or wants, once per packet that says
+   * so.
+   */
+  constructor(
+    port: ArpPort,
+    own: readonly OwnAddress[],
+    options: Partial<ArpOptions> = {},
+    onConflict: (i: number) => void = () => {},
+  ) {
     this.#view = port.device.region.view
     this.#own = new OwnAddresses(own)
-    this.#defendedMs = new Float64Array(own.length).fill(-Infinity)
     this.#ownHi = ethernet.hiOf(port.device.mac)
     this.#ownLo = ethernet.loOf(port.device.mac)
     this.#sender = new ArpSender(port)
     this.stats = this.#sender.stats
     this.#options = { ...DEFAULTS, ...options }
+    this.#detection = new AddressDetection(this.#own, this.#sender, this.#options, onConflict)
     this.#table = new NeighbourTable(this.#options.capacity, this.#options.requestMs)
     this.#resolvedIp = this.#table.resolvedIp
     this.macHi = this.#table.macHi
@@ -157,82 +154,50 @@ export class Arp {
     const isRequest = arp.operation(view, packet) === arp.REQUEST
     const senderIp = arp.senderIp(view, packet)
     const targetIp = arp.targetIp(view, packet)
-    const isForUs = this.#own.indexOf(targetIp) >= 0
+    const target = this.#own.indexOf(targetIp)
     if ((hi & ethernet.GROUP_BIT) !== 0 || (hi === 0 && lo === 0)) return ARP_BAD_SENDER_MAC
     if (hi === this.#ownHi && lo === this.#ownLo) return ARP_OWN
     const isProbe = senderIp === 0 && isRequest
     const claimed = this.#own.indexOf(senderIp)
-    if (claimed >= 0 || (this.#probing && isProbe && isForUs)) {
-      return this.#onConflict(claimed, nowMs)
+    const isWanted = isProbe && target >= 0 && !this.#own.isUsable(target)
+    if (claimed >= 0 || isWanted) {
+      this.#detection.conflict(claimed >= 0 ? claimed : target, nowMs)
+      return ARP_CONFLICT
     }
     if (isNoHost(senderIp) && !isProbe) return ARP_BAD_SENDER_IP
     // RFC 826: first update what is known, then look at the target, and only then learn.
     const known = !isProbe && this.#merge(senderIp, hi, lo, nowMs)
-    if (!isForUs) return known ? OK : ARP_NOT_OURS
+    if (target < 0) return known ? OK : ARP_NOT_OURS
     if (!isRequest) return known ? OK : ARP_UNSOLICITED
-    if (this.#probing) return ARP_PROBING
+    if (!this.#own.isUsable(target)) return ARP_PROBING
     const learned = known || isProbe || this.#learn(senderIp, hi, lo, nowMs)
     if (!this.#sender.reply(targetIp, hi, lo, senderIp)) return ARP_NO_TX_SPACE
     return learned ? OK : ARP_TABLE_FULL
   }
 
-  /**
-   * Asks whether anybody has our addresses: one probe each now, two more from `tick` a second apart
-   * (RFC 5227 §2.1.1). Until `announce` they are neither answered for nor asked with. The caller
-   * chooses how long to wait, looks at `conflict`, then announces.
-   */
-  probe(nowMs: number): void {
-    this.conflict = false
-    this.#probing = true
-    this.#probesLeft = PROBE_COUNT
-    this.#probeOnce(nowMs)
-  }
-
-  /** Claims our addresses: one announcement each now, one from `tick` two seconds later (§2.3). */
-  announce(nowMs: number): void {
-    this.#probing = false
-    this.#probesLeft = 0
-    this.#announceMs = nowMs + ANNOUNCE_INTERVAL_MS
-    this.#due(this.#announceMs)
-    this.#announceOnce()
+  /** Begins to use our addresses, as soon as nobody else turned out to have them. */
+  start(nowMs: number): void {
+    this.#detection.start(nowMs)
   }
 
   /**
    * Refreshes, repeats and expires what is due. Returns the milliseconds until the next call is
-   * needed, or -1: none. Nothing due costs one compare, so call it once per poll: `lookup` and
+   * needed, or -1: none. Nothing due costs two compares, so call it once per poll: `lookup` and
    * `input` may have brought the next date forward.
    */
   tick(nowMs: number): number {
+    if (nowMs >= this.#detection.nextMs) this.#detection.sweep(nowMs)
     if (nowMs >= this.#nextMs) this.#sweep(nowMs)
-    return this.#nextMs === Infinity ? -1 : Math.ceil(this.#nextMs - nowMs)
+    const nextMs = Math.min(this.#detection.nextMs, this.#nextMs)
+    return nextMs === Infinity ? -1 : Math.ceil(nextMs - nowMs)
   }
 
   #sweep(nowMs: number): void {
     const table = this.#table
     this.#nextMs = Infinity
-    if (this.#probesLeft > 0) {
-      if (nowMs >= this.#probeMs) this.#probeOnce(nowMs)
-      else this.#due(this.#probeMs)
-    }
-    if (nowMs >= this.#announceMs) {
-      this.#announceMs = Infinity
-      this.#announceOnce()
-    }
-    this.#due(this.#announceMs)
     for (let entry = 0; entry < table.capacity; entry++) {
       if (table.ip[entry] !== 0) this.#age(entry, nowMs)
     }
-  }
-
-  #probeOnce(nowMs: number): void {
-    for (let i = 0; i < this.#own.count; i++) this.#sender.probe(this.#own.at(i))
-    this.#probesLeft--
-    this.#probeMs = nowMs + PROBE_INTERVAL_MS
-    if (this.#probesLeft > 0) this.#due(this.#probeMs)
-  }
-
-  #announceOnce(): void {
-    for (let i = 0; i < this.#own.count; i++) this.#sender.announce(this.#own.at(i))
   }
 
   /** One entry's next step: still good, ask (again), or give up. */
@@ -269,7 +234,8 @@ export class Arp {
     const known = table.resolvedIp[entry] !== 0
     const hi = known ? table.macHi[entry] : ethernet.BROADCAST_HI
     const lo = known ? table.macLo[entry] : ethernet.BROADCAST_LO
-    const sent = !this.#probing && this.#sender.request(this.#own.askerOf(ip), hi, lo, ip)
+    const asker = this.#own.askerOf(ip)
+    const sent = asker !== 0 && this.#sender.request(asker, hi, lo, ip)
     if (!sent) {
       this.#due(nowMs + RETRY_MS)
       return
@@ -308,22 +274,6 @@ export class Arp {
     table.confirmedMs[entry] = nowMs
     table.requests[entry] = 0
     this.#due(nowMs + this.#options.reachableMs)
-  }
-
-  /**
-   * A server cannot give an address up, so it is defended for good, but at most once per interval
-   * (RFC 5227 §2.4 (c)), lest two such hosts fill the link. `claimed`: which of ours is used, or -1
-   * if somebody only probes.
-   */
-  #onConflict(claimed: number, nowMs: number): number {
-    this.conflict = true
-    this.stats.conflicts++
-    if (this.#probing || claimed < 0) return ARP_CONFLICT
-    if (nowMs - this.#defendedMs[claimed] >= this.#options.defendMs) {
-      this.#defendedMs[claimed] = nowMs
-      this.#sender.announce(this.#own.at(claimed))
-    }
-    return ARP_CONFLICT
   }
 }
 

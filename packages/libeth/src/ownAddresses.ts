@@ -1,6 +1,7 @@
 /**
- * Our IPv4 addresses on a link, and which of them asks for a neighbour: one on the neighbour's
- * subnet, as RFC 1122 §3.3.4.3 has it for datagrams, since not every host answers a stranger.
+ * Our IPv4 addresses on a link, which of them may be used (RFC 5227), and which asks for a
+ * neighbour: one on the neighbour's subnet, as RFC 1122 §3.3.4.3 has it for datagrams, since not
+ * every host answers a stranger.
  */
 import { assert } from '@sandstorm/libnmio'
 
@@ -17,7 +18,9 @@ export class OwnAddresses {
   readonly count: number
   readonly #address: Int32Array
   readonly #mask: Int32Array
+  readonly #usable: Uint8Array
 
+  /** They may be used, until `setUsable` says otherwise. */
   constructor(own: readonly OwnAddress[]) {
     assert(
       own.every(({ prefixLen }) => prefixLen >= 0 && prefixLen <= 32),
@@ -26,10 +29,19 @@ export class OwnAddresses {
     this.count = own.length
     this.#address = Int32Array.from(own, ({ address }) => address)
     this.#mask = Int32Array.from(own, ({ prefixLen }) => netmask(prefixLen))
+    this.#usable = new Uint8Array(own.length).fill(1)
   }
 
   at(i: number): number {
     return this.#address[i]
+  }
+
+  isUsable(i: number): boolean {
+    return this.#usable[i] === 1
+  }
+
+  setUsable(i: number, isUsable: boolean): void {
+    this.#usable[i] = isUsable ? 1 : 0
   }
 
   /** The place of an address in the list; -1: it is not ours. */
@@ -38,11 +50,15 @@ export class OwnAddresses {
     return -1
   }
 
-  /** Which of our addresses asks for `ip`: one on its subnet, else the first. */
+  /** Which of our addresses asks for `ip`: one on its subnet, else the first; 0: none may be used. */
   askerOf(ip: number): number {
+    let first = 0
     for (let i = 0; i < this.count; i++) {
-      if (((this.#address[i] ^ ip) & this.#mask[i]) === 0) return this.#address[i]
+      if (!this.isUsable(i)) continue
+      const address = this.#address[i]
+      if (((address ^ ip) & this.#mask[i]) === 0) return address
+      if (first === 0) first = address
     }
-    return this.#address[0]
+    return first
   }
 }

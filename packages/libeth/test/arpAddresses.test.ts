@@ -57,13 +57,13 @@ test('nobody is asked for an address of ours', () => {
 
 test('all are probed and announced', () => {
   const { device, arp } = newArp()
-  arp.probe(0)
-  arp.tick(1000)
-  arp.tick(2000)
+  arp.start(0)
+  arp.tick(250)
+  arp.tick(500)
   const probes = OURS.map(text => broadcast('0.0.0.0', text))
   assert.deepEqual(device.takeSent(), [...probes, ...probes, ...probes])
-  arp.announce(3000)
-  arp.tick(5000)
+  arp.tick(750)
+  arp.tick(2750)
   const claims = OURS.map(text => broadcast(text, text))
   assert.deepEqual(device.takeSent(), [...claims, ...claims])
 })
@@ -80,19 +80,27 @@ test('each is defended by itself, once in ten seconds', () => {
   }
 })
 
-test('another prober is a conflict for any of them, and is not fought', () => {
+test('one that somebody else has is not used, the others are', () => {
   const t = newArp()
-  t.arp.probe(0)
+  t.arp.start(0)
+  assert.equal(input(t, 1, { senderIp: '0.0.0.0', targetIp: FIRST }), drops.ARP_CONFLICT)
+  t.arp.tick(250)
+  t.arp.tick(500)
   t.device.takeSent()
-  assert.equal(input(t, 1, { senderIp: '0.0.0.0', targetIp: SECOND }), drops.ARP_CONFLICT)
-  assert.equal(t.arp.conflict, true)
-  assert.deepEqual(t.device.takeSent(), [])
+  t.arp.tick(750)
+  const claims = [SECOND, OTHER_NET].map(text => broadcast(text, text))
+  assert.deepEqual(t.device.takeSent(), claims)
+  assert.equal(input(t, 751, { targetIp: FIRST }), drops.ARP_PROBING)
+  assert.equal(input(t, 751, { targetIp: SECOND }), drops.OK)
+  t.device.takeSent()
+  t.arp.lookup(ip('10.77.0.9'), 752)
+  assert.deepEqual(t.device.takeSent(), [broadcast(SECOND, '10.77.0.9')])
 })
 
 test('without an address of ours nothing is answered', () => {
   const device = new FakeDevice()
   const arp = new Arp({ device, frames: device.frames }, [])
   assert.equal(input({ device, arp }, 0, {}), drops.ARP_NOT_OURS)
-  arp.announce(0)
+  arp.start(0)
   assert.deepEqual(device.takeSent(), [])
 })

@@ -4,7 +4,15 @@
  * once, take back what the device has sent. It never waits; `idleUs` says how long the
  * caller may, and the same frames, clock and random numbers give the same frames out.
  */
-import { Arp, ETH_NOT_OURS, ETH_TYPE, ETH_VLAN, ethernet, OK } from '@sandstorm/libeth'
+import {
+  Arp,
+  type ArpOptions,
+  ETH_NOT_OURS,
+  ETH_TYPE,
+  ETH_VLAN,
+  ethernet,
+  OK,
+} from '@sandstorm/libeth'
 import { ALL_FLOWS, assert, type Device, type FlowShare, type FramePool } from '@sandstorm/libnmio'
 import { Addresses, type IpAddress } from './addresses.ts'
 import { IcmpError } from './icmp/icmpError.ts'
@@ -58,10 +66,10 @@ export interface StackOptions {
   app: Application
   congestion: CongestionControl
   tcp?: Partial<TcpConfig>
+  arp?: Partial<ArpOptions> | undefined
   ndp?: Partial<NdpOptions> | undefined
   /**
-   * Hears that somebody else has, or wants, this IPv6 address of ours, once per packet that says
-   * so.
+   * Hears that somebody else has, or wants, this address of ours, once per packet that says so.
    */
   onConflict?: ((address: IpAddress) => void) | undefined
   /** Secret int32s for keys; asked at construction only. */
@@ -103,7 +111,10 @@ export class Stack implements IpHost, Ipv6Host {
     this.flows = options.flows ?? ALL_FLOWS
     this.tcbs = options.tcbs
     this.addresses = new Addresses(addresses, options)
-    this.arp = new Arp(this, isShared ? [] : this.addresses.ipv4)
+    const list4 = addresses.filter(({ version }) => version === 4)
+    this.arp = new Arp(this, isShared ? [] : this.addresses.ipv4, options.arp, i =>
+      options.onConflict?.(list4[i]),
+    )
     this.output = new Icmpv6Output(device, frames)
     const words = list6.map(({ w0, w1, w2, w3 }) => Int32Array.of(w0, w1, w2, w3))
     const onConflict = (i: number): void => options.onConflict?.(list6[i])
@@ -113,15 +124,15 @@ export class Stack implements IpHost, Ipv6Host {
   }
 
   /**
-   * Tells the link who we are, and begins to use our IPv6 addresses, once nobody else turned out to
-   * have them (RFC 4862 §5.4). To be called once, before the first `poll`, which flushes it.
+   * Begins to use our addresses, once nobody else turned out to have them (RFC 5227, RFC 4862 §5.4),
+   * and tells the link. To be called once, before the first `poll`, which flushes it.
    */
   start(): void {
     if (this.takesReturnPath) {
       this.ndp.standAside()
       return
     }
-    this.arp.announce(this.tcp.clockMs)
+    this.arp.start(this.tcp.clockMs)
     if (this.ndp.own.count > 0) this.ndp.start(this.tcp.clockMs)
   }
 

@@ -12,9 +12,9 @@ import {
   Cubic,
   forgetHalfOpen,
   type IpAddress,
-  type NdpOptions,
   NewReno,
   Stack,
+  type StackOptions,
   state,
   TCP_DEFAULTS,
   type TcpConfig,
@@ -48,7 +48,8 @@ export interface ServerOptions {
   gateway6?: IpAddress | undefined
   /** The host's kernel has our addresses too, and answers for them (libtcpip: StackOptions). */
   sharesAddresses?: boolean | undefined
-  ndp?: Partial<NdpOptions> | undefined
+  arp?: StackOptions['arp']
+  ndp?: StackOptions['ndp']
   /** Hears that somebody else has, or wants, this IPv6 address of ours; maybe often. */
   onConflict?: ((address: IpAddress) => void) | undefined
   port: number
@@ -125,6 +126,7 @@ export class Server {
       congestion: options.cc === 'newreno' ? new NewReno() : new Cubic(),
       tcp: config,
       tcbs: options.tcbs,
+      arp: options.arp,
       ndp: options.ndp,
       onConflict: options.onConflict,
       random: options.random,

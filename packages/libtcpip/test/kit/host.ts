@@ -6,7 +6,7 @@
  * Sequence numbers in scripts are relative: `seq` to the peer's ISN, `ack` and ours to ours.
  */
 import assert from 'node:assert/strict'
-import { arpPacket, ethernet } from '@sandstorm/libeth'
+import { type ArpOptions, arpPacket, ethernet } from '@sandstorm/libeth'
 import { type FlowShare, FramePool, type MemoryPort, memoryLink, Region } from '@sandstorm/libnmio'
 import {
   type CongestionControl,
@@ -76,6 +76,7 @@ export interface HostOptions {
   sharesAddresses?: boolean
   flows?: FlowShare
   tcbs?: SharedArrayBuffer
+  arp?: Partial<ArpOptions>
   ndp?: Partial<NdpOptions>
   onConflict?: (address: IpAddress) => void
   mtu?: number
@@ -176,6 +177,7 @@ export class Host {
       sharesAddresses: options.sharesAddresses,
       flows: options.flows,
       tcbs: options.tcbs,
+      arp: { probes: 0, ...options.arp },
       ndp: { dadTransmits: 0, ...options.ndp },
       onConflict: options.onConflict,
       app: this.app,
@@ -397,8 +399,11 @@ export function sendNdp(t: Host, operation: number, poll = true, peer: string = 
   }, poll)
 }
 
-/** An ARP request for our address, or a reply to us; over IPv6 its like. */
-export function sendArp(t: Host, operation: number, poll = true): void {
+/**
+ * An ARP request for our address, or a reply to us, from the owner of `sender`; over IPv6 its like,
+ * from the peer.
+ */
+export function sendArp(t: Host, operation: number, poll = true, sender: number = PEER_ADDR): void {
   if (t.ipVersion === 6) {
     sendNdp(t, operation, poll)
     return
@@ -410,7 +415,7 @@ export function sendArp(t: Host, operation: number, poll = true): void {
     ethernet.setType(view, off, ethernet.TYPE_ARP)
     const packet = off + ethernet.HEADER_LEN
     arpPacket.setOperation(view, packet, operation)
-    arpPacket.setSender(view, packet, link.srcHi, link.srcLo, PEER_ADDR)
+    arpPacket.setSender(view, packet, link.srcHi, link.srcLo, sender)
     arpPacket.setTarget(view, packet, 0, 0, OUR_ADDR)
     return ethernet.HEADER_LEN + arpPacket.PACKET_LEN
   }, poll)

@@ -29,8 +29,8 @@ export interface Opened {
   readonly addresses: readonly string[]
   /** The host's kernel has them as well, and answers for them. */
   readonly sharesAddresses: boolean
-  /** How often neighbours are asked whether they have our IPv6 addresses. */
-  readonly dadTransmits: number
+  /** Others may be on the link, who could have our addresses. */
+  readonly mayConflict: boolean
   /** Once no thread uses the device any more, before its handles are closed. */
   readonly close: () => void
 }
@@ -88,7 +88,7 @@ function openMemif(
     stop()
     link.close()
   }
-  return { handles, addresses, sharesAddresses: false, dadTransmits: 1, close }
+  return { handles, addresses, sharesAddresses: false, mayConflict: true, close }
 }
 
 /**
@@ -117,7 +117,7 @@ function openNic(config: LinkConfig, { kind, name }: DeviceName, spread: Spread)
       ? openXdpQueues({ ...options, busyPollUs: config.busyPollUs }, spread)
       : openPacketQueues(options, spread)
   const { addresses, isShared } = handles[0]
-  return { handles, addresses, sharesAddresses: isShared, dadTransmits: 1, close: NOTHING }
+  return { handles, addresses, sharesAddresses: isShared, mayConflict: true, close: NOTHING }
 }
 
 function openOurTap(
@@ -142,8 +142,8 @@ function openOurTap(
     spread,
   )
   // Nobody but the host is on a link that we have just made, and its addresses were looked at.
-  const dadTransmits = handles[0].persistent || bridge !== '' || vlan !== 0 ? 1 : 0
-  return { handles, addresses: own, sharesAddresses: false, dadTransmits, close: NOTHING }
+  const mayConflict = handles[0].persistent || bridge !== '' || vlan !== 0
+  return { handles, addresses: own, sharesAddresses: false, mayConflict, close: NOTHING }
 }
 
 /** Of IPv4, with subnets. */

@@ -1,5 +1,13 @@
 /** Our addresses, as a packet thread is told them, for its stack. */
-import { type IpAddress, ipv4Address, ipv6Address, withLinkLocal } from '@sandstorm/libtcpip'
+import {
+  type IpAddress,
+  ipv4,
+  ipv4Address,
+  ipv6,
+  ipv6Address,
+  type StackOptions,
+  withLinkLocal,
+} from '@sandstorm/libtcpip'
 
 /** `10.77.0.2/24` or `fd77::2/64`; a gateway has no prefix. */
 export function parseAddress(text: string): IpAddress {
@@ -20,3 +28,11 @@ export function stackAddresses(
   const all = texts.map(parseAddress)
   return count > 1 ? withLinkLocal(all, mac) : all
 }
+
+/** As people write it, without a prefix. */
+export const addressText = ({ version, w0, w1, w2, w3 }: IpAddress): string =>
+  version === 4 ? ipv4.formatAddress(w0) : ipv6.formatAddress(w0, w1, w2, w3)
+
+/** Whether a stack asks its neighbours for its own addresses before it uses them. */
+export const askingForOwn = (asks: boolean): Pick<StackOptions, 'arp' | 'ndp'> =>
+  asks ? {} : { arp: { probes: 0 }, ndp: { dadTransmits: 0 } }

@@ -20,13 +20,7 @@ import {
   TxDelayDevice,
   VlanDevice,
 } from '@sandstorm/libnmio'
-import {
-  formatFrame,
-  type IpAddress,
-  ipv6,
-  TCP_DEFAULTS,
-  type TcpConfig,
-} from '@sandstorm/libtcpip'
+import { formatFrame, type IpAddress, TCP_DEFAULTS, type TcpConfig } from '@sandstorm/libtcpip'
 import { Histogram } from '../admin/histogram.ts'
 import { attachContent } from '../content/table.ts'
 import { reply } from '../control/inquiry.ts'
@@ -36,7 +30,7 @@ import { AccessRing } from '../log/accessRing.ts'
 import { RequestRate } from '../mount/requestRate.ts'
 import { Server } from '../server.ts'
 import { feedPort } from './feedOrder.ts'
-import { parseAddress, stackAddresses } from './ownAddresses.ts'
+import { addressText, askingForOwn, parseAddress, stackAddresses } from './ownAddresses.ts'
 import { makeQueue } from './queue.ts'
 import { Spinner } from './spinner.ts'
 import { traceLines } from './traceLines.ts'
@@ -93,7 +87,8 @@ function build(setup: WorkerSetup): Server {
     sharesAddresses: setup.sharesAddresses,
     gateway: setup.gateway === '' ? undefined : parseAddress(setup.gateway),
     gateway6: setup.gateway6 === '' ? undefined : parseAddress(setup.gateway6),
-    ndp: { dadTransmits: setup.dadTransmits },
+    // Those of a thread that died are ours already.
+    ...askingForOwn(setup.mayConflict && setup.orphans === undefined),
     onConflict: warnOnce(),
     port: setup.port,
     transmit: setup.transmit,
@@ -129,8 +124,8 @@ function warnOnce(): (address: IpAddress) => void {
   return address => {
     if (told.has(address)) return
     told.add(address)
-    const text = ipv6.formatAddress(address.w0, address.w1, address.w2, address.w3)
-    tell({ kind: 'warning', line: `another host on the link has, or wants, our address ${text}` })
+    const line = `another host on the link has, or wants, our address ${addressText(address)}`
+    tell({ kind: 'warning', line })
   }
 }
 

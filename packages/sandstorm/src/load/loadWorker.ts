@@ -16,7 +16,7 @@ import {
   tcpConfig,
 } from '@sandstorm/loadgen'
 import { inlineMore } from '../inlining.ts'
-import { parseAddress, stackAddresses } from '../instance/ownAddresses.ts'
+import { askingForOwn, parseAddress, stackAddresses } from '../instance/ownAddresses.ts'
 import { makeQueue } from '../instance/queue.ts'
 import { frameShift, framesFor } from '../server.ts'
 import { driveKernel, KernelTransport } from './kernelTransport.ts'
@@ -117,7 +117,7 @@ function makeStack(own: OwnSetup, app: TcpTransport): Stack {
     app,
     congestion: new Cubic(),
     tcp: tcpConfig(setup.connections),
-    ndp: { dadTransmits: own.dadTransmits },
+    ...askingForOwn(own.mayConflict),
     random: () => randomBytes(4).readInt32LE(),
     nowUs: nowUs(),
   })

@@ -133,7 +133,7 @@ function setupsOf({ link4, link6, vlan }: LoadPlan, opened: Opened, spread: Spre
     gateway: link4.gateway,
     gateway6: link6.gateway,
     vlan,
-    dadTransmits: opened.dadTransmits,
+    mayConflict: opened.mayConflict,
     station,
   }))
 }

@@ -12,6 +12,7 @@ import {
 } from '@sandstorm/libnmio'
 import { ipv4Address, ipv6Address } from '@sandstorm/libtcpip'
 import { PART_HEAD_MAX } from '../../src/http/parts.ts'
+import { askingForOwn } from '../../src/instance/ownAddresses.ts'
 import { MADE_HEAD_COUNT } from '../../src/packetize/madeHeads.ts'
 import { Server, type ServerOptions, type TransmitKind } from '../../src/server.ts'
 import { GatherPort } from './gatherPort.ts'
@@ -87,7 +88,7 @@ export class World {
         ipv4Address('10.0.0.1', 8),
         ...(options.ipv6 ? [ipv6Address('fd77::1', 64)] : []),
       ],
-      ndp: { dadTransmits: 0 },
+      ...askingForOwn(false),
       port: SERVER_PORT,
       transmit: options.transmit,
       replicas: options.replicas,

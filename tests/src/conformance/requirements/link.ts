@@ -228,11 +228,11 @@ const CONFLICTS: readonly Requirement[] = [
     rfc: 'RFC 5227 §2.1.1, §2.3',
     text: 'An address is probed for before it is used, and announced',
     tests: [
-      'packages/libeth/test/arpConflict.test.ts: three probes leave, a second apart, and none after the announcement',
-      'packages/libeth/test/arpConflict.test.ts: somebody who has our address, or probes for it too, is a conflict',
+      'packages/libeth/test/arpConflict.test.ts: three probes, and when nobody has answered two announcements',
+      'packages/libeth/test/arpConflict.test.ts: somebody who has our address, or probes for it too, keeps us from using it',
     ],
     deviates: {
-      ours: 'on a TAP that we made ourselves the only neighbour is the kernel, whose addresses are checked before start: there we announce, watch for conflicts, and begin at once (docs/decisions.md)',
+      ours: 'probes are 250 ms apart, and the first is not delayed; on a TAP that we made ourselves, whose only neighbour is the kernel, there are none (docs/decisions.md)',
     },
   },
 ]
