@@ -109,6 +109,8 @@ export interface ServeConfig extends Link4 {
   readonly memif: { readonly role: MemifRole; readonly id: number }
   /** AF_XDP's socket is busy polled, SO_BUSY_POLL for so long; 0: interrupts bring frames. */
   readonly busyPollUs: number
+  /** Our addresses are used without asking whether somebody else on the link has them. */
+  readonly trustsAddresses: boolean
   /** The bridge that the TAP joins; '': none. */
   readonly bridge: string
   /** The VLAN of the link that we are in; 0: none, frames have no tag. */
@@ -156,6 +158,7 @@ export interface ServeFlags extends Link4Flags, Link6Flags, OperationFlags, Site
   readonly rxBatch?: string
   readonly txDelay?: string
   readonly busyPoll?: string
+  readonly trustAddress?: boolean
   readonly bridge?: string
   readonly vlan?: string
 }
@@ -221,6 +224,7 @@ function checkAll(raw: ServeFlags, attempt: Attempt): ServeConfig {
     cpus: raw.cpus === undefined ? [] : attempt(() => checkCpus(raw.cpus ?? '')),
     memif: attempt(() => checkMemif(raw, devices)),
     busyPollUs: attempt(() => checkBusyPoll(raw, devices)),
+    trustsAddresses: raw.trustAddress ?? false,
     bridge,
     vlan,
     stackFlags,

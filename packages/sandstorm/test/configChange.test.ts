@@ -46,6 +46,7 @@ const CHANGES: Readonly<Record<string, { to: unknown; with?: object; also?: stri
   replicas: { to: 3 },
   cc: { to: 'newreno' },
   pacing: { to: true },
+  trustAddress: { to: true },
   pcap: { to: 'out.pcapng' },
   trace: { to: true },
   fault: { to: 'drop=0.01' },

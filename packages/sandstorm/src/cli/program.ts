@@ -262,6 +262,7 @@ function addNetworkFlags(command: Command): void {
     .option('--gateway6 <ip>', 'where IPv6 packets for others go (default: nowhere)')
     .option('--bridge <name>', 'join the TAP to a bridge; --address is then ours on it')
     .option('--vlan <id>', 'be in a VLAN of the TAP or memif, 1 to 4094 (default: none)')
+    .option('--trust-address', 'use our addresses without asking who else on the link has them')
     .option(
       '--memif-role <role>',
       'client (default), who brings the memory, or server, who listens',

@@ -47,6 +47,7 @@ const KEYS: { readonly [K in keyof ServeConfig]: (value: ServeConfig[K]) => Valu
   txDelayUs: at('txDelay'),
   busyPollUs: at('busyPoll'),
   memif: ({ role, id }) => ({ memifRole: role, memifId: id }),
+  trustsAddresses: at('trustAddress'),
   bridge: at('bridge'),
   vlan: at('vlan'),
   fault: at('fault'),

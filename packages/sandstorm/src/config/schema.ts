@@ -66,6 +66,7 @@ const placeKeys = (key: KeyMaker): Zod.ZodRawShape => ({
   address6: key.texts('our IPv6 addresses', 'addresses like fd77::2/64', 'fd77::2/64'),
   hostAddress6: key.texts("the host's end of a TAP", 'addresses', 'the first other ones'),
   gateway6: key.text('where IPv6 packets for others go', 'an address', 'none'),
+  trustAddress: key.flag('use our addresses without asking who else has them', 'false'),
   bridge: key.text('the bridge that the TAP joins', 'the name of a bridge', 'none'),
   vlan: key.count('the VLAN that we are in', VLAN_ID_MIN, VLAN_ID_MAX, 'none'),
   memifRole: key.choice('who brings the memory, or who listens', ROLES, 'client'),

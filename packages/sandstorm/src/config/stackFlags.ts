@@ -30,6 +30,7 @@ export function stackFlagsOf(raw: ServeFlags): string[] {
     ['--busy-poll', raw.busyPoll],
     ['--memif-role', raw.memifRole],
     ['--memif-id', raw.memifId],
+    ['--trust-address', raw.trustAddress],
     ['--bridge', raw.bridge],
     ['--vlan', raw.vlan],
   ]

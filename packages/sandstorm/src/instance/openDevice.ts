@@ -29,8 +29,8 @@ export interface Opened {
   readonly addresses: readonly string[]
   /** The host's kernel has them as well, and answers for them. */
   readonly sharesAddresses: boolean
-  /** Others may be on the link, who could have our addresses. */
-  readonly mayConflict: boolean
+  /** Others may be on the link: they are asked for our addresses before these are used. */
+  readonly asksForOwn: boolean
   /** Once no thread uses the device any more, before its handles are closed. */
   readonly close: () => void
 }
@@ -49,6 +49,7 @@ export type LinkConfig = Pick<
   | 'bridge'
   | 'busyPollUs'
   | 'vlan'
+  | 'trustsAddresses'
   | 'memif'
   | 'fault'
 >
@@ -88,7 +89,7 @@ function openMemif(
     stop()
     link.close()
   }
-  return { handles, addresses, sharesAddresses: false, mayConflict: true, close }
+  return { handles, addresses, sharesAddresses: false, asksForOwn: !config.trustsAddresses, close }
 }
 
 /**
@@ -117,7 +118,8 @@ function openNic(config: LinkConfig, { kind, name }: DeviceName, spread: Spread)
       ? openXdpQueues({ ...options, busyPollUs: config.busyPollUs }, spread)
       : openPacketQueues(options, spread)
   const { addresses, isShared } = handles[0]
-  return { handles, addresses, sharesAddresses: isShared, mayConflict: true, close: NOTHING }
+  const asksForOwn = !config.trustsAddresses
+  return { handles, addresses, sharesAddresses: isShared, asksForOwn, close: NOTHING }
 }
 
 function openOurTap(
@@ -142,8 +144,9 @@ function openOurTap(
     spread,
   )
   // Nobody but the host is on a link that we have just made, and its addresses were looked at.
-  const mayConflict = handles[0].persistent || bridge !== '' || vlan !== 0
-  return { handles, addresses: own, sharesAddresses: false, mayConflict, close: NOTHING }
+  const hasOthers = handles[0].persistent || bridge !== '' || vlan !== 0
+  const asksForOwn = hasOthers && !config.trustsAddresses
+  return { handles, addresses: own, sharesAddresses: false, asksForOwn, close: NOTHING }
 }
 
 /** Of IPv4, with subnets. */

@@ -156,7 +156,7 @@ function placeWorkers(
 
 function commonSetup(
   config: ServeConfig,
-  { addresses, mayConflict }: Opened,
+  { addresses, asksForOwn }: Opened,
   spread: Spread,
   hub: number,
 ): Omit<CommonSetup, 'rate'> {
@@ -170,7 +170,7 @@ function commonSetup(
     txDelayUs: config.txDelayUs,
     isAlone: threads === 1,
     addresses,
-    mayConflict,
+    asksForOwn,
     spread,
     hub,
     gateway,

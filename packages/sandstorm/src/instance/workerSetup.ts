@@ -25,7 +25,7 @@ export interface WorkerSetup extends QueueSetup {
   readonly cpu: number
   /** Of both versions, with their prefix lengths. */
   readonly addresses: readonly string[]
-  readonly mayConflict: boolean
+  readonly asksForOwn: boolean
   /** '': none. */
   readonly gateway: string
   readonly gateway6: string

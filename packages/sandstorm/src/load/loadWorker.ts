@@ -117,7 +117,7 @@ function makeStack(own: OwnSetup, app: TcpTransport): Stack {
     app,
     congestion: new Cubic(),
     tcp: tcpConfig(setup.connections),
-    ...askingForOwn(own.mayConflict),
+    ...askingForOwn(own.asksForOwn),
     random: () => randomBytes(4).readInt32LE(),
     nowUs: nowUs(),
   })

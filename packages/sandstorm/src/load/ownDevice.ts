@@ -83,6 +83,7 @@ function open(plan: LoadPlan, spread: Spread, warn: (line: string) => void): Ope
     busyPollUs: 0,
     bridge: '',
     vlan: plan.vlan,
+    trustsAddresses: false,
     memif: { role: 'client', id: 0 },
     fault: '',
   }
@@ -133,7 +134,7 @@ function setupsOf({ link4, link6, vlan }: LoadPlan, opened: Opened, spread: Spre
     gateway: link4.gateway,
     gateway6: link6.gateway,
     vlan,
-    mayConflict: opened.mayConflict,
+    asksForOwn: opened.asksForOwn,
     station,
   }))
 }

@@ -41,7 +41,7 @@ export interface OwnSetup extends QueueSetup {
   readonly gateway6: string
   /** 0: none. */
   readonly vlan: number
-  readonly mayConflict: boolean
+  readonly asksForOwn: boolean
   /**
    * The first hop to the server (libtcpip tcp/path/firstHop.ts), which thread 0 finds for the others.
    */
