@@ -93,6 +93,22 @@ describe('on a bridge', { ...needs('root', 'tun', 'ip', 'curl', 'ping'), timeout
     await server.stopDrained()
   })
 
+  it('asks for its address there before it uses it, unless it is told to trust it', async () => {
+    for (const [flags, isAsked] of [
+      [[], true],
+      [['--trust-address'], false],
+    ] as const) {
+      const server = await serve('--address', '10.99.0.9/24', '--trace', ...flags)
+      const deadline = Date.now() + 5000
+      const isTold = (): boolean => server.stdout.includes('ARP, Announcement 10.99.0.9')
+      while (!isTold() && Date.now() < deadline) await setTimeout(50)
+      assert.ok(isTold())
+      assert.equal(server.stdout.includes('ARP, Probe 10.99.0.9'), isAsked)
+      await server.stopDrained()
+      servers.pop()
+    }
+  })
+
   it('refuses what is no bridge, an address that is taken, and none', async () => {
     const refused = async (what: RegExp, ...flags: string[]): Promise<void> =>
       assertRefused(await runCommand(['serve', tree.dir, ...flags], host), what)

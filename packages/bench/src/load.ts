@@ -1,9 +1,9 @@
 /**
  * How fast content is loaded, from files that the system has in memory: scan, read, hash and
  * tables, without codings; the first time in a process, as a server does, and when the code is
- * compiled. Beside it two that do less: the floor is the system calls, the hash and
- * the new memory of loading and nothing else, on one thread; and readFileSync looks at none of the
- * bytes and uses the same memory over and over. MB are 10^6 bytes.
+ * compiled. Beside it two that do less: the floor is the system calls, the hash and the new memory
+ * of loading and nothing else, on one thread; and readFileSync looks at none of the bytes and uses
+ * the same memory over and over. MB are 10^6 bytes.
  */
 import { hash } from 'node:crypto'
 import {

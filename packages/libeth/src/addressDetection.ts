@@ -1,9 +1,9 @@
 /**
  * Conflicts about our IPv4 addresses (RFC 5227). Each is asked for before it is used; nobody has
  * it: it is ours, and told to everybody, twice (§2.3). Somebody has it, or asks for it too: it is
- * not used, and asked for again after a minute (§2.1.1, RATE_LIMIT_INTERVAL). One in use is defended
- * for good, since a server cannot give it up, but at most once in `defendMs` (§2.4 (c)), lest two
- * such hosts fill the link.
+ * not used, and asked for again after a minute (§2.1.1, RATE_LIMIT_INTERVAL). One in use is
+ * defended for good, since a server cannot give it up, but at most once in `defendMs` (§2.4 (c)),
+ * lest two such hosts fill the link.
  *
  * Deviation: three quarters of a second for it all instead of up to seven (§1.1 PROBE_WAIT,
  * PROBE_MIN, ANNOUNCE_WAIT): who has an address answers in milliseconds, and a server that is

@@ -50,7 +50,7 @@ export class OwnAddresses {
     return -1
   }
 
-  /** Which of our addresses asks for `ip`: one on its subnet, else the first; 0: none may be used. */
+  /** Which address asks for `ip`: one on its subnet, else the first; 0: none may be used. */
   askerOf(ip: number): number {
     let first = 0
     for (let i = 0; i < this.count; i++) {

@@ -59,8 +59,8 @@ export interface StackOptions {
   /** Of several stacks on one device, the flows that come to this one. Default: all. */
   flows?: FlowShare | undefined
   /**
-   * Memory for the TCBs, zeroed, `tcb.TcbPool.bytesFor(maxConnections)` bytes, which outlives us if it
-   * is shared with another thread: what is in it then is for `inherit`. Default: our own.
+   * Memory for the TCBs, zeroed, `tcb.TcbPool.bytesFor(maxConnections)` bytes, which outlives us if
+   * it is shared with another thread: what is in it then is for `inherit`. Default: our own.
    */
   tcbs?: SharedArrayBuffer | undefined
   app: Application
@@ -124,8 +124,8 @@ export class Stack implements IpHost, Ipv6Host {
   }
 
   /**
-   * Begins to use our addresses, once nobody else turned out to have them (RFC 5227, RFC 4862 §5.4),
-   * and tells the link. To be called once, before the first `poll`, which flushes it.
+   * Begins to use our addresses, once nobody else turned out to have them (RFC 5227, RFC 4862
+   * §5.4), and tells the link. To be called once, before the first `poll`, which flushes it.
    */
   start(): void {
     if (this.takesReturnPath) {

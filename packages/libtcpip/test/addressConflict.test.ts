@@ -1,4 +1,4 @@
-/** Our IPv4 address before it is used, and when somebody else has it (RFC 5227), as a stack has it. */
+/** A stack's IPv4 address before it is used, and when somebody else has it (RFC 5227). */
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { arpPacket } from '@sandstorm/libeth'

@@ -155,6 +155,18 @@ test('meanwhile new connections come and are served', () => {
   assert.equal(t.tcp.stats.outRsts, 300)
 })
 
+test('who is back with the same ports keeps the new connection', () => {
+  const before = dying()
+  established(before.t)
+  established(before.t, { port: 2000 })
+  const t = successor(before)
+  send(t, { flags: SYN, seq: 1000, port: 2000 })
+  assert.equal(t.state(2000), 'SYN-RECEIVED')
+  t.poll()
+  assert.equal(t.tcp.stats.outRsts, 1)
+  assert.equal(t.take().filter(({ segment }) => segment?.flags === (RST | ACK)).length, 1)
+})
+
 test('memory of another size is refused', () => {
   assert.throws(() => new Host({ ...SMALL, tcbs: new SharedArrayBuffer(208) }), /as much memory/)
 })

@@ -97,6 +97,7 @@ describe('packet threads', { ...needsTap(), timeout }, () => {
       const clients = await connectAll()
       assert.ok((await askAll(clients)).every(Boolean))
       const its = (await connectionsOf(run))[worker]
+      assert.ok(its > 0 && its < CLIENTS, `${its} of ${CLIENTS}`)
       // They wait, and say nothing.
       const reset = areReset(clients, its)
       await replace(run, worker)

@@ -89,7 +89,7 @@ export interface TcpPorts {
   /** Whose segments come to us; connections that we open are of these. */
   readonly flows: FlowShare
   /** Where the TCBs lie; undefined: in memory of our own. */
-  readonly tcbs: ArrayBufferLike | undefined
+  readonly tcbs: SharedArrayBuffer | undefined
 }
 
 export class Tcp {

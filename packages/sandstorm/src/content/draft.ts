@@ -57,9 +57,9 @@ export class Draft {
   }
 
   /**
-   * The file if it is stored in this version already: as it is (unless it is on disk, may be in memory,
-   * and there is room for it now), or, if its heads are to be others, with a copy of its body.
-   * NO_IMAGE: there is no room for that.
+   * The file if it is stored in this version already: as it is (unless it is on disk, may be in
+   * memory, and there is room for it now), or, if its heads are to be others, with a copy of its
+   * body. NO_IMAGE: there is no room for that.
    */
   keep(
     key: string,

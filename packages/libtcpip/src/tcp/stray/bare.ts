@@ -14,11 +14,19 @@ import type { Segment } from '../segmentVariables.ts'
 import { frameKey, KIND_IPV6 } from '../tcb.ts'
 import type { Tcp } from '../tcp.ts'
 
-/** Pushes a segment without options. */
-export function sendBare(tcp: Tcp, seq: number, ack: number, flags: number, window: number): void {
+/** Pushes a segment without options; false if it was left out. */
+export function sendBare(
+  tcp: Tcp,
+  seq: number,
+  ack: number,
+  flags: number,
+  window: number,
+): boolean {
   const neighbour = neighbourOfSegment(tcp)
   const frame = neighbour >= 0 && tcp.device.txSpace() > 0 ? tcp.frames.alloc() : NO_FRAME
-  if (frame !== NO_FRAME) push(tcp, frame, neighbour, 0, seq, ack, flags, window)
+  if (frame === NO_FRAME) return false
+  push(tcp, frame, neighbour, 0, seq, ack, flags, window)
+  return true
 }
 
 /** Pushes an ACK with timestamps, for a connection that had them (RFC 7323 §3.2). */

@@ -9,12 +9,12 @@
  * and gets the right one (unknown.ts).
  */
 import { ACK, RST } from '../../wire/tcp.ts'
-import { neighbourOfSegment } from '../path/neighbour.ts'
 import { CLOSED, isSynchronized } from '../state.ts'
 import {
   FRAME_KEY,
   KIND_IPV6,
   localOf,
+  NO_CONN,
   PATH,
   PORTS,
   RCV_NXT,
@@ -39,7 +39,7 @@ const PASSES_MAX = 10
 export class Orphans {
   readonly #tcb: Int32Array
   #next = 0
-  /** Of this pass, those whose first hop's address is not known. */
+  /** Of this pass, those to whom nothing could be sent: most often, the first hop is not known. */
   #unreached = 0
   #passes = 0
   #resumeAtMs = 0
@@ -80,12 +80,13 @@ export class Orphans {
     seg.kind = tcb[c + FRAME_KEY] & KIND_IPV6
     seg.stationHi = tcb[c + PATH] >>> 16
     seg.stationLo = tcb[c + STATION]
-    if (neighbourOfSegment(tcp) < 0) {
+    // Whoever is here again knows, and has another connection.
+    const isBack = tcp.table.findFor(seg) !== NO_CONN
+    if (!isBack && !sendBare(tcp, tcb[c + SND_NXT], tcb[c + RCV_NXT], RST | ACK, 0)) {
       this.#unreached++
       return
     }
-    tcp.stats.outRsts++
-    sendBare(tcp, tcb[c + SND_NXT], tcb[c + RCV_NXT], RST | ACK, 0)
+    if (!isBack) tcp.stats.outRsts++
     tcb[c + STATE] = CLOSED
   }
 
