@@ -68,78 +68,96 @@ const SILENT_TIMEOUTS = 4
  */
 export function onAck(tcp: Tcp, c: number, isDuplicate: boolean): void {
   const tcb = tcp.tcb
-  const ack = tcp.segment.ack
   onTlpAck(tcp, c, isDuplicate)
   const f = tcb[c + FLIGHT]
   if (f === NO_FLIGHT) return
   const { flights } = tcp.flights
   const delivery = tcp.delivery
-  delivery.reset()
-  const acked = (ack - tcb[c + SND_UNA]) | 0
-  const outstanding = (tcb[c + SND_NXT] - tcb[c + SND_UNA]) | 0
-  const sacked = flights[f + SACKED]
-  const flight = flightSize(tcb, c)
-  const flightBytes = outstanding - sacked - flights[f + LOST]
-  if (acked > 0) takeAcked(tcp, c, f, ack)
-  if (tcb[c + FLAGS] & SACK) takeSacks(tcp, c, f)
+  delivery.begin(tcp, c, f, (tcp.segment.ack - tcb[c + SND_UNA]) | 0)
+  updateScoreboard(tcp, c, f, isDuplicate)
+  if (delivery.acked > 0) onProgress(tcp, c)
+  if (flights[f + FRTO] > 0) stepFrto(flights, f, delivery.acked)
+  if (delivery.duplicateBytes > 0) onDsack(tcp, c, f)
+
+  const wasReducing = (tcb[c + FLAGS] & REDUCING) !== 0
+  const isNewEcho = takeEcho(tcp, c, f)
+  if (tcb[c + FLAGS] & (REDUCING | IN_RTO)) endRecovery(tcp, c, f)
+  const lostBefore = flights[f + LOST]
+  const waitUs = delivery.acked > 0 || delivery.bytes > 0 ? findLosses(tcp, c, f) : 0
+  const isNewLoss = flights[f + LOST] > lostBefore
+  if (isNewLoss && (tcb[c + FLAGS] & (IN_RECOVERY | IN_RTO)) === 0) beginRecovery(tcp, c, f)
+  if (isNewEcho) onCongestionEcho(tcp, c, f)
+
+  if (tcb[c + FLAGS] & REDUCING) paceRepair(tcp, c, f, isNewLoss)
+  else if (delivery.acked > 0 && !wasReducing && !isNewEcho) growWindow(tcp, c, f)
+  waitForNext(tcp, c, f, waitUs)
+}
+
+/** What the ACK says has arrived; SND_UNA moves. */
+function updateScoreboard(tcp: Tcp, c: number, f: number, isDuplicate: boolean): void {
+  const { acked } = tcp.delivery
+  if (acked > 0) takeAcked(tcp, c, f, tcp.segment.ack)
+  if (tcp.tcb[c + FLAGS] & SACK) takeSacks(tcp, c, f)
   else if (acked > 0) settleDuplicates(tcp, c, f, acked)
   else if (isDuplicate) takeDuplicate(tcp, c, f)
-  if (acked > 0) onProgress(tcp, c, acked)
+}
 
-  if (flights[f + FRTO] > 0) stepFrto(flights, f, acked)
-  if (delivery.duplicateBytes > 0) onDsack(tcp, c, f)
-  const wasReducing = (tcb[c + FLAGS] & REDUCING) !== 0
-  const hasEcho = acked > 0 && isEcho(tcp, c)
-  // Echoes of what was sent before the last reduction do not count, to the last of them.
-  const isNewEcho = hasEcho && gt(ack, flights[f + RECOVER])
+/**
+ * Does the peer echo congestion that it met after the last reduction? Echoes of what was sent
+ * before do not count, to the last of them.
+ */
+function takeEcho(tcp: Tcp, c: number, f: number): boolean {
+  if (tcp.delivery.acked === 0 || !isEcho(tcp, c)) return false
+  const { flights } = tcp.flights
   // What is proven congestion is never undone (RFC 4015 §3.2).
-  if (hasEcho) forbidUndo(flights, f)
-  if (tcb[c + FLAGS] & (REDUCING | IN_RTO)) endRecovery(tcp, c, f, acked)
-  const lostBefore = flights[f + LOST]
-  const waitUs = acked > 0 || delivery.bytes > 0 ? findLosses(tcp, c, f, acked) : 0
-  const isNewLoss = flights[f + LOST] > lostBefore
-  if (isNewLoss && (tcb[c + FLAGS] & (IN_RECOVERY | IN_RTO)) === 0) {
-    beginRecovery(tcp, c, f, flight, outstanding - sacked)
-  }
-  if (isNewEcho) onCongestionEcho(tcp, c, f, flight, outstanding - sacked)
-  if (tcb[c + FLAGS] & REDUCING) {
-    paceRepair(tcp, c, f, acked, isNewLoss)
-  } else if (acked > 0 && !wasReducing && !isNewEcho) {
-    // A recovery point left behind would lie in the future after 2^31 bytes.
-    flights[f + RECOVER] = max(flights[f + RECOVER], (ack - 1) | 0)
-    // After a time-out the window is used by definition, however little of it is in flight.
-    const used = tcb[c + FLAGS] & IN_RTO ? tcb[c + CWND] : flightBytes
-    tcp.cc.onAck(tcb, c, acked, used, delivery.latestRttUs, tcp.nowUs)
-  }
-  if (ack === tcb[c + SND_NXT]) {
-    tcp.flights.close(f)
-    tcb[c + FLIGHT] = NO_FLIGHT
-    stopTimer(tcp, c)
-  } else if (waitUs > 0) {
-    startTimer(tcp, c, REORDER, waitUs)
-  } else if (acked > 0 || tcb[c + FLAGS] & REORDER) {
-    armTimer(tcp, c)
-  }
+  forbidUndo(flights, f)
+  return gt(tcp.segment.ack, flights[f + RECOVER])
 }
 
 /** While losses are repaired, PRR says how much goes out. */
-function paceRepair(tcp: Tcp, c: number, f: number, acked: number, isNewLoss: boolean): void {
+function paceRepair(tcp: Tcp, c: number, f: number, isNewLoss: boolean): void {
   const tcb = tcp.tcb
+  const { acked, bytes } = tcp.delivery
   const inFlight = pipe(tcp, c)
-  const isSafe = acked > 0 && !isNewLoss
-  onPrrAck(tcb, c, tcp.flights.flights, f, tcp.delivery.bytes, inFlight, isSafe)
+  onPrrAck(tcb, c, tcp.flights.flights, f, bytes, inFlight, acked > 0 && !isNewLoss)
   // Without SACK a partial ACK names the next hole, which is repaired at once (RFC 6582 §3.2).
   const repair = inFlight + tcb[c + MSS]
   const isPartial = acked > 0 && isNewLoss && (tcb[c + FLAGS] & SACK) === 0
   if (isPartial && tcb[c + CWND] < repair) tcb[c + CWND] = repair
 }
 
+/** Something was acknowledged, and nothing is wrong: the window is congestion control's. */
+function growWindow(tcp: Tcp, c: number, f: number): void {
+  const tcb = tcp.tcb
+  const { flights } = tcp.flights
+  const { acked, flightBytes, latestRttUs } = tcp.delivery
+  // A recovery point left behind would lie in the future after 2^31 bytes.
+  flights[f + RECOVER] = max(flights[f + RECOVER], (tcp.segment.ack - 1) | 0)
+  // After a time-out the window is used by definition, however little of it is in flight.
+  const used = tcb[c + FLAGS] & IN_RTO ? tcb[c + CWND] : flightBytes
+  tcp.cc.onAck(tcb, c, acked, used, latestRttUs, tcp.nowUs)
+}
+
+/** The next ACK is due in an RTO, or RACK looks again before that, in `waitUs` (0: it need not). */
+function waitForNext(tcp: Tcp, c: number, f: number, waitUs: number): void {
+  const tcb = tcp.tcb
+  if (tcp.segment.ack === tcb[c + SND_NXT]) {
+    tcp.flights.close(f)
+    tcb[c + FLIGHT] = NO_FLIGHT
+    stopTimer(tcp, c)
+  } else if (waitUs > 0) {
+    startTimer(tcp, c, REORDER, waitUs)
+  } else if (tcp.delivery.acked > 0 || tcb[c + FLAGS] & REORDER) {
+    armTimer(tcp, c)
+  }
+}
+
 /** SND_UNA moved: the peer is alive, and maybe we know the round trip. */
-function onProgress(tcp: Tcp, c: number, acked: number): void {
+function onProgress(tcp: Tcp, c: number): void {
   const tcb = tcp.tcb
   const delivery = tcp.delivery
   tcb[c + RETRIES] = 0
-  noteAcked(tcb, c, acked)
+  noteAcked(tcb, c, delivery.acked)
   if (delivery.rttUs >= 0 && (!delivery.hasResent || tcb[c + FLAGS] & SACK)) {
     sampleRtt(tcb, c, delivery.rttUs, delivery.latestRttUs)
   } else if (tcb[c + FLAGS] & TIMESTAMPS && tcp.options.timestamps) {
@@ -148,12 +166,12 @@ function onProgress(tcp: Tcp, c: number, acked: number): void {
 }
 
 /** Is the episode over, or was it none? */
-function endRecovery(tcp: Tcp, c: number, f: number, acked: number): void {
+function endRecovery(tcp: Tcp, c: number, f: number): void {
   const { flights } = tcp.flights
   const tcb = tcp.tcb
   const delivery = tcp.delivery
   const isSpurious =
-    (acked > 0 && echoesOriginal(tcp, c) && isNothingRepaired(tcp, c, f)) ||
+    (delivery.acked > 0 && echoesOriginal(tcp, c) && isNothingRepaired(tcp, c, f)) ||
     (delivery.duplicateBytes > 0 && noteDuplicate(flights, f, delivery.duplicateBytes)) ||
     isSpuriousRto(tcp, c, f)
   if (isSpurious) {
@@ -207,12 +225,12 @@ function stepFrto(flights: Int32Array, f: number, acked: number): void {
 /**
  * Looks for losses after something was delivered; microseconds until it should look again, or 0.
  */
-function findLosses(tcp: Tcp, c: number, f: number, acked: number): number {
+function findLosses(tcp: Tcp, c: number, f: number): number {
   if (tcp.tcb[c + FLAGS] & SACK) {
     forgetReneged(tcp, f)
     return detectLosses(tcp, c, f)
   }
-  findLossByDuplicates(tcp, c, f, acked)
+  findLossByDuplicates(tcp, c, f)
   return 0
 }
 
@@ -226,8 +244,9 @@ function forgetReneged(tcp: Tcp, f: number): void {
 }
 
 /** RFC 6582 §3.2: the third duplicate ACK, or a partial ACK: the first segment is lost. */
-function findLossByDuplicates(tcp: Tcp, c: number, f: number, acked: number): void {
+function findLossByDuplicates(tcp: Tcp, c: number, f: number): void {
   const { flights, records } = tcp.flights
+  const { acked } = tcp.delivery
   const tcb = tcp.tcb
   const first = flights[f + FIRST]
   if (first === NO_RECORD || tcb[c + FLAGS] & IN_RTO) return
@@ -250,13 +269,13 @@ function findLossByDuplicates(tcp: Tcp, c: number, f: number, acked: number): vo
 }
 
 /** Losses were found: the window is reduced, once for all of them and for echoes of congestion. */
-function beginRecovery(tcp: Tcp, c: number, f: number, flight: number, unsacked: number): void {
+function beginRecovery(tcp: Tcp, c: number, f: number): void {
   const tcb = tcp.tcb
   if (tcb[c + FLAGS] & SACK) tcp.stats.sackRecoveries++
   else tcp.stats.renoRecoveries++
   if ((tcb[c + FLAGS] & IN_CWR) === 0) {
     saveForUndo(tcp, c)
-    reduce(tcp, c, f, flight, unsacked)
+    reduce(tcp, c, f)
   }
   const { flights } = tcp.flights
   flights[f + RECOVER] = tcb[c + SND_NXT]
@@ -268,11 +287,11 @@ function beginRecovery(tcp: Tcp, c: number, f: number, flight: number, unsacked:
  * The peer echoes a mark on what was sent since the last reduction (RFC 3168 §6.1.2): the window is
  * reduced as for a loss, but nothing is sent again.
  */
-function onCongestionEcho(tcp: Tcp, c: number, f: number, flight: number, unsacked: number): void {
+function onCongestionEcho(tcp: Tcp, c: number, f: number): void {
   const tcb = tcp.tcb
   if (tcb[c + FLAGS] & (REDUCING | IN_RTO)) return
   tcp.stats.ecnReductions++
-  reduce(tcp, c, f, flight, unsacked)
+  reduce(tcp, c, f)
   if (tcp.segment.ack === tcb[c + SND_NXT]) {
     // The flight ends with this ACK: there is nothing in it to slow down.
     if (tcb[c + CWND] > tcb[c + SSTHRESH]) tcb[c + CWND] = tcb[c + SSTHRESH]
@@ -282,10 +301,11 @@ function onCongestionEcho(tcp: Tcp, c: number, f: number, flight: number, unsack
   tcb[c + FLAGS] |= IN_CWR
 }
 
-function reduce(tcp: Tcp, c: number, f: number, flight: number, unsacked: number): void {
+function reduce(tcp: Tcp, c: number, f: number): void {
+  const { flightSize, unsackedBytes } = tcp.delivery
   announceReduction(tcp.tcb, c)
-  tcp.cc.onLoss(tcp.tcb, c, flight, tcp.nowUs)
-  beginPrr(tcp.flights.flights, f, unsacked)
+  tcp.cc.onLoss(tcp.tcb, c, flightSize, tcp.nowUs)
+  beginPrr(tcp.flights.flights, f, unsackedBytes)
 }
 
 /** RACK's reordering timer (RFC 8985 §6.2): what was overtaken has had its time. */
@@ -293,14 +313,12 @@ export function onReorderTimer(tcp: Tcp, c: number): void {
   const tcb = tcp.tcb
   const f = tcb[c + FLIGHT]
   const { flights } = tcp.flights
-  const outstanding = (tcb[c + SND_NXT] - tcb[c + SND_UNA]) | 0
+  tcp.delivery.begin(tcp, c, f, 0)
   const lostBefore = flights[f + LOST]
   detectLosses(tcp, c, f)
   startTimer(tcp, c, 0, tcb[c + RTO_US])
   if (flights[f + LOST] === lostBefore) return
-  if ((tcb[c + FLAGS] & (IN_RECOVERY | IN_RTO)) === 0) {
-    beginRecovery(tcp, c, f, flightSize(tcb, c), outstanding - flights[f + SACKED])
-  }
+  if ((tcb[c + FLAGS] & (IN_RECOVERY | IN_RTO)) === 0) beginRecovery(tcp, c, f)
   if (tcb[c + FLAGS] & IN_RECOVERY) onPrrAck(tcb, c, flights, f, 0, pipe(tcp, c), false)
   output(tcp, c)
 }

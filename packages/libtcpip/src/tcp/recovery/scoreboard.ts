@@ -23,10 +23,18 @@ import {
   SACKED,
   SEQ,
 } from './flight.ts'
+import { flightSize } from './pipe.ts'
 import { noteDelivered } from './rack.ts'
 
-/** What one ACK delivered; filled anew for each. */
+/** What one ACK delivered, and what was in flight before it; filled anew for each. */
 export class Delivery {
+  /** Bytes that it acknowledges cumulatively. */
+  acked = 0
+  /** FlightSize before it (RFC 5681 §3.2). */
+  flightSize = 0
+  /** Bytes outstanding before it that were not SACKed, and of those what was not lost. */
+  unsackedBytes = 0
+  flightBytes = 0
   /** Bytes that were not known to be delivered before. */
   bytes = 0
   /** Of those, some had been sent only once, and before the episode of recovery. */
@@ -41,7 +49,14 @@ export class Delivery {
   /** Bytes that the peer reports to have received twice (RFC 2883). */
   duplicateBytes = 0
 
-  reset(): void {
+  /** Before anything of the ACK has changed the connection `c` and its flight `f`. */
+  begin(tcp: Tcp, c: number, f: number, acked: number): void {
+    const tcb = tcp.tcb
+    const { flights } = tcp.flights
+    this.acked = acked
+    this.flightSize = flightSize(tcb, c)
+    this.unsackedBytes = ((tcb[c + SND_NXT] - tcb[c + SND_UNA]) | 0) - flights[f + SACKED]
+    this.flightBytes = this.unsackedBytes - flights[f + LOST]
     this.bytes = 0
     this.hasOriginal = false
     this.hasResent = false
