@@ -76,6 +76,7 @@ export class PacketDevice implements Device {
   #hasLost = false
   /** The interface is down, or was when last looked at. */
   #isDown = false
+  #isUnmapped = false
   readonly #position: Int32Array
   readonly #large: number
   readonly #largeAddress: number[]
@@ -275,7 +276,6 @@ export class PacketDevice implements Device {
     this.#taken = this.#next
     unmapOver(this.region, this.#ring, ringBytes(this.#handle))
   }
-  #isUnmapped = false
 }
 
 function flagsOf(status: number): number {
