@@ -303,6 +303,19 @@ test('TIME-WAIT: a SYN with an old number is answered with the last ACK', () => 
   assert.equal(t.tcp.timeWait.count, 1)
 })
 
+test('TIME-WAIT: who resets it when its SYN was refused gets a connection with its next SYN', () => {
+  const t = waiting()
+  send(t, { flags: SYN, seq: -1_000_000 })
+  expectSent(t, ['. 2 ack 2'])
+  send(t, { flags: RST, seq: 1 })
+  assert.equal(t.tcp.timeWait.count, 1, 'only the very number that was acknowledged')
+  send(t, { flags: RST, seq: 2 })
+  assert.equal(t.tcp.timeWait.count, 0)
+  assert.equal(t.tcp.drops[drops.TCP_RST_IGNORED], 1)
+  send(t, { flags: SYN, seq: -1_000_000 })
+  assert.equal(t.last.flags, SYN | ACK)
+})
+
 test('TIME-WAIT is bounded: the oldest gives way, counted', () => {
   const t = new Host({ tcp: { timeWaitEntries: 4 } })
   for (let port = 1; port <= 6; port++) {

@@ -15,6 +15,7 @@ import {
   NOT_WAITING,
   TW_FRAME_KEY,
   TW_RCV_NXT,
+  TW_REFUSED,
   TW_SND_NXT,
   TW_TS_OFFSET,
   TW_TS_RECENT,
@@ -72,13 +73,13 @@ function mayAnswer(tcp: Tcp): boolean {
 }
 
 /**
- * TIME-WAIT: a new SYN that cannot be an old one reopens the connection (RFC 6191), an RST does not
- * end the wait (RFC 1337), the FIN that came again is acknowledged and the wait begins anew.
+ * TIME-WAIT: a new SYN that cannot be an old one reopens the connection (RFC 6191), one that can is
+ * refused; the FIN that came again is acknowledged and the wait begins anew.
  */
 function onTimeWait(tcp: Tcp, e: number): number {
   const seg = tcp.segment
   const { entries } = tcp.timeWait
-  if (seg.flags & RST) return tcp.drop(TCP_RST_IGNORED)
+  if (seg.flags & RST) return onWaitReset(tcp, e)
   tcp.options.parse(tcp.frames.region.view, seg.headerOff)
   const isSyn = (seg.flags & (SYN | ACK | FIN)) === SYN
   if (isSyn && isNew(tcp, e) && tcp.isListening(seg.ports & 0xffff)) {
@@ -88,11 +89,24 @@ function onTimeWait(tcp: Tcp, e: number): number {
     tcp.stats.timeWaitReuses++
     return OK
   }
+  if (isSyn) entries[e + TW_FRAME_KEY] |= TW_REFUSED
   if (isRepeatedFin(tcp, e)) e = tcp.timeWait.renew(e, tcp.nowMs)
   // Nothing new and nothing wrong: no answer, or two ends in TIME-WAIT would answer each other for
   // ever.
   if (segmentLen(tcp) === 0 && seg.seq === entries[e + TW_RCV_NXT]) return OK
   if (mayAnswer(tcp)) acknowledgeAgain(tcp, e)
+  return OK
+}
+
+/**
+ * An RST does not end the wait (RFC 1337 §3), but for the one with which a peer whose SYN was
+ * refused answers our ACK: it has forgotten the connection, and its next SYN is to open another.
+ */
+function onWaitReset(tcp: Tcp, e: number): number {
+  const { entries } = tcp.timeWait
+  const isRefused = (entries[e + TW_FRAME_KEY] & TW_REFUSED) !== 0
+  if (!isRefused || tcp.segment.seq !== entries[e + TW_RCV_NXT]) return tcp.drop(TCP_RST_IGNORED)
+  tcp.timeWait.remove(e)
   return OK
 }
 

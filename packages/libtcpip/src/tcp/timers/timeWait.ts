@@ -21,6 +21,8 @@ const EXPIRES_AT = 10
 const CHAIN = 11 // next entry of the same bucket + 1; 0 ends it
 const HASH = 12
 const STRIDE = 13
+/** Of TW_FRAME_KEY, a bit that no frame key has: a SYN was refused for this connection's sake. */
+export const TW_REFUSED: number = 1 << 20
 /** PORTS of an entry that is out of its chain; no connection has port 0. */
 const DEAD = 0
 
