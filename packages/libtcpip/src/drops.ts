@@ -93,7 +93,7 @@ export const IP6_EXTENSION = 74
 export const IP6_OPTION = 75
 /** A routing header with segments left (RFC 8200 §4.4, RFC 5095). */
 export const IP6_ROUTING_HEADER = 76
-/** A fragment: there is no reassembly. */
+/** A fragment: there is no reassembly; of neighbour discovery not even a whole one is taken. */
 export const IP6_FRAGMENT = 77
 /** A next header that nobody here speaks. */
 export const IP6_PROTOCOL = 78

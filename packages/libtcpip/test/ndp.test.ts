@@ -33,6 +33,7 @@ interface Message {
   flags?: number
   option?: Buffer | undefined
   hopLimit?: number
+  extensions?: [protocol: number, bytes: Buffer][]
 }
 function message(type: number, m: Message): Buffer {
   const data = Buffer.concat([address(m.target ?? OURS), m.option ?? Buffer.alloc(0)])
@@ -114,6 +115,17 @@ test('other targets, other groups and malformed questions are not answered', () 
   refused({ src: 'ff02::1' }, 'ip6-bad-source')
   assert.equal(t.input(solicitation(), OUR_GROUP_MAC, OUR_MAC), 'ndp-own')
   assert.equal(t.ndp.resolvedCount, 0)
+})
+
+test('what comes in a fragment is not taken, though it be the only one (RFC 6980)', () => {
+  const { t, entry } = withPeer()
+  const extensions: Message['extensions'] = [[44, Buffer.alloc(8)]]
+  const option = targetMac('02000000000c')
+  assert.equal(t.input(solicitation({ extensions })), 'ip6-fragment')
+  assert.equal(t.input(advertisement({ extensions, flags: OVERRIDE, option })), 'ip6-fragment')
+  assert.deepEqual(t.take(), [])
+  assert.equal(macOf(t, entry), PEER_MAC)
+  assert.equal(t.input(solicitation()), 'ok')
 })
 
 test('lookup asks the group once a second at most, and the answer resolves', () => {

@@ -10,6 +10,7 @@ import {
   ICMP6_NOT_ABOUT_US,
   ICMP6_TYPE,
   IP6_BAD_SOURCE,
+  IP6_FRAGMENT,
   IP6_NOT_OURS,
   NO_FRAME_LEFT,
 } from '../drops.ts'
@@ -39,7 +40,10 @@ export function icmpv6Input(
 function dispatch(host: Ipv6Host, ip: number, off: number, len: number, nowMs: number): number {
   const { view } = host.output
   const type = icmpv6.type(view, off)
-  if (ndp.isNdp(type)) return host.ndp.input(ip, off, len, nowMs)
+  // Neighbours need no fragments; filters that guard a link look into none (RFC 6980 §5).
+  if (ndp.isNdp(type)) {
+    return host.headers.isFragment ? IP6_FRAGMENT : host.ndp.input(ip, off, len, nowMs)
+  }
   // From :: and from an address of ours comes nothing else.
   const isOurs = host.ndp.own.find(view, ipv6.srcOff(ip)) !== NO_ADDRESS
   if (isOurs || ndp.isFromNobody(view, ip)) return IP6_BAD_SOURCE

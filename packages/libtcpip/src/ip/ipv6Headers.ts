@@ -52,6 +52,8 @@ export class Ipv6Headers {
   off = 0
   /** Its length, to the end of the packet. */
   len = 0
+  /** Whether a fragment header was passed, that of a packet which is its only fragment. */
+  isFragment = false
   /** Not OK: the code of the parameter problem to report (RFC 4443 §3.4), or NO_PROBLEM. */
   problem: number = NO_PROBLEM
   /** Where the problem is: bytes from the start of the IPv6 header. */
@@ -60,7 +62,7 @@ export class Ipv6Headers {
   #optionBytes = 0
 
   /**
-   * Walks the packet at `ip`, which `ipv6.check` found right. Returns OK and sets the first three
+   * Walks the packet at `ip`, which `ipv6.check` found right. Returns OK and sets the first four
    * fields, or a drop reason and sets the last two.
    */
   walk(view: DataView, ip: number): number {
@@ -69,6 +71,7 @@ export class Ipv6Headers {
     // Where `next` was read: what a parameter problem points at.
     let nextOff = ip + ipv6.NEXT_HEADER
     let off = ip + ipv6.HEADER_LEN
+    this.isFragment = false
     this.problem = NO_PROBLEM
     this.pointer = 0
     this.#optionBytes = 0
@@ -96,6 +99,7 @@ export class Ipv6Headers {
 
   #extension(view: DataView, ip: number, kind: number, off: number, len: number): number {
     if (kind === ipv6.PROTO_FRAGMENT) {
+      this.isFragment = true
       const whole = (view.getUint16(off + FRAGMENT_OFFSET) & FRAGMENT_BITS) === 0
       return whole ? OK : IP6_FRAGMENT
     }
