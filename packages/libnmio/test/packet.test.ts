@@ -4,6 +4,7 @@
 import assert from 'node:assert/strict'
 import { afterEach, before, test } from 'node:test'
 import { Assembler } from '../src/bpf/assembler.ts'
+import { filterProgram } from '../src/bpf/steer.ts'
 import {
   closeHandle,
   OFFLOAD_NONE,
@@ -45,7 +46,11 @@ function letAllIn(fd: number): void {
   const asm = new Assembler()
   asm.set(0, 0x7fffffff)
   asm.exit()
-  const program = loadProgram(PROG_TYPE_SOCKET_FILTER, 0, asm.bytes())
+  attachProgram(fd, asm.bytes())
+}
+
+function attachProgram(fd: number, bytes: Uint8Array): void {
+  const program = loadProgram(PROG_TYPE_SOCKET_FILTER, 0, bytes)
   attachFilter(fd, program)
   libc().close(program)
 }
@@ -99,17 +104,26 @@ test('a frame too long for its slot comes whole, in its place among the others',
   assert.equal(far.device.stats.rxDropped, 0)
 })
 
-test('a frame with a VLAN tag is another network’s: dropped, and counted', needsNic, () => {
-  const [near, far] = pair()
-  const tagged = testFrame(1, 100)
-  tagged.set([0x81, 0x00, 0x00, 0x05], 12)
-  push(near, 0, tagged)
-  push(near, 2048, testFrame(2, 100))
-  near.device.flush()
-  assert.equal(far.device.rx(), 1)
-  assert.deepEqual(received(far, 0), testFrame(2, 100))
-  assert.equal(far.device.stats.rxDropped, 1)
-})
+test(
+  'frames of a VLAN are another network’s, with a priority alone they are ours',
+  needsNic,
+  () => {
+    const [near, far] = pair()
+    const steering = { own: [Uint8Array.of(10, 9, 0, 3)], shared: [], port: 80 }
+    attachProgram(far.handle.fd, filterProgram(steering))
+    const plain = tcpFrame(4, 100, false)
+    plain.set([10, 9, 0, 3], 30)
+    const tagged = (tag: number[]): Uint8Array =>
+      Buffer.concat([plain.subarray(0, 12), Uint8Array.of(0x81, 0x00, ...tag), plain.subarray(12)])
+    push(near, 0, tagged([0x00, 0x05]))
+    push(near, 2048, tagged([0xa0, 0x00]))
+    push(near, 4096, plain)
+    near.device.flush()
+    assert.equal(far.device.rx(), 2)
+    for (const i of [0, 1]) assert.deepEqual(received(far, i), plain)
+    assert.equal(far.device.stats.rxDropped, 0)
+  },
+)
 
 test('what finds the ring full is lost and counted, and the ring goes on', needsNic, () => {
   const [near, far] = pair()

@@ -27,6 +27,9 @@ export interface Steering {
 /** linux/bpf.h: helper functions. */
 const SKB_LOAD_BYTES = 26
 const REDIRECT_MAP = 51
+/** linux/bpf.h: struct __sk_buff; a tag that was taken off a frame, 0 without one. */
+const SKB_VLAN_TCI = 24
+const VLAN_ID_MASK = 0xfff
 /** linux/bpf.h: enum xdp_action; enum tcx_action_base. */
 const XDP_DROP = 1
 const XDP_PASS = 2
@@ -113,6 +116,7 @@ export function xdpProgram(steering: Steering, xskMap: number): Uint8Array {
 export function dropProgram(steering: Steering): Uint8Array {
   const asm = new Assembler()
   asm.move(CONTEXT, R1)
+  leaveVlans(asm)
   steer(asm, steering, loadFromBuffer)
   asm.label('ours')
   asm.set(R0, TCX_DROP)
@@ -124,6 +128,7 @@ export function dropProgram(steering: Steering): Uint8Array {
 export function filterProgram(steering: Steering): Uint8Array {
   const asm = new Assembler()
   asm.move(CONTEXT, R1)
+  leaveVlans(asm)
   steer(asm, steering, loadFromBuffer)
   asm.label('ours')
   asm.set(R0, WHOLE_FRAME)
@@ -137,6 +142,16 @@ export function keepNothingProgram(): Uint8Array {
   asm.set(R0, 0)
   asm.exit()
   return asm.bytes()
+}
+
+/**
+ * Behind XDP a tag is not in the frame any more. One that names a VLAN makes it another network's,
+ * whose addresses may be the same; with a priority alone it is of none (IEEE 802.1Q §6.9).
+ */
+function leaveVlans(asm: Assembler): void {
+  asm.load(4, R0, CONTEXT, SKB_VLAN_TCI)
+  asm.and(R0, VLAN_ID_MASK)
+  asm.jumpIfNot(R0, 0, 'others')
 }
 
 function end(asm: Assembler, otherwise: number): Uint8Array {

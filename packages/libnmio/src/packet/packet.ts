@@ -139,8 +139,7 @@ export class PacketDevice implements Device {
         off = this.#large + large * LARGE_LEN + VNET_HDR_LEN
         len = this.#readLarge(large++)
       } else if (len < this.#view.getUint32(slot + packet.TP_LEN, true)) len = 0
-      // What a tag was taken off is for another network than ours.
-      if (len < ETHERNET_HEADER_LEN || status & packet.TP_STATUS_VLAN_VALID) {
+      if (len < ETHERNET_HEADER_LEN) {
         stats.rxDropped++
         continue
       }

@@ -48,7 +48,6 @@ export const TP_STATUS_COPY = 2
 /** Frames were dropped since the statistics were last read. */
 export const TP_STATUS_LOSING = 4
 export const TP_STATUS_CSUMNOTREADY = 8
-export const TP_STATUS_VLAN_VALID = 0x10
 export const TP_STATUS_CSUM_VALID = 0x80
 
 /** Geometry of a receive ring; `slotBytes` divides BLOCK_BYTES. */
