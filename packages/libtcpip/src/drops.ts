@@ -23,7 +23,7 @@ export const IP_FRAGMENT = 37
 export const IP_OPTIONS_SOURCE_ROUTE = 38
 /** An option whose length is impossible. */
 export const IP_OPTIONS_MALFORMED = 39
-/** A source address that no host can have (RFC 1122 §3.2.1.3). */
+/** A source address that no host can have (RFC 1122 §3.2.1.3), or of ours. */
 export const IP_BAD_SOURCE = 40
 /** Addressed to another host. */
 export const IP_NOT_OURS = 41

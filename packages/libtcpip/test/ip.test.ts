@@ -127,6 +127,21 @@ for (const [name, convert, code] of [
   })
 }
 
+test('a datagram from an address of our own is not answered', () => {
+  const t = new Host()
+  for (const convert of [asUdp, protocol(222)]) {
+    send(t, {
+      flags: SYN,
+      spoil: (v, o) => {
+        convert(v, o)
+        source('10.0.0.2')(v, o)
+      },
+    })
+  }
+  expectSent(t, [])
+  assert.equal(t.tcp.drops[drops.IP_BAD_SOURCE], 2)
+})
+
 test('a flood of UDP is answered within a limit, and a long packet is quoted in 576 bytes', () => {
   const t = new Host()
   for (let i = 0; i < 500; i++) {
@@ -276,6 +291,7 @@ test('other ICMP, bad checksums and short messages are counted, never answered',
       drops.ICMP_TRUNCATED,
     ],
     [destination('10.0.0.255'), drops.IP_BROADCAST],
+    [source('10.0.0.2'), drops.IP_BAD_SOURCE],
   ] as [Spoil, number][]) {
     const t = new Host()
     ping(t, new Uint8Array(20), spoil)
@@ -290,6 +306,12 @@ function retype(type: number, code: number): Spoil {
     v.setUint8(o + TCP + 1, code)
     icmp.setChecksum(v, o + TCP, 0)
     icmp.setChecksum(v, o + TCP, checksum.finish(checksum.sum(v, o + TCP, 28)))
+  }
+}
+function source(text: string): Spoil {
+  return (v, o) => {
+    ipv4.setSrc(v, o + IP, ipv4.parse(text))
+    setIpChecksum(v, o)
   }
 }
 function destination(text: string): Spoil {

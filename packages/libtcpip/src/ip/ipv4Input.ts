@@ -39,6 +39,8 @@ export function ipv4Input(host: IpHost, off: number, len: number, rxFlags: numbe
     const pseudo = ipv4.pseudoSum(src, dst, ipv4.PROTO_TCP, payloadLen)
     return tcpInput(host.tcp, pseudo, ip + headerLen, payloadLen, rxFlags)
   }
+  // Nothing is answered to ourselves; what opens a connection sees to that by itself (listen.ts).
+  if (host.addresses.findV4(src) !== NOT_LOCAL) return host.drop(IP_BAD_SOURCE)
   if (protocol === ipv4.PROTO_ICMP) return icmpInput(host, off, ip + headerLen, payloadLen)
   const isUdp = protocol === ipv4.PROTO_UDP
   if (isUdp) {
