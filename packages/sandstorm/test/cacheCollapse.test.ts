@@ -57,6 +57,30 @@ test('an answer that is not to be stored sends all waiters on at once, none behi
   await next
 })
 
+test('RFC 9111 §5.2.2.7: a field that is private for one client reaches no other that waits', async () => {
+  const head = gate()
+  const fields: Headers = [
+    ['Cache-Control', 'max-age=10, private="Set-Cookie", no-cache="B"'],
+    ['Set-Cookie', 'session=1'],
+    ['B', '1'],
+    ['ETag', '"v1"'],
+  ]
+  const scene = new Scene(() => ({ fields, body: 'x', head: head.promise }))
+  const started = [[], [], [['If-None-Match', '"v1"']] as Headers].map(f => scene.start('/a', f))
+  await settle()
+  head.open()
+  const answers = await Promise.all((await Promise.all(started)).map(readAnswer))
+  assert.equal(scene.asked, 1)
+  assert.deepEqual(
+    answers.map(answer => [answer.status, answer.get('Set-Cookie'), answer.get('B')]),
+    [
+      [200, 'session=1', '1'],
+      [200, undefined, undefined],
+      [304, undefined, undefined],
+    ],
+  )
+})
+
 test('RFC 9111 §4.1: waiters that Vary does not select go on by themselves', async () => {
   const head = gate()
   const scene = new Scene((request, count) => ({

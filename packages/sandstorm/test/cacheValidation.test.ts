@@ -245,6 +245,23 @@ test('RFC 9111 §3.2: what a 304 forbids to store is used once more and dropped'
   assert.equal(s.cache.store.stats.entries, 0)
 })
 
+for (const [what, first, second] of [
+  ['the 200', 'max-age=10, private="Set-Cookie"', []],
+  ['the 304', 'max-age=10', [['Cache-Control', 'max-age=10, private="Set-Cookie"']]],
+] as [string, string, Headers][]) {
+  test(`RFC 9111 §5.2.2.7: what ${what} calls private is not kept of either`, async () => {
+    const cookie = (value: string): Headers => [['Set-Cookie', value]]
+    const s = scene([['Cache-Control', first], ['ETag', '"v1"'], ...cookie('a=1')])
+    await s.get()
+    s.pass(10)
+    s.origin.script = () => ({ status: 304, fields: [...second, ...cookie('a=2')] })
+    await s.get()
+    const answer = await s.get()
+    assert.equal(s.asked, 2)
+    assert.equal(answer.get('Set-Cookie'), undefined)
+  })
+}
+
 test('RFC 9111 §4.3.3: an answer that may not be stored drops the one that it replaces', async () => {
   const s = scene()
   await s.get()

@@ -10,6 +10,7 @@ import type { Directives } from './directives.ts'
 import { type Entry, ttlOf } from './entry.ts'
 import type { Fetched, OwnReason } from './fetcher.ts'
 import { controlOf, currentAge, lifetimeOf } from './freshness.ts'
+import { storable } from './hopByHop.ts'
 import type { CacheRequest } from './message.ts'
 import type { PassList } from './passList.ts'
 import { isErrorStatus, mayStandIn } from './policy.ts'
@@ -86,13 +87,15 @@ export class Presenter {
     const forwardStatus = head.status
     const handling: Handling = { forward, forwardStatus, ttlSec, isStored: true, isCollapsed }
     this.#passes.delete(found.key)
+    // What is private, or not to be repeated, is for who asked the origin.
+    const fields = isCollapsed ? storable(head.fields, this.#config) : head.fields
     if (isNotModified(request.fields, head, fetched.responseMs)) {
       fetched.body.open()
-      return outcome(304, fieldsOf304(head.fields), EMPTY, this.#config.name, handling)
+      return outcome(304, fieldsOf304(fields), EMPTY, this.#config.name, handling)
     }
     const body = fetched.body.read()
     onAbort(request.signal, () => void body.return?.())
-    return outcome(head.status, head.fields, body, this.#config.name, handling)
+    return outcome(head.status, fields, body, this.#config.name, handling)
   }
 
   #ttlOfHead(fetched: Fetched & { kind: 'shared' }): number {

@@ -48,12 +48,11 @@ export function opaque(etag: string): string {
  * The entry with the fields of a 304, or of a HEAD's 200, in place of its own of the same names.
  */
 export function freshened(entry: Entry, from: Fields, times: Times, config: CacheConfig): Entry {
-  const news = dated(storable(from, config), times.responseMs).filter(
-    ([name]) => !KEPT.has(name.toLowerCase()),
-  )
+  const news = dated(from, times.responseMs).filter(([name]) => !KEPT.has(name.toLowerCase()))
   // An Age that the new response does not have is not its age.
   const replaced = new Set(['age', ...news.map(([name]) => name.toLowerCase())])
-  const fields = inPlace(entry.fields, news, replaced)
+  // Whichever of the two says that a field is private, neither's is kept.
+  const fields = storable(inPlace(entry.fields, news, replaced), config)
   return makeEntry(entry, { status: entry.status, fields }, times, config)
 }
 
