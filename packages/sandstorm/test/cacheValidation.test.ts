@@ -291,6 +291,25 @@ test('RFC 9110 §9.3.2: HEAD is answered from a stored GET', async () => {
   assert.equal(s.asked, 1)
 })
 
+test('RFC 9110 §13.1.2: a HEAD of a stale response is answered 304, too', async () => {
+  const s = scene()
+  await s.get()
+  s.pass(10)
+  const answer = await s.get('/a', [['If-None-Match', '"v1"']], { method: 'HEAD' })
+  assert.deepEqual([answer.status, answer.get('ETag')], [304, '"v1"'])
+  assert.match(answer.cacheStatus, /fwd=stale; fwd-status=200/)
+  assert.equal((await s.get('/a', [['If-None-Match', '"v2"']], { method: 'HEAD' })).status, 200)
+})
+
+test('RFC 9110 §13.1.2: so is the first request for what is not stored', async () => {
+  const s = scene([['Cache-Control', 'private'], ...TAGGED.slice(1)])
+  const answer = await s.get('/a', [['If-None-Match', '"v1"']])
+  assert.deepEqual([answer.status, answer.text], [304, ''])
+  // From now on the origin judges by itself.
+  assert.equal((await s.get('/a', [['If-None-Match', '"v1"']])).status, 200)
+  assert.equal((await s.get('/b', [['If-None-Match', '"v2"']])).text, TEN)
+})
+
 test('RFC 9111 §3: the answer to a HEAD is not stored', async () => {
   const s = new Scene(request => ({ fields: TAGGED, body: request.method === 'GET' ? TEN : '' }))
   await s.get('/a', [], { method: 'HEAD' })

@@ -49,6 +49,8 @@ export type Fetched =
       readonly reason: OwnReason
       readonly answer: OriginAnswer
       readonly varyNames: readonly string[]
+      /** The origin has seen the client's own conditions. */
+      readonly isJudged: boolean
     }
 
 export interface Task {
@@ -118,7 +120,7 @@ export class Fetcher {
     if (reason === '') return this.#share(task, ticket, asked)
     const isReplaced = asked.head.status < 500 && reason !== 'method' && reason !== 'partial'
     if (stored !== undefined && isReplaced && asked.head.status !== 304) this.#store.drop(stored)
-    return this.#own(asked, reason)
+    return this.#own(task, asked, reason)
   }
 
   async #ask(task: Task, stored: Entry | undefined): Promise<Asked> {
@@ -180,9 +182,9 @@ export class Fetcher {
     return { kind: 'shared', head, responseMs, varyNames, secondary, body, settled }
   }
 
-  #own(asked: Asked, reason: OwnReason): Fetched {
-    const varyNames = varyNamesOf(asked.head.fields)
-    return { kind: 'own', head: asked.head, reason, answer: asked.answer, varyNames }
+  #own(task: Task, { head, answer }: Asked, reason: OwnReason): Fetched {
+    const varyNames = varyNamesOf(head.fields)
+    return { kind: 'own', head, reason, answer, varyNames, isJudged: task.keepsConditions }
   }
 
   #validated(task: Task, ticket: Ticket, stored: Entry, asked: Asked): Fetched {
@@ -198,7 +200,7 @@ export class Fetcher {
     this.#store.drop(stored)
     if (reason !== '' || !isCurrent) {
       const answer = { ...entry, body: once(entry.body), cancel: ignore }
-      return this.#own({ ...asked, head: entry, answer }, reason === '' ? 'purged' : reason)
+      return this.#own(task, { ...asked, head: entry, answer }, reason === '' ? 'purged' : reason)
     }
     this.#store.put(entry)
     return { kind: 'validated', entry, varyNames: entry.varyNames }

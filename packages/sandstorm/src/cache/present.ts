@@ -107,6 +107,10 @@ export class Presenter {
 
   #stream(fetched: Fetched & { kind: 'own' }, found: Case, handling: Handling): Outcome {
     const { head, answer } = fetched
+    if (!fetched.isJudged && isNotModified(found.request.fields, head, this.#nowMs())) {
+      void drain(answer.body)
+      return outcome(304, fieldsOf304(head.fields), EMPTY, this.#config.name, handling)
+    }
     const hasNoBody = found.request.method === 'HEAD' || head.status === 204 || head.status === 304
     if (hasNoBody) void drain(answer.body)
     else onAbort(found.request.signal, () => answer.cancel())
