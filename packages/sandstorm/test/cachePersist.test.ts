@@ -84,6 +84,33 @@ test('a smaller memory takes the newest, and the rest leaves the disk', async ()
   assert.equal((await disk.readdir(path)).length, 4)
 })
 
+test('a purge does not wait for what is to be written, nor does it come back with its URL', async () => {
+  const path = await folder()
+  const before = await open(path)
+  before.store.put(entry('a', 'purged'))
+  await before.files.settled()
+  let syncs = 0
+  const slow: Disk = {
+    ...(disk as Disk),
+    open: async (name, flags) => {
+      const file = await disk.open(name, flags)
+      const sync = (): Promise<void> => (syncs++ === 0 ? file.sync() : new Promise(() => {}))
+      return { writeFile: bytes => file.writeFile(bytes), sync, close: () => file.close() }
+    },
+  }
+  const store = new Store(1e6, 8)
+  const files = new Persistence(slow, path)
+  await files.attach(store, DEFAULT_POLICY, FILE_MAX)
+  for (let i = 0; i < 5; i++) store.put(entry(`${i}`))
+  await Promise.resolve() // the first of them is being written
+  store.purge('a')
+  store.put(entry('a', 'new'))
+  while (syncs < 2) await new Promise(resolve => setTimeout(resolve, 1))
+  // Here the process is killed.
+  const keys = [...(await open(path)).store.entries()].map(({ key }) => key)
+  assert.deepEqual(keys, ['0'])
+})
+
 test('a file that is torn, changed in any byte, or lies under another name is not read', async () => {
   const stored = entry('a')
   const bytes = toFile(stored)

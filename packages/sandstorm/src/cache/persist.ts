@@ -4,8 +4,9 @@
  * there is removed here, so one bound holds for both.
  *
  * Writing never holds up an answer: changes wait in line, and of several to one file only the last
- * is carried out. What a crash loses is a fetch; what it leaves half done is not read
- * (entryFile.ts). A purge is complete on disk when `settled` resolves.
+ * is carried out. Removals do not wait for what is to be written, which may take minutes on a slow
+ * disk: a purge is there a moment later. What a crash loses is a fetch; what it leaves half done is
+ * not read (entryFile.ts). A purge is complete on disk when `settled` resolves.
  */
 import type { PolicyConfig } from './config.ts'
 import type { Entry } from './entry.ts'
@@ -37,8 +38,10 @@ export class Persistence {
   readonly stats = { written: 0, removed: 0, loaded: 0, refused: 0, errors: 0 }
   readonly #disk: Disk
   readonly #folder: string
-  /** File name → what it is to hold; undefined: nothing. */
-  readonly #waiting = new Map<string, Entry | undefined>()
+  /** Names of files that are to go, and then … */
+  readonly #leaving = new Set<string>()
+  /** … by name, what files are to hold. */
+  readonly #waiting = new Map<string, Entry>()
   #worker: Promise<void> | undefined
 
   /** `folder` is an absolute path, and nobody else's. */
@@ -61,10 +64,10 @@ export class Persistence {
     }
     entries.sort((a, b) => a.responseMs - b.responseMs)
     store.watchers.push({
-      onPut: entry => this.#change(entry, entry),
-      onDrop: entry => this.#change(entry, undefined),
+      onPut: entry => this.#put(entry),
+      onDrop: entry => this.#drop(entry),
     })
-    for (const entry of entries) if (!store.put(entry)) this.#change(entry, undefined)
+    for (const entry of entries) if (!store.put(entry)) this.#drop(entry)
     for (const entry of store.entries()) this.#waiting.delete(fileName(entry)) // as it lies there
     this.stats.loaded += store.stats.entries
   }
@@ -92,50 +95,62 @@ export class Persistence {
     return undefined
   }
 
-  #change(entry: Entry, content: Entry | undefined): void {
-    this.#waiting.set(fileName(entry), content)
+  #put(entry: Entry): void {
+    this.#waiting.set(fileName(entry), entry)
+    this.#worker ??= this.#work()
+  }
+
+  #drop(entry: Entry): void {
+    const name = fileName(entry)
+    this.#waiting.delete(name)
+    this.#leaving.add(name)
     this.#worker ??= this.#work()
   }
 
   async #work(): Promise<void> {
     await Promise.resolve() // so that changes of one turn come together
     for (;;) {
-      const next = this.#waiting.entries().next()
-      if (next.done) break
-      const [name, content] = next.value
-      this.#waiting.delete(name)
-      try {
-        if (content === undefined) await this.#remove(name)
-        else await this.#write(name, content)
-      } catch {
-        this.stats.errors++ // a full disk is no reason to stop serving
-        if (content !== undefined) await this.#clear(name)
-      }
+      const [leaving] = this.#leaving
+      const [next] = this.#waiting
+      if (leaving !== undefined) await this.#remove(leaving)
+      else if (next !== undefined) await this.#write(...next)
+      else break
     }
     this.#worker = undefined
   }
 
   async #remove(name: string): Promise<void> {
-    await this.#disk.rm(`${this.#folder}/${name}`, { force: true })
-    this.stats.removed++
+    this.#leaving.delete(name)
+    try {
+      await this.#disk.rm(`${this.#folder}/${name}`, { force: true })
+      this.stats.removed++
+    } catch {
+      this.stats.errors++
+    }
+  }
+
+  async #write(name: string, entry: Entry): Promise<void> {
+    this.#waiting.delete(name)
+    const path = `${this.#folder}/${name}`
+    try {
+      const file = await this.#disk.open(path + TEMPORARY, 'w')
+      try {
+        await file.writeFile(toFile(entry))
+        await file.sync()
+      } finally {
+        await file.close()
+      }
+      await this.#disk.rename(path + TEMPORARY, path)
+      this.stats.written++
+    } catch {
+      this.stats.errors++ // a full disk is no reason to stop serving
+      await this.#clear(name)
+    }
   }
 
   /** After a write that failed: half a file is none, and what lies there may have been purged. */
   async #clear(name: string): Promise<void> {
     const paths = [name, name + TEMPORARY].map(each => `${this.#folder}/${each}`)
     await Promise.allSettled(paths.map(path => this.#disk.rm(path, { force: true })))
-  }
-
-  async #write(name: string, entry: Entry): Promise<void> {
-    const path = `${this.#folder}/${name}`
-    const file = await this.#disk.open(path + TEMPORARY, 'w')
-    try {
-      await file.writeFile(toFile(entry))
-      await file.sync()
-    } finally {
-      await file.close()
-    }
-    await this.#disk.rename(path + TEMPORARY, path)
-    this.stats.written++
   }
 }
