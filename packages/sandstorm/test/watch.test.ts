@@ -459,6 +459,22 @@ describe('inotify', { skip: process.platform === 'linux' ? false : 'Linux only' 
     await watcher.shows('d/ d/e/ d/e/f=3')
   })
 
+  test('takes a folder that has become a loop of links for one that is gone', async t => {
+    const root = makeTree(t, { 'd/f': '1' })
+    const warnings: string[] = []
+    const watcher = new FolderWatcher({
+      onChange: async () => {},
+      onWarning: line => warnings.push(line),
+    })
+    t.after(() => watcher.close())
+    const dirs = [root, join(root, 'd')]
+    watcher.follow(dirs)
+    fs.rmSync(join(root, 'd'), { recursive: true })
+    fs.symlinkSync('d', join(root, 'd'))
+    watcher.follow(dirs)
+    assert.deepEqual(warnings, [])
+  })
+
   test('takes an entry with the name of its folder for no loss', async t => {
     const root = makeTree(t, { 'd/f': '1' })
     const watcher = look(t, root)

@@ -39,8 +39,12 @@ export const watchFolder: WatchFolder = (dir, onEvent, onError) => {
   return {
     close: () => watcher.close(),
     isStale: () => {
-      const now = statSync(dir, { throwIfNoEntry: false })
-      return now?.ino !== ino || now.dev !== dev
+      try {
+        const now = statSync(dir)
+        return now.ino !== ino || now.dev !== dev
+      } catch {
+        return true // gone, or out of reach: a loop of links, a folder above that may not be entered
+      }
     },
   }
 }

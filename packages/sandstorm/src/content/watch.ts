@@ -150,7 +150,7 @@ export class FolderWatcher {
       return ''
     } catch (error) {
       const code = (error as NodeJS.ErrnoException).code ?? String(error)
-      return code === 'ENOTDIR' ? GONE : code
+      return code === 'ENOTDIR' || code === 'ELOOP' ? GONE : code
     }
   }
 
