@@ -87,3 +87,9 @@ export function statusOf(error: unknown): 403 | 404 {
   const code = codeOf(error)
   return code === 'ENOENT' || code === 'ENOTDIR' || code === 'ELOOP' ? 404 : 403
 }
+
+/**
+ * Is it gone since it was found? Then nobody needs to be told: the next look finds it so, and of a
+ * tree that is just being removed there would be a line for each file.
+ */
+export const isGone = (error: unknown): boolean => statusOf(error) === 404

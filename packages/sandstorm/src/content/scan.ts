@@ -12,7 +12,7 @@ import { dirname, join, sep } from 'node:path'
 import { CODING_SUFFIXES } from '../site/codings.ts'
 import type { CodingName, Site } from '../site/site.ts'
 import { StartError } from '../startError.ts'
-import { type ContentFs, codeOf, PARALLEL_CALLS, statusOf } from './fileSystem.ts'
+import { type ContentFs, codeOf, isGone, PARALLEL_CALLS, statusOf } from './fileSystem.ts'
 import type { FoundFile, FoundFolder, FoundTree } from './found.ts'
 import { forEachBounded } from './parallel.ts'
 import { type FileState, stateOf } from './read.ts'
@@ -81,7 +81,9 @@ class TreeScan {
     try {
       entries = await this.#options.fs.readdir(dir)
     } catch (error) {
-      this.#warn(path, `cannot be listed (${codeOf(error)}); nothing in it is served`)
+      if (!isGone(error)) {
+        this.#warn(path, `cannot be listed (${codeOf(error)}); nothing in it is served`)
+      }
       return false
     }
     entries.sort((a, b) => (a.name < b.name ? -1 : 1))
@@ -189,12 +191,14 @@ class TreeScan {
       found.state = stateOf(fs.stat(found.file))
     } catch (error) {
       found.status = statusOf(error)
-      this.#warn(found.paths[0], `cannot be read (${codeOf(error)}); answered ${found.status}`)
+      const why = `cannot be read (${codeOf(error)})`
+      if (!isGone(error)) this.#warn(found.paths[0], `${why}; answered ${found.status}`)
     }
     for (const { coding, file } of found.siblings) {
       try {
         found.codings.push({ coding, source: { file }, state: stateOf(fs.stat(file)) })
       } catch (error) {
+        if (isGone(error)) continue
         const why = `cannot be read (${codeOf(error)})`
         this.#warn(found.paths[0], `its ${coding} sibling ${why}; not offered in it`)
       }

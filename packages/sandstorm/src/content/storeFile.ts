@@ -39,7 +39,9 @@ export async function storeFile(
     const last = result.isPassing ? lastOf(file, draft) : undefined
     if (last !== undefined) return last
     const { status, why } = result
-    heads.onWarning(warning(file.found.paths[0], `${why}; answered ${status}`))
+    if (status !== GONE) {
+      heads.onWarning(warning(file.found.paths[0], `${why}; answered ${status}`))
+    }
     return { kind: 'status', status }
   }
   const byCoding: StoredFile[] = []
@@ -78,6 +80,7 @@ async function storeCoded(
   }
   const result = await storeVariant(file, variant, draft, reader)
   if (!('why' in result)) return result
+  if (result.status === GONE) return undefined
   const why = `in ${variant.coding} it ${result.why}; not offered in it`
   heads.onWarning(warning(file.found.paths[0], why))
   return undefined
@@ -89,6 +92,9 @@ interface Failure {
   /** It may be had later. */
   readonly isPassing: boolean
 }
+
+/** Gone since it was found (fileSystem.ts: isGone). */
+const GONE = 404
 
 const CHANGING: Failure = {
   status: 503,
