@@ -460,6 +460,44 @@ test('a root that goes while it is read changes nothing, and costs no memory', a
   assert.deepEqual(live.stats(), { ...before, failedReloads: 1 })
 })
 
+test('a look that the system cuts short changes nothing', async t => {
+  const root = makeTree(t, { 'a.txt': 'a', 'in/b.txt': 'b' })
+  let refused: [name: string, code: string] | undefined
+  const refuse = (path: string): void => {
+    if (refused === undefined || !path.endsWith(refused[0])) return
+    throw Object.assign(new Error(refused[1]), { code: refused[1] })
+  }
+  const live = await LiveContent.open([{ ...plainSite(root), compress: ['gzip'] }], {
+    memoryBytes: 1 << 20,
+    onWarning: () => {},
+    nowMs: later,
+    fs: {
+      ...interfering(refuse),
+      readdir: async dir => {
+        refuse(dir)
+        return REAL_FS.readdir(dir)
+      },
+    },
+  })
+  t.after(() => live.close())
+  const before = live.stats()
+  writeFileSync(join(root, 'a.txt'), 'new'.repeat(500))
+  const cases: [string, string, RegExp][] = [
+    [root, 'EACCES', /^cannot serve .*: EACCES; name a folder that can be read$/],
+    [root, 'EMFILE', /^no more files can be opened \(EMFILE\); raise/],
+    ['in', 'ENFILE', /^no more files can be opened/],
+    ['a.txt', 'EMFILE', /^no more files can be opened/],
+  ]
+  for (const [i, [path, code, message]] of cases.entries()) {
+    refused = [path, code]
+    await assert.rejects(live.reload(), { message })
+    assert.deepEqual(live.stats(), { ...before, failedReloads: i + 1 })
+  }
+  refused = undefined
+  await live.reload()
+  assert.equal(live.stats().reloads, 1)
+})
+
 test('it counts what it has', async t => {
   const { root, live, content } = await follow(t, { 'a.txt': 'a' })
   const { images } = live.stats()

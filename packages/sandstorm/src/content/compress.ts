@@ -11,7 +11,7 @@ import { encode } from '../site/codings.ts'
 import type { CodingName } from '../site/site.ts'
 import { fileKey } from './catalog.ts'
 import type { Draft } from './draft.ts'
-import type { ContentFs } from './fileSystem.ts'
+import { type ContentFs, refuseWithoutDescriptors } from './fileSystem.ts'
 import type { FoundFile } from './found.ts'
 import { isCompressible } from './mediaType.ts'
 import { forEachBounded } from './parallel.ts'
@@ -25,7 +25,8 @@ const FILE_MAX_BYTES = 32 << 20
 const PARALLEL_FILES = 4
 
 /**
- * Gives each file of a site that is worth it the codings that it has no sibling for. Never rejects.
+ * Gives each file of a site that is worth it the codings that it has no sibling for. Rejects with
+ * one clear line if no file can be opened.
  */
 export async function compressFiles(
   files: readonly FoundFile[],
@@ -73,8 +74,11 @@ async function makeCodings(
   fs: ContentFs,
 ): Promise<CodingName[]> {
   const read = await readWhole(found.file, found.state, fs)
-  // Whatever is wrong with it shows again, and is told, when it is read to its place.
-  if (read.kind === 'failed') return []
+  if (read.kind === 'failed') {
+    refuseWithoutDescriptors(read.code)
+    // Whatever is wrong with it shows again, and is told, when it is read to its place.
+    return []
+  }
   found.state = read.state
   const inVain: CodingName[] = []
   for (const coding of codings) {

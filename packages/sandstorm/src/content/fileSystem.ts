@@ -5,6 +5,7 @@
 import fs, { constants, type Dirent, type Stats } from 'node:fs'
 import { readdir, realpath } from 'node:fs/promises'
 import { promisify } from 'node:util'
+import { StartError } from '../startError.ts'
 
 /**
  * What is read in one call, or not read at all, is synchronous: a hop to the thread pool costs more
@@ -80,6 +81,15 @@ export function openFilesMax(unknown: number = OPEN_FILES_LEAST): number {
 /** The system's name of an error, such as EACCES, or its message. */
 export function codeOf(error: unknown): string {
   return (error as NodeJS.ErrnoException).code ?? String(error)
+}
+
+/**
+ * Throws one clear line for an error that says nothing of the file: too many others are open, those
+ * of clients too. What is looked at then is not what is there.
+ */
+export function refuseWithoutDescriptors(code: string): void {
+  if (code !== 'EMFILE' && code !== 'ENFILE') return
+  throw new StartError(`no more files can be opened (${code}); raise the limit of open files`)
 }
 
 /** The status a client gets for a file that could not be read: gone, or refused. */

@@ -12,7 +12,14 @@ import { dirname, join, sep } from 'node:path'
 import { CODING_SUFFIXES } from '../site/codings.ts'
 import type { CodingName, Site } from '../site/site.ts'
 import { StartError } from '../startError.ts'
-import { type ContentFs, codeOf, isGone, PARALLEL_CALLS, statusOf } from './fileSystem.ts'
+import {
+  type ContentFs,
+  codeOf,
+  isGone,
+  PARALLEL_CALLS,
+  refuseWithoutDescriptors,
+  statusOf,
+} from './fileSystem.ts'
 import type { FoundFile, FoundFolder, FoundTree } from './found.ts'
 import { forEachBounded } from './parallel.ts'
 import { type FileState, stateOf } from './read.ts'
@@ -43,10 +50,14 @@ export async function realRoot(root: string, fs: ContentFs): Promise<string> {
     const real = await fs.realpath(root)
     if (fs.stat(real).isDirectory()) return real
   } catch (error) {
-    const why = codeOf(error) === 'ENOENT' ? 'there is no such folder' : codeOf(error)
-    throw new StartError(`cannot serve ${root}: ${why}; name a folder that can be read`)
+    throw unservable(root, codeOf(error))
   }
   throw new StartError(`cannot serve ${root}: it is not a folder; name the folder that holds it`)
+}
+
+function unservable(root: string, code: string): StartError {
+  const why = code === 'ENOENT' ? 'there is no such folder' : code
+  return new StartError(`cannot serve ${root}: ${why}; name a folder that can be read`)
 }
 
 /** A warning about a path, on one line whatever the name holds. */
@@ -81,9 +92,10 @@ class TreeScan {
     try {
       entries = await this.#options.fs.readdir(dir)
     } catch (error) {
-      if (!isGone(error)) {
-        this.#warn(path, `cannot be listed (${codeOf(error)}); nothing in it is served`)
-      }
+      const code = codeOf(error)
+      refuseWithoutDescriptors(code)
+      if (dir === this.#root) throw unservable(this.#options.site.root, code)
+      if (!isGone(error)) this.#warn(path, `cannot be listed (${code}); nothing in it is served`)
       return false
     }
     entries.sort((a, b) => (a.name < b.name ? -1 : 1))

@@ -9,6 +9,7 @@ import type { StoredFile } from './catalog.ts'
 import { IDENTITY } from './content.ts'
 import type { Draft } from './draft.ts'
 import type { FileReader } from './fileReader.ts'
+import { refuseWithoutDescriptors } from './fileSystem.ts'
 import { NO_IMAGE } from './image.ts'
 import {
   CODING_INDEX,
@@ -26,7 +27,7 @@ export type FileOutcome =
   | { readonly kind: 'stored'; readonly byCoding: readonly StoredFile[] }
   | { readonly kind: 'status'; readonly status: number }
 
-/** Never rejects. */
+/** Rejects with one clear line if no file can be opened. */
 export async function storeFile(
   file: PlacedFile,
   heads: SiteHeads,
@@ -147,6 +148,7 @@ async function readFile(
     store.discard(image)
     if (result.kind === 'failed') {
       const { status, code } = result
+      refuseWithoutDescriptors(code)
       return { status, why: `cannot be read (${code})`, isPassing: false }
     }
     const { state } = result
