@@ -3,16 +3,19 @@
  * a command line that says plainly what is wrong with it (design §5).
  */
 import assert from 'node:assert/strict'
+import { once } from 'node:events'
 import { readFileSync, symlinkSync, writeFileSync } from 'node:fs'
+import { connect } from 'node:net'
 import { join } from 'node:path'
 import { after, afterEach, before, describe, it } from 'node:test'
+import { setTimeout } from 'node:timers/promises'
 import { itAnswersLikeAWebServer } from './kit/answers.ts'
 import { curlTree } from './kit/curlTree.ts'
 import { fetchTree } from './kit/fetchTree.ts'
 import { freePort } from './kit/freePort.ts'
 import { request } from './kit/httpClient.ts'
 import { needs } from './kit/privileges.ts'
-import { assertRefused, ROOT, runCommand, Server } from './kit/server.ts'
+import { assertRefused, ROOT, runCommand, Server, type ServerOptions } from './kit/server.ts'
 import { temporaryFolder } from './kit/temporary.ts'
 import { makeTree, type Tree } from './kit/tree.ts'
 
@@ -90,6 +93,35 @@ describe('a folder that is not quite right', { timeout }, () => {
   })
 })
 
+describe('a process that may have few files open', { timeout }, () => {
+  it('refuses clients before it lacks files to read its folder with', async () => {
+    const dir = temporaryFolder('few-files').path
+    writeFileSync(join(dir, 'a.txt'), 'before')
+    const prefix = ['sh', '-c', 'ulimit -n 200; exec "$@"', 'sh']
+    const server = await serveOnKernel(dir, { prefix })
+    const { hostname: host, port } = new URL(server.url)
+    const sockets = Array.from({ length: 250 }, () => connect({ host, port: Number(port) }))
+    try {
+      assert.match(server.stderr, /^sandstorm: 85 connections at the same time at most, not 10000/m)
+      await Promise.all(sockets.map(socket => once(socket, 'connect')))
+      writeFileSync(join(dir, 'a.txt'), 'after')
+      const [first] = sockets
+      let answers = ''
+      first.on('data', bytes => {
+        answers += bytes
+      })
+      while (!answers.endsWith('after')) {
+        assert.doesNotMatch(answers, /HTTP\/1.1 (?!200)/)
+        first.write('GET /a.txt HTTP/1.1\r\nHost: a\r\n\r\n')
+        await setTimeout(50)
+      }
+    } finally {
+      for (const socket of sockets) socket.destroy()
+      await server.kill()
+    }
+  })
+})
+
 describe('the command line', { timeout }, () => {
   let dir: string
 
@@ -158,6 +190,6 @@ describe('the command line', { timeout }, () => {
   })
 })
 
-async function serveOnKernel(dir: string): Promise<Server> {
-  return Server.serve([dir, '--device', 'kernel', '--port', String(await freePort())])
+async function serveOnKernel(dir: string, options: ServerOptions = {}): Promise<Server> {
+  return Server.serve([dir, '--device', 'kernel', '--port', String(await freePort())], options)
 }

@@ -1,5 +1,6 @@
 /** An instance on the kernel's TCP (node:net): the same HTTP and content without our stack. */
 import type { ServeConfig } from '../config.ts'
+import { openFilesMax } from '../content/fileSystem.ts'
 import { ContentFollower } from '../content/follow.ts'
 import { isMuchToRead, LiveContent } from '../content/live.ts'
 import { attachContent } from '../content/table.ts'
@@ -10,6 +11,11 @@ import { type KernelMount, mountOnKernel } from '../mount/kernelMount.ts'
 import type { Instance, Log } from './instance.ts'
 
 type Rings = readonly SharedArrayBuffer[]
+
+/** Without clients: the program, its threads, listeners, logs. */
+const OWN_FILES = 64
+/** Of the others, what connections may take: files on disk take a quarter, and folders are read. */
+const CONNECTIONS_SHARE = 5 / 8
 
 /**
  * Loads the content, opens the fronts of origins, and listens; answers are noted in the first of
@@ -33,7 +39,7 @@ export async function startKernelInstance(
       }),
     )
     fronts?.publish(live.hits)
-    return instanceOn(await mount(config, rings, live, fronts), config, log, live, fronts)
+    return instanceOn(await mount(config, rings, live, fronts, log), config, log, live, fronts)
   } catch (error) {
     await fronts?.close()
     throw error
@@ -45,19 +51,35 @@ function mount(
   rings: Rings,
   live: LiveContent,
   fronts: Fronts | undefined,
+  log: Log,
 ): Promise<KernelMount> {
-  const { address, port, connections } = config.kernel
+  const { address, port } = config.kernel
   const { limits } = config
   const { shared } = live.attach(mail => content.take(mail))
   const content = attachContent(shared)
   return mountOnKernel(content, {
     host: address,
     port,
-    limits: { ...limits, maxConnections: connections, http: limits },
+    limits: { ...limits, maxConnections: connectionsMax(config, log), http: limits },
     accessLog: rings.length === 0 ? undefined : new AccessRing(rings[0]),
     pieces: live.pieces,
     fronts,
   })
+}
+
+/**
+ * Connections are files that the process may have open, and may not take them all: content could
+ * not be read again then.
+ */
+function connectionsMax({ kernel: { connections } }: ServeConfig, log: Log): number {
+  const files = openFilesMax(Number.POSITIVE_INFINITY)
+  const most = Math.max(1, Math.floor((files - OWN_FILES) * CONNECTIONS_SHARE))
+  if (connections <= most) return connections
+  log.warn(
+    `${most} connections at the same time at most, not ${connections}: ` +
+      `this process may have ${files} files open; raise ulimit -n, or lower --connections`,
+  )
+  return most
 }
 
 function instanceOn(
