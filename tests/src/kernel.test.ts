@@ -10,6 +10,7 @@ import { join } from 'node:path'
 import { after, afterEach, before, describe, it } from 'node:test'
 import { setTimeout } from 'node:timers/promises'
 import { itAnswersLikeAWebServer } from './kit/answers.ts'
+import { run } from './kit/command.ts'
 import { curlTree } from './kit/curlTree.ts'
 import { fetchTree } from './kit/fetchTree.ts'
 import { freePort } from './kit/freePort.ts'
@@ -91,6 +92,33 @@ describe('a folder that is not quite right', { timeout }, () => {
     assert.match(server.stderr, /^[^\n]*broken\.txt[^\n]*$/m)
     await server.stop('SIGTERM')
   })
+})
+
+describe('a server that is told to end', { timeout }, () => {
+  it(
+    'resets what it cannot finish in time, so that nobody takes it for whole',
+    needs('curl'),
+    async () => {
+      const dir = temporaryFolder('drain').path
+      writeFileSync(join(dir, 'big.bin'), Buffer.alloc(20_000_000))
+      const config = join(dir, 'sandstorm.json')
+      writeFileSync(config, JSON.stringify({ limits: { drainTimeout: '200ms' } }))
+      const server = await serveOnKernel(dir, {}, '--config', config)
+      const slow = run([
+        'curl',
+        '-s',
+        '-o',
+        '/dev/null',
+        '--limit-rate',
+        '1M',
+        `${server.url}/big.bin`,
+      ])
+      await setTimeout(500)
+      await server.stop('SIGTERM')
+      const RECV_ERROR = 56 // and a FIN is 18
+      assert.equal((await slow).code, RECV_ERROR)
+    },
+  )
 })
 
 describe('a process that may have few files open', { timeout }, () => {
@@ -190,6 +218,11 @@ describe('the command line', { timeout }, () => {
   })
 })
 
-async function serveOnKernel(dir: string, options: ServerOptions = {}): Promise<Server> {
-  return Server.serve([dir, '--device', 'kernel', '--port', String(await freePort())], options)
+async function serveOnKernel(
+  dir: string,
+  options: ServerOptions = {},
+  ...flags: string[]
+): Promise<Server> {
+  const port = String(await freePort())
+  return Server.serve([dir, '--device', 'kernel', '--port', port, ...flags], options)
 }

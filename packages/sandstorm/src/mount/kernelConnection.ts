@@ -82,9 +82,11 @@ export class KernelConnection {
     else this.#socket.destroySoon()
   }
 
-  /** Ends the connection whatever is under way. */
+  /** Ends the connection whatever is under way; an answer that is cut off ends with a reset. */
   destroy(): void {
-    this.#socket.destroy()
+    const isCut = (this.#forward ?? this.#feed) !== undefined || this.#socket.writableLength > 0
+    if (isCut) this.#socket.resetAndDestroy()
+    else this.#socket.destroy()
   }
 
   /** Resolves when the socket is gone. */
@@ -131,7 +133,7 @@ export class KernelConnection {
     const pending = this.#forward ?? this.#feed
     if (pending !== undefined && !pending.waitsForClient) return
     if (!this.#isClosing) this.#context.stats.idle++
-    if (this.#isClosing || this.#socket.writableLength > 0) this.#socket.destroy()
+    if (this.#isClosing || this.#socket.writableLength > 0) this.destroy()
     else this.#finish()
   }
 
@@ -366,7 +368,7 @@ export class KernelConnection {
     forward?.cancel()
     if (forward !== undefined && forward.status !== 0) {
       this.#isClosing = true
-      this.#socket.destroy() // in the middle of an answer
+      this.#socket.resetAndDestroy() // in the middle of an answer
       return
     }
     if (forward !== undefined) this.#refuse(forward.head, forward.head.length, status)
