@@ -10,13 +10,20 @@ import { join } from 'node:path'
 import { after, afterEach, before, describe, it } from 'node:test'
 import { setTimeout } from 'node:timers/promises'
 import { itAnswersLikeAWebServer } from './kit/answers.ts'
-import { run } from './kit/command.ts'
+import { run, start } from './kit/command.ts'
 import { curlTree } from './kit/curlTree.ts'
 import { fetchTree } from './kit/fetchTree.ts'
 import { freePort } from './kit/freePort.ts'
 import { request } from './kit/httpClient.ts'
 import { needs } from './kit/privileges.ts'
-import { assertRefused, ROOT, runCommand, Server, type ServerOptions } from './kit/server.ts'
+import {
+  assertRefused,
+  commandLine,
+  ROOT,
+  runCommand,
+  Server,
+  type ServerOptions,
+} from './kit/server.ts'
 import { temporaryFolder } from './kit/temporary.ts'
 import { makeTree, type Tree } from './kit/tree.ts'
 
@@ -119,6 +126,23 @@ describe('a server that is told to end', { timeout }, () => {
       assert.equal((await slow).code, RECV_ERROR)
     },
   )
+})
+
+describe('an access log on stdout that nobody reads', { timeout }, () => {
+  it('does not keep a server that is told to end', async () => {
+    const dir = temporaryFolder('unread').path
+    const port = await freePort()
+    const args = ['--device', 'kernel', '--port', String(port), '--access-log', '-']
+    const child = start(commandLine('serve', dir, ...args))
+    await once(child.stdout!, 'data')
+    child.stdout!.pause()
+    const requests = Array.from({ length: 500 }, () => ({ path: `/${'x'.repeat(1900)}` }))
+    await request(`http://127.0.0.1:${port}`, requests)
+    await setTimeout(500)
+    child.kill('SIGTERM')
+    const [code] = await once(child, 'exit')
+    assert.equal(code, 0)
+  })
 })
 
 describe('a process that may have few files open', { timeout }, () => {

@@ -3,7 +3,19 @@
  * had.
  */
 import assert from 'node:assert/strict'
-import { mkdirSync, mkdtempSync, readFileSync, renameSync, rmSync, statSync } from 'node:fs'
+import { execFileSync } from 'node:child_process'
+import {
+  closeSync,
+  constants,
+  mkdirSync,
+  mkdtempSync,
+  openSync,
+  readFileSync,
+  renameSync,
+  rmSync,
+  statSync,
+} from 'node:fs'
+import { open } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterEach, beforeEach, describe, test } from 'node:test'
@@ -79,6 +91,46 @@ describe('a file of lines', () => {
       return true
     })
     await assert.rejects(open(dir), /that is a folder/)
+  })
+})
+
+describe('a pipe', () => {
+  const makePipe = (): void => void execFileSync('mkfifo', [path])
+
+  test('that nobody reads is refused, and kept when it is to be opened again', async () => {
+    makePipe()
+    await assert.rejects(AccessFile.open({ path, log }), /: nobody reads that pipe\. Start its/)
+    const reader = openSync(path, constants.O_RDONLY | constants.O_NONBLOCK)
+    const file = await AccessFile.open({ path, log, flushMs: 1 })
+    closeSync(reader)
+    await file.reopen()
+    await file.close()
+    assert.deepEqual(file.stats, { lines: 0, dropped: 0, errors: 1 })
+  })
+
+  test('whose reader takes its time gets all lines, and keeps nobody at the end', async () => {
+    makePipe()
+    const reader = await open(path, constants.O_RDONLY | constants.O_NONBLOCK)
+    try {
+      const file = await AccessFile.open({ path, log, flushMs: 1 })
+      const lines = Array.from({ length: 50_000 }, (_, i) => `${i}\n`)
+      for (const line of lines) file.write(line)
+      await sleep(50)
+      let text = ''
+      const bytes = Buffer.alloc(65536)
+      while (text.length < lines.join('').length) {
+        const { bytesRead } = await reader.read(bytes).catch(() => ({ bytesRead: 0 }))
+        text += bytes.toString('latin1', 0, bytesRead)
+        if (bytesRead === 0) await sleep(1)
+      }
+      assert.equal(text, lines.join(''))
+      for (const line of lines) file.write(line)
+      await file.close()
+      assert.equal(file.stats.errors, 0)
+      assert.ok(file.stats.dropped > 0)
+    } finally {
+      await reader.close()
+    }
   })
 })
 

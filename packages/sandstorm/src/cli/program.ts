@@ -13,6 +13,9 @@ import { explain } from './explain.ts'
 import { load } from './load.ts'
 import { SERVE_PARTS, serve } from './serve.ts'
 
+/** What is on its way to stdout or stderr when serving has ended may take so long. */
+const LEAVE_MS = 500
+
 const SERVE_EXAMPLES = `
 Examples:
   sandstorm serve examples/site                      over a TAP, at http://10.77.0.2:80/
@@ -200,7 +203,13 @@ function addServe(program: Command, finish: (exitCode: number) => void): void {
     const canReread = flags.config !== undefined
     const parts = canReread ? { ...SERVE_PARTS, reread: read } : SERVE_PARTS
     finish(await serve(await read(), parts))
+    leaveSoon()
   })
+}
+
+/** A reader of stdout that does not read (an access log there) keeps nobody. */
+function leaveSoon(): void {
+  setTimeout(() => process.exit(), LEAVE_MS).unref()
 }
 
 /** What is served, and how. */

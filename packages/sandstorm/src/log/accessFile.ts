@@ -7,6 +7,7 @@
  * file, later ones to the new; if that cannot be opened the old one is kept and opening is tried
  * again.
  */
+import { setTimeout as sleep } from 'node:timers/promises'
 import { StartError } from '../startError.ts'
 import { type AccessSink, openSink } from './accessSink.ts'
 import type { LimitedLog } from './operatorLog.ts'
@@ -40,6 +41,8 @@ const WAITING_MAX_BYTES = 16 << 20
 const FLUSH_BYTES = 65536
 const FLUSH_MS = 200
 const RETRY_MS = 1000
+/** A full pipe is tried again so soon: its reader empties it in less. */
+const FULL_MS = 5
 /** Of what goes wrong the operator is told so often. */
 const TELL_MS = 60_000
 /** For the last lines, when the server ends. */
@@ -63,6 +66,8 @@ export class AccessFile {
   #queueBytes = 0
   /** The last byte in the file is not a line's last. */
   #isMidLine = false
+  /** The last write found no room, which is no error: who reads has to read first. */
+  #isFull = false
   #pumping: Promise<void> | undefined
   #timer: NodeJS.Timeout | undefined
   #retry: NodeJS.Timeout | undefined
@@ -116,7 +121,7 @@ export class AccessFile {
     const limit = new Promise(resolve => {
       timer = setTimeout(resolve, CLOSE_LIMIT_MS)
     })
-    await Promise.race([this.#pump().then(() => this.#pump()), limit])
+    await Promise.race([this.#pumpAll(), limit])
     clearTimeout(this.#timer)
     clearTimeout(this.#retry)
     this.#seal()
@@ -126,6 +131,16 @@ export class AccessFile {
     }
     await Promise.race([this.#sink.close(), limit])
     clearTimeout(timer)
+  }
+
+  /** Until nothing is left, or an error tells to wait. */
+  async #pumpAll(): Promise<void> {
+    await this.#pump() // one under way may be past the last lines
+    await this.#pump()
+    while (this.#isFull && this.#queue.length > 0) {
+      await sleep(FULL_MS)
+      await this.#pump()
+    }
   }
 
   /** Works through the queue until it is empty or an error tells to wait; one at a time. */
@@ -145,7 +160,7 @@ export class AccessFile {
       if (job === undefined) return
       const goesOn = Buffer.isBuffer(job) ? await this.#writeSome(job) : await this.#switch(job)
       if (goesOn) continue
-      this.#startTimer(this.#options.retryMs)
+      this.#startTimer(this.#isFull ? FULL_MS : this.#options.retryMs)
       return
     }
   }
@@ -163,10 +178,12 @@ export class AccessFile {
   async #writeSome(block: Buffer): Promise<boolean> {
     try {
       const len = await this.#sink.write(block)
-      if (len === 0) throw new Error('the file takes nothing more')
+      this.#isFull = len === 0
+      if (this.#isFull) return this.#bringForward()
       this.#advance(block, len)
       return true
     } catch (error) {
+      this.#isFull = false
       this.#complain(`cannot write to the access log: ${(error as Error).message}`)
       return this.#bringForward()
     }
@@ -264,6 +281,8 @@ function openFailure({ code, message }: NodeJS.ErrnoException, path: string): st
     case 'EPERM':
     case 'EROFS':
       return `${what}: this user may not write there. Change the rights, or name another file`
+    case 'ENXIO':
+      return `${what}: nobody reads that pipe. Start its reader, or name another file`
     case 'EISDIR':
       return `${what}: that is a folder. Name a file in it`
     default:
