@@ -187,6 +187,16 @@ describe('a server', { skip }, () => {
       c.fds.push(fd)
       return [fd]
     })
+    ring('a memory file that is called like one', /is not an eventfd/, {}, c => {
+      const memory = createMemory('[eventfd]')
+      c.fds.push(memory)
+      return [memory]
+    })
+    ring('an eventfd that one reading does not empty', /is a semaphore/, {}, c => {
+      const fd = libc().eventfd(0, 1) // EFD_SEMAPHORE
+      c.fds.push(fd)
+      return [fd]
+    })
     const connect: Message = { type: 'connect', ifName: 'raw' }
     says('CONNECT without rings', /has 0 and 0 rings for our 1 queue/, 'region', () => connect)
     says('CONNECT with one ring', /has 1 and 0 rings for our 1 queue/, 's2m', () => connect)

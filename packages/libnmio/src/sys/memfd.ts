@@ -3,7 +3,7 @@
  * (fcntl(2)) keep its size: whoever maps a file that somebody else then shortens dies of SIGBUS, so
  * memory is taken from a peer only if nobody can shorten it any more.
  */
-import { fstatSync, readlinkSync } from 'node:fs'
+import { fstatSync, readFileSync, readlinkSync } from 'node:fs'
 import { SysError } from './errno.ts'
 import { check, libc, O_NONBLOCK } from './libc.ts'
 
@@ -43,19 +43,26 @@ export function memoryProblem(fd: number, bytes: number): string {
   return size < bytes ? `has ${size} bytes and not ${bytes}` : ''
 }
 
+/** No file's path begins like that, whatever a peer calls its files. */
+const EVENTFD = /^anon_inode:\[eventfd/
+/** One reading takes 1 of it, so that it stays readable, and we awake; told since Linux 6.5. */
+const SEMAPHORE = /^eventfd-semaphore: *1$/m
+
 /** '' if a peer's descriptor is an eventfd, which then does not block; else why it is none. */
 export function eventfdProblem(fd: number): string {
-  if (!targetOf(fd).includes('[eventfd')) return 'is not an eventfd'
+  if (!EVENTFD.test(told(fd, 'fd'))) return 'is not an eventfd'
+  if (SEMAPHORE.test(told(fd, 'fdinfo'))) return 'is a semaphore'
   const c = libc()
   const flags = c.fcntl(fd, F_GETFL, 0)
   if (flags >= 0 && c.fcntl(fd, F_SETFL, flags | O_NONBLOCK) === 0) return ''
   return new SysError('F_SETFL', c.errno()).message
 }
 
-/** What a descriptor stands for; '' where /proc does not say. */
-function targetOf(fd: number): string {
+/** What the system says of a descriptor; '' where it has no /proc. */
+function told(fd: number, about: 'fd' | 'fdinfo'): string {
+  const path = `/proc/self/${about}/${fd}`
   try {
-    return readlinkSync(`/proc/self/fd/${fd}`)
+    return about === 'fd' ? readlinkSync(path) : readFileSync(path, 'latin1')
   } catch {
     return ''
   }
