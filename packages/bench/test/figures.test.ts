@@ -50,6 +50,28 @@ test('a drawing names its lines, its axes and its title, and is well-formed', ()
   assert.doesNotMatch(svg, /NaN|undefined|Infinity/)
 })
 
+test('who is in several figures has one colour in all of them, and nobody else has it', () => {
+  const colorIn = (name: string, ...others: string[]): string => {
+    const series = [...others, name].map(name => ({ name, points: [] }))
+    const svg = svgOf([{ ...LINES, series }])
+    return svg.match(new RegExp(`fill="([^"]+)"/><text[^>]*>${name}<`))?.[1] ?? ''
+  }
+  assert.match(colorIn('nginx'), /^#/)
+  assert.equal(colorIn('nginx', 'sandstorm', 'memcpy'), colorIn('nginx'))
+  assert.notEqual(colorIn('h2o', 'a', 'b', 'c', 'd', 'nginx'), colorIn('nginx'))
+})
+
+test('a logarithmic axis has plain numbers', () => {
+  const y = { label: 'Gbit/s', scale: 'log' } as const
+  for (const [low, high, label] of [
+    [0.2, 3, '0.2'],
+    [5000, 40_000, '10,000'],
+  ] as const) {
+    const series = [{ name: 'ours', points: [{ x: 1, y: [low, high] }] }]
+    assert.ok(svgOf([{ ...LINES, y, series }]).includes(`>${label}<`), label)
+  }
+})
+
 test('bars have a legend, and are drawn when all are 0', () => {
   const series = [{ name: 'ours', points: [{ x: '22 KB', y: [0, 0] }] }]
   const svg = svgOf([{ ...LINES, kind: 'bars', x: { label: 'object', scale: 'band' }, series }])

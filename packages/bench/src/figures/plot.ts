@@ -6,7 +6,7 @@
 import * as Plot from '@observablehq/plot'
 import { parseHTML } from 'linkedom'
 import { median } from '../report.ts'
-import type { Panel, Point } from './figure.ts'
+import type { Panel, Point, Series } from './figure.ts'
 
 const WIDTH = 820
 const HEIGHT = 380
@@ -14,6 +14,8 @@ const TITLE_HEIGHT = 24
 /** Behind it stand the names of series. */
 const NAMES_LEFT = 638
 const COLORS = ['#0b62a4', '#d95f02', '#1b9e77', '#7570b3', '#a6761d', '#e7298a', '#666666']
+/** What many figures show, with a colour that is the same in all; others take what is left. */
+const OFTEN = ['sandstorm', 'memcpy', 'AF_PACKET', 'kernel TCP', 'nginx']
 
 /** A point as it is drawn. */
 interface Drawn {
@@ -42,9 +44,10 @@ export function svgOf(panels: readonly Panel[]): string {
 
 /** In the right margin. */
 function legend({ kind, series }: Panel): string {
+  const colors = colorsOf(series)
   const named = series.map(({ name, points }, i) => ({
     name,
-    color: colorOf(i),
+    color: colors[i],
     end: endOf(points),
   }))
   if (kind === 'lines') named.sort((a, b) => b.end - a.end)
@@ -58,7 +61,12 @@ function legend({ kind, series }: Panel): string {
 
 const endOf = (points: readonly Point[]): number => median(points.at(-1)?.y ?? [0])
 
-const colorOf = (i: number): string => COLORS[i % COLORS.length]
+function colorsOf(series: readonly Series[]): string[] {
+  const places = series.map(({ name }) => OFTEN.indexOf(name))
+  const left = COLORS.filter((_, i) => !places.includes(i))
+  let next = 0
+  return places.map(i => (i >= 0 ? COLORS[i] : left[next++ % left.length]))
+}
 
 function plot(panel: Panel): string {
   const { document } = parseHTML('<html><body></body></html>')
@@ -77,7 +85,7 @@ function plot(panel: Panel): string {
     marginRight: WIDTH - NAMES_LEFT + 8,
     marginBottom: 44,
     style: { fontSize: '11px', background: 'white' },
-    color: { domain: names, range: names.map((_, i) => colorOf(i)) },
+    color: { domain: names, range: colorsOf(panel.series) },
     ...axes(panel, names, Math.max(...points.map(({ high }) => high))),
     marks: marks(panel, points),
   })
@@ -86,7 +94,8 @@ function plot(panel: Panel): string {
 
 function axes({ kind, x, y }: Panel, names: readonly string[], yMax: number): Plot.PlotOptions {
   // Where all is 0 there would be no scale.
-  const range = y.scale === 'log' ? { type: 'log' as const } : { domain: [0, yMax || 1] }
+  const log10 = { type: 'log' as const, tickFormat: ',' }
+  const range = y.scale === 'log' ? log10 : { domain: [0, yMax || 1] }
   const yAxis = { label: y.label, grid: true, ...range }
   if (kind === 'bars') {
     return { fx: { label: x.label }, x: { axis: null, domain: [...names] }, y: yAxis }
