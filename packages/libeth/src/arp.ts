@@ -73,13 +73,14 @@ export class Arp {
   /**
    * `own`: our addresses, maybe none. The pool's frames lie in the device's region. `onConflict`
    * hears the place of an address of ours that somebody else has or wants, once per packet that says
-   * so.
+   * so; `onUse`, from when on one may not be used, or may.
    */
   constructor(
     port: ArpPort,
     own: readonly OwnAddress[],
     options: Partial<ArpOptions> = {},
     onConflict: (i: number) => void = () => {},
+    onUse: (i: number, isUsable: boolean) => void = () => {},
   ) {
     this.#view = port.device.region.view
     this.#own = new OwnAddresses(own)
@@ -88,7 +89,13 @@ export class Arp {
     this.#sender = new ArpSender(port)
     this.stats = this.#sender.stats
     this.#options = { ...DEFAULTS, ...options }
-    this.#detection = new AddressDetection(this.#own, this.#sender, this.#options, onConflict)
+    this.#detection = new AddressDetection(
+      this.#own,
+      this.#sender,
+      this.#options,
+      onConflict,
+      onUse,
+    )
     this.#table = new NeighbourTable(this.#options.capacity, this.#options.requestMs)
     this.#resolvedIp = this.#table.resolvedIp
     this.macHi = this.#table.macHi

@@ -59,6 +59,8 @@ export class Addresses {
   readonly #mask4: Int32Array
   readonly #broadcast4: Int32Array
   readonly #local4: Int32Array
+  /** Likewise the place, or NOT_LOCAL while the address may not be used. */
+  readonly #usable4: Int32Array
   // By IPv6 address in order: its place in the list, and four words of its prefix's mask
   readonly #count6: number
   readonly #local6: Int32Array
@@ -78,6 +80,7 @@ export class Addresses {
     this.#mask4 = Int32Array.from(v4, ({ prefixLen }) => netmask(prefixLen))
     this.#broadcast4 = Int32Array.from(v4, broadcastOf)
     this.#local4 = Int32Array.from(v4, address => list.indexOf(address))
+    this.#usable4 = this.#local4.slice()
     const v6 = list.filter(({ version }) => version === 6)
     this.#count6 = v6.length
     this.#local6 = Int32Array.from(v6, address => list.indexOf(address))
@@ -95,10 +98,15 @@ export class Addresses {
     return this.#words[local * 4 + i]
   }
 
-  /** Which of our addresses this is, or NOT_LOCAL. */
+  /** The `i`-th of `ipv4` is not ours to use, or is again (RFC 5227 §2.1): not yet, or not at all. */
+  setUsable4(i: number, isUsable: boolean): void {
+    this.#usable4[i] = isUsable ? this.#local4[i] : NOT_LOCAL
+  }
+
+  /** Which of our addresses this is, or NOT_LOCAL, as long as we may not use it. */
   findV4(address: number): number {
     for (let i = 0; i < this.#count4; i++) {
-      if (this.#address4[i] === address) return this.#local4[i]
+      if (this.#address4[i] === address) return this.#usable4[i]
     }
     return NOT_LOCAL
   }

@@ -112,8 +112,12 @@ export class Stack implements IpHost, Ipv6Host {
     this.tcbs = options.tcbs
     this.addresses = new Addresses(addresses, options)
     const list4 = addresses.filter(({ version }) => version === 4)
-    this.arp = new Arp(this, isShared ? [] : this.addresses.ipv4, options.arp, i =>
-      options.onConflict?.(list4[i]),
+    this.arp = new Arp(
+      this,
+      isShared ? [] : this.addresses.ipv4,
+      options.arp,
+      i => options.onConflict?.(list4[i]),
+      (i, isUsable) => this.addresses.setUsable4(i, isUsable),
     )
     this.output = new Icmpv6Output(device, frames)
     const words = list6.map(({ w0, w1, w2, w3 }) => Int32Array.of(w0, w1, w2, w3))

@@ -1,9 +1,10 @@
 /** A stack's IPv4 address before it is used, and when somebody else has it (RFC 5227). */
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { arpPacket } from '@sandstorm/libeth'
-import { connect, ipv4, ipv4Address } from '../src/index.ts'
-import { advance, Host, OUR_ADDR, sendArp } from './kit/host.ts'
+import { arpPacket, ethernet } from '@sandstorm/libeth'
+import { connect, drops, ipv4, ipv4Address } from '../src/index.ts'
+import { advance, Host, OUR_ADDR, send, sendArp } from './kit/host.ts'
+import { SYN, setIpChecksum } from './kit/segment.ts'
 
 interface Scene {
   readonly t: Host
@@ -17,6 +18,17 @@ function start(): Scene {
   t.stack.start()
   t.poll()
   return { t, conflicts }
+}
+
+/** A packet of a protocol that nobody speaks, which is answered with an error. */
+function sendUnknown(t: Host): void {
+  send(t, {
+    flags: SYN,
+    spoil: (view, off) => {
+      ipv4.setProtocol(view, off + ethernet.HEADER_LEN, 222)
+      setIpChecksum(view, off)
+    },
+  })
 }
 
 const linesOf = (t: Host): string[] => t.take().map(({ line }) => line)
@@ -54,6 +66,20 @@ test('if somebody has it, it is not used until he is gone for a minute, and we h
   advance(t, 11_000)
   sendArp(t, arpPacket.REQUEST)
   assert.match(linesOf(t).at(-1) ?? '', /^ARP, Reply 10\.0\.0\.2 is-at /)
+})
+
+test('as long as it is not to be used, nothing is answered from it', () => {
+  const { t } = start()
+  sendUnknown(t)
+  sendArp(t, arpPacket.REQUEST, true, OUR_ADDR)
+  sendUnknown(t)
+  send(t, { flags: SYN })
+  assert.deepEqual(linesOf(t).slice(1), [], 'one probe alone')
+  assert.equal(t.tcp.pool.usedCount, 0)
+  assert.equal(t.tcp.drops[drops.IP_NOT_OURS], 3)
+  advance(t, 61_000)
+  sendUnknown(t)
+  assert.match(linesOf(t).at(-1) ?? '', /ICMP type 3 code 2/)
 })
 
 test('if somebody takes it later, it is defended, and we hear of it', () => {
