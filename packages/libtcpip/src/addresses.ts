@@ -41,6 +41,11 @@ export interface Gateways {
 }
 
 export const ADDRESSES_MAX = 16
+/**
+ * Of memory in which several stacks on a device note which of our addresses may be used: a byte for
+ * each of IPv4, 0 if it may, then one for each of IPv6, its state (ndp/ownAddresses.ts).
+ */
+export const ADDRESS_STATES_BYTES: number = 2 * ADDRESSES_MAX
 /** Not an address of ours. */
 export const NOT_LOCAL = -1
 /** `nextHop4` knows no way; no host has the address 0.0.0.0. */
@@ -59,8 +64,8 @@ export class Addresses {
   readonly #mask4: Int32Array
   readonly #broadcast4: Int32Array
   readonly #local4: Int32Array
-  /** Likewise the place, or NOT_LOCAL while the address may not be used. */
-  readonly #usable4: Int32Array
+  /** Likewise, not 0: it may not be used. */
+  readonly #unusable4: Uint8Array
   // By IPv6 address in order: its place in the list, and four words of its prefix's mask
   readonly #count6: number
   readonly #local6: Int32Array
@@ -68,7 +73,12 @@ export class Addresses {
   readonly #gateway4: number
   readonly #gateway6: IpAddress | undefined
 
-  constructor(list: readonly IpAddress[], { gateway, gateway6 }: Gateways = {}) {
+  /** `unusable4`: where is noted which of IPv4 may not be used, if others write or read it too. */
+  constructor(
+    list: readonly IpAddress[],
+    { gateway, gateway6 }: Gateways = {},
+    unusable4: Uint8Array = new Uint8Array(ADDRESSES_MAX),
+  ) {
     assert(list.length > 0 && list.length <= ADDRESSES_MAX, 'between 1 and 16 addresses')
     assert(gateway === undefined || gateway.version === 4, '`gateway` is an IPv4 address')
     assert(gateway6 === undefined || gateway6.version === 6, '`gateway6` is an IPv6 address')
@@ -80,7 +90,7 @@ export class Addresses {
     this.#mask4 = Int32Array.from(v4, ({ prefixLen }) => netmask(prefixLen))
     this.#broadcast4 = Int32Array.from(v4, broadcastOf)
     this.#local4 = Int32Array.from(v4, address => list.indexOf(address))
-    this.#usable4 = this.#local4.slice()
+    this.#unusable4 = unusable4
     const v6 = list.filter(({ version }) => version === 6)
     this.#count6 = v6.length
     this.#local6 = Int32Array.from(v6, address => list.indexOf(address))
@@ -100,13 +110,14 @@ export class Addresses {
 
   /** The `i`-th of `ipv4` is not ours to use, or is again (RFC 5227 §2.1): not yet, or not at all. */
   setUsable4(i: number, isUsable: boolean): void {
-    this.#usable4[i] = isUsable ? this.#local4[i] : NOT_LOCAL
+    this.#unusable4[i] = isUsable ? 0 : 1
   }
 
   /** Which of our addresses this is, or NOT_LOCAL, as long as we may not use it. */
   findV4(address: number): number {
     for (let i = 0; i < this.#count4; i++) {
-      if (this.#address4[i] === address) return this.#usable4[i]
+      if (this.#address4[i] !== address) continue
+      return this.#unusable4[i] === 0 ? this.#local4[i] : NOT_LOCAL
     }
     return NOT_LOCAL
   }

@@ -1,4 +1,11 @@
-export { ADDRESSES_MAX, Addresses, type IpAddress, ipv4Address, ipv6Address } from './addresses.ts'
+export {
+  ADDRESS_STATES_BYTES,
+  ADDRESSES_MAX,
+  Addresses,
+  type IpAddress,
+  ipv4Address,
+  ipv6Address,
+} from './addresses.ts'
 // The wire: headers, sums, text, and the reasons why a packet is dropped.
 export * as drops from './drops.ts'
 export { DROP_COUNT, DROP_NAMES } from './drops.ts'

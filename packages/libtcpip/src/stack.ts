@@ -14,7 +14,7 @@ import {
   OK,
 } from '@sandstorm/libeth'
 import { ALL_FLOWS, assert, type Device, type FlowShare, type FramePool } from '@sandstorm/libnmio'
-import { Addresses, type IpAddress } from './addresses.ts'
+import { ADDRESSES_MAX, Addresses, type IpAddress } from './addresses.ts'
 import { IcmpError } from './icmp/icmpError.ts'
 import { ERRORS_BURST, ERRORS_PER_SECOND } from './icmp/icmpv6Error.ts'
 import { Icmpv6Output } from './icmp/icmpv6Output.ts'
@@ -63,6 +63,11 @@ export interface StackOptions {
    * it is shared with another thread: what is in it then is for `inherit`. Default: our own.
    */
   tcbs?: SharedArrayBuffer | undefined
+  /**
+   * Of several stacks on one device: memory, zeroed, ADDRESS_STATES_BYTES bytes, in which the one
+   * that does not share our addresses notes for the others which may be used. Default: our own.
+   */
+  addressStates?: SharedArrayBuffer | undefined
   app: Application
   congestion: CongestionControl
   tcp?: Partial<TcpConfig>
@@ -110,7 +115,9 @@ export class Stack implements IpHost, Ipv6Host {
     this.takesReturnPath = isShared
     this.flows = options.flows ?? ALL_FLOWS
     this.tcbs = options.tcbs
-    this.addresses = new Addresses(addresses, options)
+    const states = options.addressStates
+    const unusable4 = states && new Uint8Array(states, 0, ADDRESSES_MAX)
+    this.addresses = new Addresses(addresses, options, unusable4)
     const list4 = addresses.filter(({ version }) => version === 4)
     this.arp = new Arp(
       this,
@@ -122,7 +129,8 @@ export class Stack implements IpHost, Ipv6Host {
     this.output = new Icmpv6Output(device, frames)
     const words = list6.map(({ w0, w1, w2, w3 }) => Int32Array.of(w0, w1, w2, w3))
     const onConflict = (i: number): void => options.onConflict?.(list6[i])
-    this.ndp = new Ndp(this.output, words, onConflict, options.ndp)
+    const states6 = states && new Uint8Array(states, ADDRESSES_MAX, list6.length)
+    this.ndp = new Ndp(this.output, words, onConflict, options.ndp, states6)
     this.hopLimit = config.ttl
     this.tcp = new Tcp(this, options.app, options.congestion, config, options.random, options.nowUs)
   }

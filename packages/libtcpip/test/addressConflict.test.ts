@@ -2,8 +2,9 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { arpPacket, ethernet } from '@sandstorm/libeth'
-import { connect, drops, ipv4, ipv4Address } from '../src/index.ts'
-import { advance, Host, OUR_ADDR, send, sendArp } from './kit/host.ts'
+import { ADDRESS_STATES_BYTES, connect, drops, ipv4, ipv4Address } from '../src/index.ts'
+import { advance, Host, type HostOptions, OUR_ADDR, OUR_ADDR6, send, sendArp } from './kit/host.ts'
+import { address, frame6, message6, packet6 } from './kit/packet6.ts'
 import { SYN, setIpChecksum } from './kit/segment.ts'
 
 interface Scene {
@@ -90,3 +91,39 @@ test('if somebody takes it later, it is defended, and we hear of it', () => {
   assert.deepEqual(linesOf(t), ['ARP, Announcement 10.0.0.2, length 28'])
   assert.deepEqual(conflicts, ['10.0.0.2'])
 })
+
+for (const ipVersion of [4, 6] as const) {
+  test(`another stack on the device goes by what the first finds out: IPv${ipVersion}`, () => {
+    for (const isTaken of [false, true]) {
+      const addressStates = new SharedArrayBuffer(ADDRESS_STATES_BYTES)
+      const options: HostOptions = { ipVersion, resolved: false, addressStates }
+      const first = new Host({ ...options, arp: { probes: 3 }, ndp: { dadTransmits: 1 } })
+      const second = new Host({ ...options, sharesAddresses: true })
+      for (const t of ipVersion === 4 ? [first, second] : []) t.stack.start()
+      first.poll()
+      send(second, { flags: SYN })
+      assert.deepEqual(linesOf(second), [], 'not yet')
+      if (isTaken) claim(first)
+      advance(first, 1000)
+      send(second, { flags: SYN })
+      assert.equal(linesOf(second).length, isTaken ? 0 : 1)
+      const reason = ipVersion === 4 ? drops.IP_NOT_OURS : drops.IP6_NOT_OURS
+      assert.equal(second.tcp.drops[reason], isTaken ? 2 : 1)
+    }
+  })
+}
+
+/** Somebody says that our address is his, to all. */
+function claim(t: Host): void {
+  if (t.ipVersion === 4) {
+    sendArp(t, arpPacket.REQUEST, true, OUR_ADDR)
+    return
+  }
+  const payload = message6(136, 0, 0x20000000, address(OUR_ADDR6))
+  const packet = packet6({ src: OUR_ADDR6, dst: 'ff02::1', hopLimit: 255, payload })
+  const frame = frame6('333300000001', '02000000000c', packet)
+  t.inject((_, off) => {
+    t.region.bytes.set(frame, off)
+    return frame.length
+  })
+}

@@ -62,6 +62,8 @@ export interface ServerOptions {
   tcp?: Partial<TcpConfig>
   /** Memory for the connections, as Stack takes it. */
   tcbs?: SharedArrayBuffer | undefined
+  /** Likewise for which of our addresses may be used. */
+  addressStates?: SharedArrayBuffer | undefined
   limits?: Partial<MountLimits>
   /** Where answers are noted; its time is the caller's to set. */
   accessLog?: AccessLog | undefined
@@ -122,6 +124,7 @@ export class Server {
       gateway: options.gateway,
       gateway6: options.gateway6,
       sharesAddresses: options.sharesAddresses,
+      addressStates: options.addressStates,
       app: this.mount,
       congestion: options.cc === 'newreno' ? new NewReno() : new Cubic(),
       tcp: config,

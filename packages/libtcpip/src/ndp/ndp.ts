@@ -55,23 +55,27 @@ export class Ndp {
   readonly #neighbours: Neighbours
   readonly #detection: AddressDetection
   readonly #mld: MldReporter
+  readonly #isTold: boolean
   #standsAside = false
 
   /**
    * `addresses`: ours, four words each. `onConflict` hears the index of an address that somebody
    * else has or wants, once per message that says so; look at `own.state` to see whether it is in
-   * use all the same.
+   * use all the same. `states`: a byte for each address, VALID at first, that other stacks on the
+   * device write or read, too.
    */
   constructor(
     output: Icmpv6Output,
     addresses: readonly Int32Array[],
     onConflict: (i: number) => void,
     options: Partial<NdpOptions> = {},
+    states?: Uint8Array,
   ) {
     const all = { ...DEFAULTS, ...options }
     this.#output = output
     this.#view = output.view
-    this.own = new OwnAddresses(addresses)
+    this.own = new OwnAddresses(addresses, states)
+    this.#isTold = states !== undefined
     this.#sender = new NdpSender(output, this.own)
     this.stats = this.#sender.stats
     this.#neighbours = new Neighbours(this.own, this.#sender, all)
@@ -104,11 +108,11 @@ export class Ndp {
   }
 
   /**
-   * Instead of `start`: our addresses are the host's too, and its kernel speaks for them. They are
-   * used at once, and nobody is answered.
+   * Instead of `start`: somebody else speaks for our addresses, the host's kernel or another stack.
+   * They are used at once, unless that stack says otherwise, and nobody is answered.
    */
   standAside(): void {
-    this.own.adopt()
+    if (!this.#isTold) this.own.adopt()
     this.#standsAside = true
   }
 

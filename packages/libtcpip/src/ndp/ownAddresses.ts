@@ -22,12 +22,15 @@ export class OwnAddresses {
   readonly words: Int32Array
   readonly state: Uint8Array
 
-  /** `addresses`: four words each (`ipv6.parse`), unicast. All are tentative at first. */
-  constructor(addresses: readonly Int32Array[]) {
+  /**
+   * `addresses`: four words each (`ipv6.parse`), unicast. All are tentative at first, unless their
+   * states lie in `shared`.
+   */
+  constructor(addresses: readonly Int32Array[], shared?: Uint8Array) {
     assert(addresses.length <= COUNT_MAX, 'there are at most 32 IPv6 addresses')
     this.count = addresses.length
     this.words = new Int32Array(4 * this.count)
-    this.state = new Uint8Array(this.count).fill(TENTATIVE)
+    this.state = shared ?? new Uint8Array(this.count).fill(TENTATIVE)
     addresses.forEach((address, i) => {
       assert(!ipv6.isBadSource(address[0], address[1], address[2]), 'our addresses are unicast')
       this.words.set(address, 4 * i)

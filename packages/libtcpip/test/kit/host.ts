@@ -76,6 +76,7 @@ export interface HostOptions {
   sharesAddresses?: boolean
   flows?: FlowShare
   tcbs?: SharedArrayBuffer
+  addressStates?: SharedArrayBuffer
   arp?: Partial<ArpOptions>
   ndp?: Partial<NdpOptions>
   onConflict?: (address: IpAddress) => void
@@ -177,6 +178,7 @@ export class Host {
       sharesAddresses: options.sharesAddresses,
       flows: options.flows,
       tcbs: options.tcbs,
+      addressStates: options.addressStates,
       arp: { probes: 0, ...options.arp },
       ndp: { dadTransmits: 0, ...options.ndp },
       onConflict: options.onConflict,

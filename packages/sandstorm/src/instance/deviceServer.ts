@@ -9,7 +9,7 @@
  */
 import { basename, join, parse } from 'node:path'
 import { closeHandles, deviceName, leaveHub, Region } from '@sandstorm/libnmio'
-import { tcb } from '@sandstorm/libtcpip'
+import { ADDRESS_STATES_BYTES, tcb } from '@sandstorm/libtcpip'
 import type { Attachment, LiveContent } from '../content/live.ts'
 import type { Fronts } from '../front/fronts.ts'
 import { type ServerStats, sumOfStats } from '../stats.ts'
@@ -39,6 +39,7 @@ type OwnFields =
   | 'control'
   | 'tcbs'
   | 'orphans'
+  | 'addressStates'
   | 'handle'
   | 'part'
   | 'worker'
@@ -90,6 +91,8 @@ export class DeviceServer {
   readonly #attachments: Attachment[] = []
   /** By worker: its connections. */
   readonly #tcbs: SharedArrayBuffer[] = []
+  /** Worker 0 tells the others there which of our addresses may be used. */
+  readonly #addressStates = new SharedArrayBuffer(ADDRESS_STATES_BYTES)
   /** By worker: it fetches what is not in memory. */
   readonly #desks: FeedDesk[] = []
   #isStopping = false
@@ -144,6 +147,7 @@ export class DeviceServer {
       content: attachment.shared,
       tcbs,
       orphans,
+      addressStates: this.#addressStates,
       cpu,
       accessRing,
       durations,

@@ -85,6 +85,7 @@ function build(setup: WorkerSetup): Server {
     content,
     addresses: stackAddresses(setup.addresses, setup.spread.count, queue.mac),
     sharesAddresses: setup.sharesAddresses,
+    addressStates: setup.addressStates,
     gateway: setup.gateway === '' ? undefined : parseAddress(setup.gateway),
     gateway6: setup.gateway6 === '' ? undefined : parseAddress(setup.gateway6),
     // Those of a thread that died are ours already.

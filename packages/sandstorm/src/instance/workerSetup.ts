@@ -54,6 +54,8 @@ export interface WorkerSetup extends QueueSetup {
   readonly maxConnections: number
   /** Where they lie (Stack), so that they can be read when the thread has died. */
   readonly tcbs: SharedArrayBuffer
+  /** Which of our addresses may be used (Stack), of all threads of the device the same. */
+  readonly addressStates: SharedArrayBuffer
   /** Those of the thread that died before in this place; undefined: none did. */
   readonly orphans: SharedArrayBuffer | undefined
   /** Connections of one client; 0: as many as there are. */
