@@ -161,6 +161,22 @@ for (const kind of ['packet', 'xdp'] as const) {
       assert.match(server.stderr, complaint)
     })
 
+    it('ends with one clear line and exit code 1 when the interface gets another hardware address', async () => {
+      server = await serve()
+      near.ip('link', 'set', IF, 'address', '02:00:00:00:77:01')
+      const limit = Date.now() + 10_000
+      while (server.isRunning && Date.now() < limit) await new Promise(r => setTimeout(r, 50))
+      assert.equal(server.exitCode, 1)
+      const complaint = new RegExp(
+        `^sandstorm: ${kind}:${IF} has another hardware address now,`,
+        'm',
+      )
+      assert.match(server.stderr, complaint)
+      server = await serve()
+      assert.equal((await curl(`${server.url}${tree.files[0].path}`, '-o', '/dev/null')).code, 0)
+      await server.stopDrained()
+    })
+
     it('refuses what cannot be, in one line that says what to do', async () => {
       const refused = async (what: RegExp, ...flags: string[]): Promise<void> =>
         assertRefused(await runCommand(['serve', tree.dir, ...flags], near), what)

@@ -33,6 +33,7 @@ export { type MemifOptions, type OpenMemif, openMemifQueues } from './memif/open
 export { type MemoryLinkOptions, MemoryPort, memoryLink } from './memory.ts'
 export { type NicFacts, nicFacts, type XdpSupport } from './nic/facts.ts'
 export type { NicOptions } from './nic/plan.ts'
+export { watchMac } from './nic/watchMac.ts'
 export type { PacketHandle } from './packet/handle.ts'
 export { openPacket, openPacketQueues } from './packet/open.ts'
 export { PacketDevice, packetRegionBytes } from './packet/packet.ts'

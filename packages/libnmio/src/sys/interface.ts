@@ -7,10 +7,11 @@ import { hasCarrier } from './ethtool.ts'
 import { ask, IFNAMSIZ, IFR_VALUE, newIfreq } from './ifreq.ts'
 import { cString } from './libc.ts'
 
-/** linux/sockios.h; the values are ifr_ifindex, ifr_flags and ifr_mtu. */
+/** linux/sockios.h; the values are ifr_ifindex, ifr_flags, ifr_mtu and ifr_hwaddr. */
 const SIOCGIFNAME = 0x8910
 const SIOCGIFFLAGS = 0x8913
 const SIOCGIFMTU = 0x8921
+const SIOCGIFHWADDR = 0x8927
 /** linux/if.h: it is switched on. */
 const IFF_UP = 1
 
@@ -34,6 +35,14 @@ export function interfaceMtu(which: number | string, most: number): number {
   if (ifreq === undefined || !ask(SIOCGIFMTU, ifreq)) return most
   if (!hasCarrier(nameIn(ifreq))) return 0
   return Math.min(new DataView(ifreq.buffer).getInt32(IFR_VALUE, true), most)
+}
+
+/** Its hardware address; undefined if it is gone. */
+export function interfaceMac(which: number | string): Uint8Array | undefined {
+  const ifreq = ifreqOf(which)
+  if (ifreq === undefined || !ask(SIOCGIFHWADDR, ifreq)) return undefined
+  const address = IFR_VALUE + 2 // a struct sockaddr: u16 family, address
+  return ifreq.subarray(address, address + 6)
 }
 
 /** With the name of an interface; undefined: there is none with this number (here). */

@@ -8,7 +8,7 @@
  * when all have ended.
  */
 import { basename, join, parse } from 'node:path'
-import { closeHandles, deviceName, leaveHub, Region } from '@sandstorm/libnmio'
+import { closeHandles, deviceName, leaveHub, Region, watchMac } from '@sandstorm/libnmio'
 import { ADDRESS_STATES_BYTES, tcb } from '@sandstorm/libtcpip'
 import type { Attachment, LiveContent } from '../content/live.ts'
 import type { Fronts } from '../front/fronts.ts'
@@ -96,6 +96,8 @@ export class DeviceServer {
   /** By worker: it fetches what is not in memory. */
   readonly #desks: FeedDesk[] = []
   #isStopping = false
+  /** Why it ends although nobody has asked for that. */
+  #failure = ''
 
   constructor(
     opened: Opened,
@@ -172,7 +174,12 @@ export class DeviceServer {
   }
 
   async #run(): Promise<DeviceEnding> {
+    const unwatch = watchMac(this.#opened.handles[0], line => {
+      this.#failure = line
+      void this.stop()
+    })
     const endings = await Promise.all(this.threads.map((_, worker) => this.#keep(worker)))
+    unwatch()
     this.#opened.close()
     closeHandles(this.#opened.handles)
     const stats = endings.flatMap(ending => ('stats' in ending ? [ending.stats] : []))
@@ -180,7 +187,8 @@ export class DeviceServer {
       endings.find(({ kind }) => kind === 'refused') ??
       endings.find(({ kind }) => kind === 'died') ??
       endings.find(({ kind }) => kind === 'down')
-    return { ...explain(worst), stats: stats.length === 0 ? undefined : sumOfStats(stats) }
+    const ending = this.#failure === '' ? explain(worst) : { code: 1, message: this.#failure }
+    return { ...ending, stats: stats.length === 0 ? undefined : sumOfStats(stats) }
   }
 
   /** Sees to it that there is such a worker, until it ends for another reason than its death. */
