@@ -106,11 +106,24 @@ describe('the first program in the README', {
   let stop = async (): Promise<void> => {}
 
   /** The command that runs the program of a package's README as if it were installed. */
-  function first(name: string, ...args: string[]): string[] {
-    const [, program] = /```ts\n(.*?)```/s.exec(read(`packages/${name}/README.md`)) ?? []
-    const path = join(folder.path, `${name}.mjs`)
-    writeFileSync(path, program)
-    return [process.execPath, path, ...args]
+  const first = (name: string, ...args: string[]): string[] => [
+    process.execPath,
+    join(folder.path, `${name}.mjs`),
+    ...args,
+  ]
+
+  /** Makes the programs of all READMEs, as somebody does who lets TypeScript be strict. */
+  async function compile(): Promise<void> {
+    const paths = PUBLISHED.map(name => {
+      const [, program] = /```ts\n(.*?)```/s.exec(read(`packages/${name}/README.md`)) ?? []
+      const path = join(folder.path, `${name}.mts`)
+      writeFileSync(path, program)
+      return path
+    })
+    const how = ['--ignoreConfig', '--strict', '--module', 'nodenext', '--target', 'es2022']
+    const tsc = `${ROOT}node_modules/.bin/tsc`
+    const { code, stdout } = await run([tsc, ...how, '--types', 'node', ...paths])
+    assert.equal(code, 0, stdout)
   }
 
   /** Starts a command that serves; returns when the way to its TAP is there. */
@@ -132,13 +145,14 @@ describe('the first program in the README', {
   const ping = (): ReturnType<typeof run> =>
     run(['ping', '-c', '1', '-W', '1', '10.77.0.2'], { namespace })
 
-  before(() => {
+  before(async () => {
     namespace = new Namespace()
     folder = temporaryFolder('readme')
     mkdirSync(join(folder.path, 'node_modules'))
-    for (const name of ['@sandstorm', 'sandstorm']) {
+    for (const name of ['@sandstorm', '@types', 'sandstorm']) {
       symlinkSync(`${ROOT}node_modules/${name}`, join(folder.path, `node_modules/${name}`))
     }
+    await compile()
   })
   afterEach(() => stop())
   after(() => {
