@@ -144,7 +144,8 @@ function bind(): Libc {
     koffi = createRequire(import.meta.url)('koffi') as Koffi
   } catch (error) {
     const why = (error as Error).message.split('\n', 1)[0]
-    throw new SysError('load koffi', ENOSYS, `${why}; reinstall with npm ci on this very machine`)
+    const mend = 'install the packages anew on this very machine: npm ci, or npm install'
+    throw new SysError('load koffi', ENOSYS, `${why}; ${mend}`)
   }
   // The process itself is the library: glibc and musl alike.
   const self = koffi.load(null)

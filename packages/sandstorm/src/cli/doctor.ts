@@ -9,7 +9,7 @@ import { nicChecks } from './nicChecks.ts'
 /** Do system calls work? Our stack reaches devices through koffi, which libnmio alone loads. */
 const checkKoffi: CheckFunction = () => {
   const problem = koffiProblem()
-  const fix = problem === '' ? '' : 'npm ci (without --omit=optional)'
+  const fix = problem === '' ? '' : 'npm ci, or npm install (without --omit=optional)'
   const detail = problem === '' ? 'loads: system calls can be made' : problem
   return { name: 'koffi', state: problem === '' ? 'ok' : 'missing', detail, fix }
 }
