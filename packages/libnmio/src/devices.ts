@@ -1,6 +1,7 @@
 /**
  * Every kind of device by its handle: what opens on the main thread is made on the packet thread.
  */
+import { assert } from './assert.ts'
 import type { Device } from './device.ts'
 import type { MemifHandle } from './memif/handle.ts'
 import { MemifDevice } from './memif/memif.ts'
@@ -19,6 +20,7 @@ export type DeviceHandle = TapHandle | PacketHandle | XdpHandle | MemifHandle
  * gather, that sends from `content`. Throws SysError.
  */
 export function makeDevice(handle: DeviceHandle, region: Region, content: Region): Device {
+  assert(handle.wakeFd >= 0, 'a device is made of an open handle')
   switch (handle.kind) {
     case 'tap':
       return new TapDevice(handle, region, content)

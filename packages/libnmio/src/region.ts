@@ -72,7 +72,8 @@ export class Region {
    */
   reserve(size: number, align = 64): number {
     const off = Math.ceil(this.#reserved / align) * align
-    assert(off + size <= this.end, 'the region is too small for what is reserved in it')
+    const isEnough = off + size <= this.end
+    assert(isEnough, `the region has ${this.end} bytes, and ${off + size} are reserved in it`)
     this.#reserved = off + size
     return off
   }

@@ -4,7 +4,16 @@ import { spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { readFileSync, writeFileSync } from 'node:fs'
 import { afterEach, test } from 'node:test'
-import { closeHandle, openTap, SysError, type TapHandle, type TapOptions } from '../src/index.ts'
+import {
+  closeHandle,
+  makeDevice,
+  openTap,
+  Region,
+  SysError,
+  type TapHandle,
+  type TapOptions,
+  tapRegionBytes,
+} from '../src/index.ts'
 import { addAddress, listAddresses, listRoutes, setLink } from '../src/sys/links.ts'
 import { parsePrefix, prefixText } from '../src/sys/prefix.ts'
 import { ipv6Problem, persistentTaps } from '../src/sys/probe.ts'
@@ -106,6 +115,8 @@ test(
     assert.equal(findLink('tt0'), undefined)
     closeHandle(handle)
     assert.deepEqual([handle.owned, handle.wakeFd], [[], -1])
+    const region = new Region(tapRegionBytes(handle))
+    assert.throws(() => makeDevice(handle, region, region), /open/)
   },
 )
 

@@ -21,13 +21,13 @@ export interface IpAddress {
   readonly prefixLen: number
 }
 
-/** Set-up only: "10.77.0.2". Throws an Error that quotes the text if it is no address. */
+/** Set-up only: "10.77.0.2"; one of ours with its subnet's length, 24. Throws an Error that quotes the text if it is no address. */
 export function ipv4Address(text: string, prefixLen = 32): IpAddress {
   assert(prefixLen >= 0 && prefixLen <= 32, 'an IPv4 prefix has 0 to 32 bits')
   return { version: 4, w0: ipv4.parse(text), w1: 0, w2: 0, w3: 0, prefixLen }
 }
 
-/** Set-up only: "fd77::2". Throws an Error that quotes the text if it is no address. */
+/** Set-up only: "fd77::2"; one of ours with its subnet's length, 64. Throws an Error that quotes the text if it is no address. */
 export function ipv6Address(text: string, prefixLen = 128): IpAddress {
   assert(prefixLen >= 0 && prefixLen <= 128, 'an IPv6 prefix has 0 to 128 bits')
   const [w0, w1, w2, w3] = ipv6.parse(text)
@@ -80,6 +80,7 @@ export class Addresses {
     unusable4: Uint8Array = new Uint8Array(ADDRESSES_MAX),
   ) {
     assert(list.length > 0 && list.length <= ADDRESSES_MAX, 'between 1 and 16 addresses')
+    assert(list.every(isHost), 'an address of ours is none of a group, a subnet or a loopback')
     assert(gateway === undefined || gateway.version === 4, '`gateway` is an IPv4 address')
     assert(gateway6 === undefined || gateway6.version === 6, '`gateway6` is an IPv6 address')
     this.#words = Int32Array.from(list.flatMap(({ w0, w1, w2, w3 }) => [w0, w1, w2, w3]))
@@ -212,6 +213,13 @@ export class Addresses {
  */
 const broadcastOf = ({ w0, prefixLen }: IpAddress): number =>
   prefixLen > 30 ? -1 : w0 | ~netmask(prefixLen)
+
+/** May a single host on a link have it (RFC 1122 §3.2.1.3, RFC 4291 §2.5)? */
+function isHost(address: IpAddress): boolean {
+  const { version, w0, w1, w2 } = address
+  if (version === 6) return !ipv6.isBadSource(w0, w1, w2)
+  return !ipv4.isBadSource(w0) && w0 !== broadcastOf(address)
+}
 
 /** The mask of an IPv6 prefix, word by word. */
 const netmask6 = (prefixLen: number): number[] =>

@@ -108,6 +108,7 @@ export class Stack implements IpHost, Ipv6Host {
     const isShared = options.sharesAddresses ?? false
     const addresses = isShared ? options.addresses : withLinkLocal(options.addresses, device.mac)
     const list6 = addresses.filter(({ version }) => version === 6)
+    assert(isShared || hasNeighbours(options.addresses), 'addresses come with their subnets')
     assert(list6.length === 0 || device.mtu >= ipv6.MTU_MIN, 'IPv6 needs an MTU of 1280 bytes')
     const config = { ...TCP_DEFAULTS, ...options.tcp }
     this.device = device
@@ -280,6 +281,15 @@ export class Stack implements IpHost, Ipv6Host {
 function earlier(a: number, b: number): number {
   if (a < 0 || b < 0) return a < 0 ? b : a
   return a < b ? a : b
+}
+
+/** With a subnet of one address nobody is on our link, and so no gateway either: of each version. */
+function hasNeighbours(list: readonly IpAddress[]): boolean {
+  const isAlone = ({ version, w0, prefixLen }: IpAddress): boolean =>
+    version === 4 ? prefixLen === 32 : prefixLen === 128 && !ipv6.isLinkLocal(w0)
+  return list.every(({ version: of }) =>
+    list.some(address => address.version === of && !isAlone(address)),
+  )
 }
 
 /** Neighbour discovery and listener reports speak from a link-local address (RFC 4291 §2.8). */

@@ -1,8 +1,19 @@
 /** Our own addresses and the way from them to others. */
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
+import { FramePool, memoryLink, Region } from '@sandstorm/libnmio'
 import { NO_ROUTE, NOT_LOCAL } from '../src/addresses.ts'
-import { Addresses, type IpAddress, ipv4, ipv4Address, ipv6, ipv6Address } from '../src/index.ts'
+import {
+  Addresses,
+  type IpAddress,
+  ipv4,
+  ipv4Address,
+  ipv6,
+  ipv6Address,
+  NewReno,
+  Stack,
+  Streams,
+} from '../src/index.ts'
 
 const MIXED = [
   ipv4Address('10.77.0.2', 24),
@@ -128,6 +139,12 @@ test('what cannot be is refused at the start', () => {
     [/on our link/, [four], { gateway: ipv4Address('10.78.0.1') }],
     [/on our link/, [six], { gateway6: ipv6Address('2600::1') }],
   ]
+  for (const text of ['0.0.0.0', '127.0.0.1', '224.0.0.1', '10.77.0.255', '255.255.255.255']) {
+    refused.push([/a group, a subnet or a loopback/, [four, ipv4Address(text, 24)]])
+  }
+  for (const text of ['::', '::1', 'ff02::1', '::ffff:10.77.0.2']) {
+    refused.push([/a group, a subnet or a loopback/, [ipv6Address(text, 64), six]])
+  }
   for (const [what, list, gateways] of refused) {
     assert.throws(() => new Addresses(list, gateways), what)
   }
@@ -135,6 +152,22 @@ test('what cannot be is refused at the start', () => {
   for (const text of ['10.77.0.2', 'fd77', 'fe80::1%eth0']) assert.throws(() => ipv6Address(text))
   assert.throws(() => ipv4Address('10.77.0.2', 33), /0 to 32/)
   assert.throws(() => ipv6Address('fd77::2', 129), /0 to 128/)
+})
+
+test('a stack whose addresses came without their subnets, so that nobody is on its link, is none', () => {
+  const [device] = memoryLink({ region: new Region(1 << 20) })
+  const frames = new FramePool(device.region, 64)
+  const make = (...addresses: IpAddress[]): Stack => {
+    const streams = new Streams(new Region(1 << 18), { maxStreams: 1 })
+    const policy = { congestion: new NewReno(), random: () => 1, nowUs: 0 }
+    return new Stack({ device, frames, addresses, app: streams, tcp: streams.tcpConfig, ...policy })
+  }
+  const four = ipv4Address('10.77.0.2', 24)
+  assert.throws(() => make(ipv4Address('10.77.0.2')), /subnets/)
+  assert.throws(() => make(ipv6Address('fd77::2')), /subnets/)
+  assert.throws(() => make(four, ipv6Address('fd77::2')), /subnets/)
+  make(four, ipv4Address('10.77.0.3'))
+  make(ipv6Address('fe80::2'))
 })
 
 test('to an IPv6 peer speaks the address of its subnet, else the first', () => {

@@ -499,6 +499,8 @@ test('misuse is told at once', () => {
   assert.throws(() => near.write(new Uint8Array(3), 2, 2), /array/)
   assert.throws(() => near.read(new Uint8Array(3), -1), /array/)
   assert.throws(() => new Streams(new Region(1 << 20), { maxStreams: 1, sendBytes: 1000 }), /power/)
+  for (const maxStreams of [0, -1, 1.5, Number.NaN])
+    assert.throws(() => new Streams(new Region(1 << 20), { maxStreams }), /maxStreams/)
   const other = new Streams(new Region(1 << 20), { maxStreams: 1 })
   assert.throws(() => other.attach(t.pair.a), /tcpConfig/)
 })

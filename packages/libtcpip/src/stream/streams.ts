@@ -74,6 +74,7 @@ export class Streams implements Application {
   /** Takes `streamsRegionBytes(options)` of the region, which must be the device's. */
   constructor(region: Region, options: StreamsOptions) {
     const { maxStreams, sendBytes = RING_BYTES, receiveBytes = RING_BYTES } = options
+    assert(maxStreams > 0 && Number.isInteger(maxStreams), '`maxStreams` is 1 or more')
     this.#region = region
     this.tcpConfig = { maxConnections: maxStreams, receiveWindow: receiveBytes }
     this.sendRings = new Rings(region, maxStreams, sendBytes)
