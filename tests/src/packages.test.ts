@@ -22,7 +22,9 @@ const PUBLISHED = PACKAGES.filter(name => name !== 'bench')
 describe('the packages', { timeout }, () => {
   for (const name of PUBLISHED) {
     it(`${name} has its licence, its README and what it exports, and no tests`, async () => {
-      const argv = ['npm', 'pack', '--dry-run', '--json', `${ROOT}packages/${name}`]
+      // Without `prepack`, which builds anew what other tests are using.
+      const how = ['--dry-run', '--json', '--ignore-scripts']
+      const argv = ['npm', 'pack', ...how, `${ROOT}packages/${name}`]
       const { code, stdout, stderr } = await run(argv)
       assert.equal(code, 0, stderr)
       const [{ files }] = JSON.parse(stdout) as [{ files: { path: string }[] }]
@@ -43,6 +45,9 @@ describe('the packages', { timeout }, () => {
         [],
       )
       assert.equal(read(`packages/${name}/LICENSE`), read('LICENSE'))
+      assert.match(read(`packages/${name}/package.json`), /"prepack": "rm -rf dist && /)
+      // Nothing outside comes with it, so nothing there can be followed.
+      assert.doesNotMatch(read(`packages/${name}/README.md`), /\]\(\.\.\//)
     })
   }
 
