@@ -22,6 +22,8 @@ import {
 /** Every link with IPv6 takes packets of this size (RFC 8200 §5). */
 export const IPV6_MTU_MIN = 1280
 export const TAP_ADDRESS6 = 'fd77::2'
+/** The host's end of the default TAP. */
+export const TAP_HOST_ADDRESS6 = 'fd77::1'
 export const TAP_PREFIX_LEN6 = 64
 
 export interface Link6 {

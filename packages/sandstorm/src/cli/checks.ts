@@ -10,7 +10,7 @@ import { missingRights } from '@sandstorm/libnmio'
 import { KERNEL_ADDRESS, KERNEL_PORT } from '../config.ts'
 import { TAP_NAME } from '../devices.ts'
 import { TAP_ADDRESS, TAP_HOST_ADDRESS, TAP_PREFIX_LEN } from '../link4.ts'
-import { TAP_ADDRESS6, TAP_PREFIX_LEN6 } from '../link6.ts'
+import { TAP_ADDRESS6, TAP_HOST_ADDRESS6, TAP_PREFIX_LEN6 } from '../link6.ts'
 import { parseIpv4, usableRange } from './ipv4.ts'
 import { isInSubnet, parseIpv6, parseIpv6Prefix } from './ipv6.ts'
 
@@ -89,10 +89,12 @@ function checkTun(machine: Machine): Check {
   return { name: TUN, state: 'missing', detail: `cannot be opened (${problem})`, fix }
 }
 
+/** IPv6 comes last: on a host where it is disabled the rest is done all the same. */
 const MAKE_TAP =
   `sudo ip tuntap add dev ${TAP_NAME} mode tap user $USER && ` +
   `sudo ip addr add ${TAP_HOST_ADDRESS}/${TAP_PREFIX_LEN} dev ${TAP_NAME} && ` +
-  `sudo ip link set ${TAP_NAME} up`
+  `sudo ip link set ${TAP_NAME} up && ` +
+  `sudo ip addr add ${TAP_HOST_ADDRESS6}/${TAP_PREFIX_LEN6} dev ${TAP_NAME} nodad`
 
 function checkRight(machine: Machine): Check {
   const name = 'CAP_NET_ADMIN'
