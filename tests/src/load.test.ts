@@ -315,6 +315,7 @@ describe('load on our own stack', { ...needs('root', 'tun', 'ip', 'nginx'), time
     const args = [`http://${HOST_ADDRESS}:8081/`, '-c', '3', '--device', 'tap']
     const { report, code } = await loadJson(args, namespace)
     assert.deepEqual([errorsOf(report), code], [{ connect: 3 }, 1])
+    assert.equal(report.problem, 'reset')
   })
 
   it('gives up on who does not answer, on both stacks', async () => {

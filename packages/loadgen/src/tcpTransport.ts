@@ -60,6 +60,8 @@ export class TcpTransport implements Application, Transport {
   #numberOf: Int32Array = new Int32Array(0)
   /** Numbers that have a TCB. */
   #heldCount = 0
+  /** Of the last connection that was lost, one of `ending`; FINISHED: none was. */
+  lastEnding: number = ending.FINISHED
 
   constructor(options: TcpTransportOptions) {
     this.#options = options
@@ -139,6 +141,7 @@ export class TcpTransport implements Application, Transport {
     const i = this.#numberOf[tcb.indexOf(c)]
     if (i === NONE) return
     this.#leave(i)
+    this.lastEnding = why
     this.#listener.onLost(i, why === ending.TIMED_OUT)
   }
 

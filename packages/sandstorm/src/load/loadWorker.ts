@@ -5,7 +5,7 @@
 import { randomBytes } from 'node:crypto'
 import { parentPort, workerData } from 'node:worker_threads'
 import { FIRST_WORKER, FramePool, Region, VlanDevice } from '@sandstorm/libnmio'
-import { Cubic, Stack, setFirstHop } from '@sandstorm/libtcpip'
+import { Cubic, ending, Stack, setFirstHop } from '@sandstorm/libtcpip'
 import {
   attend,
   drive,
@@ -96,7 +96,9 @@ function runOwn(own: OwnSetup): void {
   if (own.sharesAddresses) setFirstHop(stack.tcp, station)
   const down = drive(stack, generator, nowUs, isStopped)
   const framesLost = stack.device.stats.rxDropped
-  const problem = isLost ? `nobody answers on the link for ${address}, or the router to it` : ''
+  const why =
+    transport.lastEnding === ending.FINISHED ? '' : ending.ENDING_NAMES[transport.lastEnding]
+  const problem = isLost ? `nobody answers on the link for ${address}, or the router to it` : why
   tell({ kind: 'ended', tally: generator.tally.data(), down, problem, framesLost })
   attend(stack, nowUs, isStopped)
   stack.device.close()
