@@ -24,7 +24,7 @@ const LINES: Panel = {
       name: 'ours <1>',
       points: [
         { x: 1, y: [100, 110, 90] },
-        { x: 2, y: [200] },
+        { x: 2, y: [20_000] },
       ],
     },
     { name: 'nginx', points: [{ x: 1, y: [50] }] },
@@ -84,7 +84,7 @@ test('a table has a row for each x, medians with three digits, and their spread'
     '| connections \\ requests/s | ours <1> | nginx |',
     '| --- | --- | --- |',
     '| 1 | 100 (20 %) | 50.0 |',
-    '| 2 | 200 |  |',
+    '| 2 | 20,000 |  |',
   ])
 })
 

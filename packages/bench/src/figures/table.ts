@@ -48,8 +48,10 @@ export function tableOf({ kind, x, y, series }: Panel): string {
 function figureOf(runs: readonly number[]): string {
   const middle = median(runs)
   const digits = middle === 0 ? 0 : Math.max(0, 2 - Math.floor(Math.log10(Math.abs(middle))))
+  const places = Math.min(digits, 6)
+  const fraction = { minimumFractionDigits: places, maximumFractionDigits: places }
   const spread = runs.length > 1 && middle !== 0 ? ` (${Math.round(spreadPercent(runs))} %)` : ''
-  return `${middle.toFixed(Math.min(digits, 6))}${spread}`
+  return `${middle.toLocaleString('en-US', fraction)}${spread}`
 }
 
 /** Command, commit, machine and runs, in a line. */
