@@ -176,7 +176,8 @@ export class DeviceServer {
   async #run(): Promise<DeviceEnding> {
     const unwatch = watchMac(this.#opened.handles[0], line => {
       this.#failure = line
-      void this.stop()
+      // At once: clients to wait for do not find us any more.
+      this.#tell(STOP)
     })
     const endings = await Promise.all(this.threads.map((_, worker) => this.#keep(worker)))
     unwatch()
