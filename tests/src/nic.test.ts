@@ -185,6 +185,7 @@ for (const kind of ['packet', 'xdp'] as const) {
       await refused(/MTU 9000.*ip link set web0 mtu 9000/, ...device, '--mtu', '9000')
       await refused(/--host-address.*TAP/, ...device, '--host-address', '10.99.0.3')
       await refused(/belongs to the interface/, ...device, '--address', SHARED, '--address', OWN)
+      await refused(/10\.99\.0\.7\/32.*with its subnet/, ...device, '--address', `${OWN}/32`)
       near.ip('link', 'set', IF, 'down')
       await refused(/is down.*ip link set web0 up/, ...device)
       near.ip('link', 'set', IF, 'up')

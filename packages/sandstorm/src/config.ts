@@ -196,7 +196,8 @@ function checkAll(raw: ServeFlags, attempt: Attempt): ServeConfig {
   const bridge = attempt(() => checkBridge(raw, kind))
   const vlan = attempt(() => checkVlan(raw.vlan, devices))
   const hasOthers = kind === 'memif' || bridge !== '' || vlan > 0
-  const isOnLink = kind === 'packet' || kind === 'xdp' || hasOthers
+  const isNic = kind === 'packet' || kind === 'xdp'
+  const isOnLink = isNic || hasOthers
   if (isOnLink) attempt(() => refuseHostAddress(raw))
   if (kind === 'memif') attempt(() => demandAddress('--device memif', raw))
   else if (vlan > 0) attempt(() => demandAddress('--vlan', raw))
@@ -209,7 +210,7 @@ function checkAll(raw: ServeFlags, attempt: Attempt): ServeConfig {
     sites: attempt(() => checkSites(raw)),
     // Who names a bridge or a VLAN wants a TAP, and no other way out.
     devices: devices.map(one => (one.kind === 'auto' && hasOthers ? TAP : one)),
-    ...(isKernel ? NO_LINK4 : attempt(() => checkLink4(raw, isOnLink))),
+    ...(isKernel ? NO_LINK4 : attempt(() => checkLink4(raw, isOnLink, isNic))),
     link6: isKernel ? NO_LINK6 : attempt(() => checkLink6(raw, mtu, isOnLink)),
     port: port ?? (isKernel ? KERNEL_PORT : TAP_PORT),
     kernel: {

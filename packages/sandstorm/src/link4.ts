@@ -52,12 +52,13 @@ export const NO_LINK4: Link4 = {
 
 /**
  * Our own stack's addresses. Unless the link is there already, the first is on one with the host,
- * whose own end comes with it.
+ * whose own end comes with it. `mayShare`: it may be an interface's, whose neighbours are the
+ * kernel's to know.
  */
-export function checkLink4(raw: Link4Flags, isOnLink: boolean): Link4 {
+export function checkLink4(raw: Link4Flags, isOnLink: boolean, mayShare: boolean): Link4 {
   const [first, ...rest] = raw.address ?? []
   if (isOnLink && first === undefined) return { ...NO_LINK4, gateway: checkFreeGateway(raw) }
-  const ours = checkAddress(first ?? `${TAP_ADDRESS}/${TAP_PREFIX_LEN}`, isOnLink ? 32 : 31)
+  const ours = checkAddress(first ?? `${TAP_ADDRESS}/${TAP_PREFIX_LEN}`, mayShare ? 32 : 31)
   const others = rest.map(text => checkAddress(text, 32))
   const all = [ours, ...others]
   if (all.length > ADDRESSES_MAX)

@@ -512,6 +512,7 @@ const BAD: [flags: Omit<ServeFlags, 'root'>, flag: string, value: string][] = [
   [{ address: ['010.77.0.2/24'] }, '--address', '010.77.0.2/24'],
   [{ address: ['10.77.0.2/33'] }, '--address', '10.77.0.2/33'],
   [{ address: ['10.77.0.2/32'] }, '--address', '10.77.0.2/32'],
+  [{ device: ['memif:@vpp'], address: ['10.77.0.2/32'] }, '--address', '10.77.0.2/32'],
   [{ address: ['10.77.0.2/'] }, '--address', '10.77.0.2/'],
   [{ address: ['10.77.0.0/24'] }, '--address', '10.77.0.0/24'],
   [{ address: ['10.77.0.255/24'] }, '--address', '10.77.0.255/24'],

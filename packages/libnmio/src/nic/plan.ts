@@ -69,13 +69,14 @@ export function planNic(kind: string, options: NicOptions): NicPlan {
     const hint = `${shared.map(addressText).join(', ')} belongs to the interface, the others do not; give one kind`
     throw new SysError(`${what}: addresses`, EINVAL, hint)
   }
-  if (!isShared) for (const address of wanted) checkFree(address, all, links)
   const { port } = options
   if (isShared) {
     // The subnets of what the interface has are the kernel's to know.
     const addresses = has.filter(own => shared.some(a => isSameAddress(a, own)))
     return { link, mtu, addresses, isShared, steering: { own: [], shared: bytesOf(shared), port } }
   }
+  for (const address of wanted) checkFree(address, all, links)
+  checkSubnets(what, wanted)
   const addresses = withLinkLocal(wanted, link.mac)
   return { link, mtu, addresses, isShared, steering: { own: bytesOf(addresses), shared: [], port } }
 }
@@ -116,6 +117,14 @@ function readAddress(what: string, text: string): Prefix {
   if (prefix !== undefined) return prefix
   const hint = 'give an IPv4 address as 192.168.1.7/24, or an IPv6 address as fd00::7/64'
   throw new SysError(`${what}: address ${text}`, EINVAL, hint)
+}
+
+/** Of our own IPv4 addresses one at least has neighbours; of IPv6 the link-local one has. */
+function checkSubnets(what: string, wanted: readonly Prefix[]): void {
+  const list4 = wanted.filter(address => !isIpv6Prefix(address))
+  if (list4.length === 0 || list4.some(({ len }) => len < 32)) return
+  const hint = "it is not the interface's, so give it with its subnet, as 192.168.1.7/24"
+  throw new SysError(`${what}: address ${prefixText(list4[0])}`, EINVAL, hint)
 }
 
 /** An address of our own may be nobody else's on this machine. */

@@ -64,9 +64,9 @@ function ownLink4(
 ): Link4 {
   const { address: typed, ...others } = raw
   const address = addressesOf(typed, sources)
-  if (address.length > 0) return checkLink4({ ...others, address }, isOnLink)
+  if (address.length > 0) return checkLink4({ ...others, address }, isOnLink, false)
   if (isOnLink) throw needsAddress(demander, 'an address', '--address')
-  return checkLink4(others, isOnLink)
+  return checkLink4(others, isOnLink, false)
 }
 
 /** Sources are addresses of ours, in the subnet of the first `--address`; others join them. */
