@@ -21,13 +21,19 @@ export interface IpAddress {
   readonly prefixLen: number
 }
 
-/** Set-up only: "10.77.0.2"; one of ours with its subnet's length, 24. Throws an Error that quotes the text if it is no address. */
+/**
+ * Set-up only: "10.77.0.2"; one of ours with the length of its subnet's prefix, 24. Throws an Error
+ * that quotes the text if it is no address.
+ */
 export function ipv4Address(text: string, prefixLen = 32): IpAddress {
   assert(prefixLen >= 0 && prefixLen <= 32, 'an IPv4 prefix has 0 to 32 bits')
   return { version: 4, w0: ipv4.parse(text), w1: 0, w2: 0, w3: 0, prefixLen }
 }
 
-/** Set-up only: "fd77::2"; one of ours with its subnet's length, 64. Throws an Error that quotes the text if it is no address. */
+/**
+ * Set-up only: "fd77::2"; one of ours with the length of its subnet's prefix, 64. Throws an Error
+ * that quotes the text if it is no address.
+ */
 export function ipv6Address(text: string, prefixLen = 128): IpAddress {
   assert(prefixLen >= 0 && prefixLen <= 128, 'an IPv6 prefix has 0 to 128 bits')
   const [w0, w1, w2, w3] = ipv6.parse(text)
@@ -109,7 +115,7 @@ export class Addresses {
     return this.#words[local * 4 + i]
   }
 
-  /** The `i`-th of `ipv4` is not ours to use, or is again (RFC 5227 §2.1): not yet, or not at all. */
+  /** The `i`-th of `ipv4` is not (yet) ours to use, or is again (RFC 5227 §2.1). */
   setUsable4(i: number, isUsable: boolean): void {
     this.#unusable4[i] = isUsable ? 0 : 1
   }

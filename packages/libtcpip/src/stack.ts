@@ -283,7 +283,7 @@ function earlier(a: number, b: number): number {
   return a < b ? a : b
 }
 
-/** With a subnet of one address nobody is on our link, and so no gateway either: of each version. */
+/** Of each version: in a subnet of one address nobody is on our link, and so no gateway either. */
 function hasNeighbours(list: readonly IpAddress[]): boolean {
   const isAlone = ({ version, w0, prefixLen }: IpAddress): boolean =>
     version === 4 ? prefixLen === 32 : prefixLen === 128 && !ipv6.isLinkLocal(w0)

@@ -43,7 +43,8 @@ export const watchFolder: WatchFolder = (dir, onEvent, onError) => {
         const now = statSync(dir)
         return now.ino !== ino || now.dev !== dev
       } catch {
-        return true // gone, or out of reach: a loop of links, a folder above that may not be entered
+        // Gone, or out of reach: a loop of links, a folder above that may not be entered.
+        return true
       }
     },
   }
