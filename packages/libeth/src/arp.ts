@@ -26,6 +26,7 @@ import * as ethernet from './ethernet.ts'
 import { NeighbourTable, NO_NEIGHBOUR } from './neighbourTable.ts'
 import { type OwnAddress, OwnAddresses } from './ownAddresses.ts'
 
+/** Times and table sizes of ARP; all have defaults. */
 export interface ArpOptions extends DetectionOptions {
   /** Entries of the neighbour table: a power of two, at least 8. */
   capacity: number
@@ -51,6 +52,7 @@ const DEFAULTS: ArpOptions = {
 /** When a request found no ring space or no frame. */
 const RETRY_MS = 10
 
+/** Our IPv4 addresses on a link, and the neighbours there. */
 export class Arp {
   /** Hardware addresses by entry: read them only while `holds` is true. */
   readonly macHi: Uint16Array

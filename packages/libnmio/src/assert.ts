@@ -6,6 +6,7 @@ export class AssertionError extends Error {
   override readonly name: string = 'AssertionError'
 }
 
+/** Throws an AssertionError that says `what` must hold, unless it does. */
 export function assert(condition: boolean, what: string): asserts condition {
   if (!condition) throw new AssertionError(what)
 }

@@ -34,6 +34,7 @@ export const RX_CSUM_GOOD = 1
  */
 export const RX_CSUM_PARTIAL = 2
 
+/** What a device can do; fixed when it is made. */
 export interface Capabilities {
   /** `push` may leave the transport checksum to the device (OFFLOAD_CSUM). */
   readonly txChecksum: boolean
@@ -83,6 +84,7 @@ export interface DeviceStats {
  */
 export const DOUBLE_ZERO: number = -0
 
+/** Counters at zero, as every device begins. */
 export const newDeviceStats = (): DeviceStats => ({
   rxFrames: 0,
   rxBytes: DOUBLE_ZERO,
@@ -96,6 +98,7 @@ export const newDeviceStats = (): DeviceStats => ({
   waits: 0,
 })
 
+/** Packet I/O in batches. A pushed frame is the device's until `reclaim` reports it. */
 export interface Device {
   /** For people: `tap:sand0`, `memory:a`. */
   readonly name: string

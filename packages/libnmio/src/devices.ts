@@ -13,6 +13,7 @@ import { TapDevice } from './tap/tap.ts'
 import type { XdpHandle } from './xdp/handle.ts'
 import { XdpDevice } from './xdp/xdp.ts'
 
+/** An open device of any kind, as plain data. */
 export type DeviceHandle = TapHandle | PacketHandle | XdpHandle | MemifHandle
 
 /**

@@ -26,6 +26,7 @@ const IN_FLIGHT = 4
 
 assert(PAYLOAD_OFF >= 14 + 40 + 60 + DEVICE_HEADROOM, 'all headers fit in front of the payload')
 
+/** Equal frames in a region, with who owns each. */
 export class FramePool {
   readonly region: Region
   readonly frameSize: number

@@ -20,6 +20,7 @@ import {
 } from './device.ts'
 import type { Region } from './region.ts'
 
+/** What a link in memory is made of. */
 export interface MemoryLinkOptions {
   /** Both ports send from and receive in this region. */
   readonly region: Region

@@ -21,6 +21,7 @@ export interface Sharing {
   show(off: number, len: number): void
 }
 
+/** One piece of packet memory, of which devices, pools and rings take their parts. */
 export class Region {
   /** What other threads make a region of their own from. */
   readonly memory: SharedMemory

@@ -57,6 +57,7 @@ export const NOT_LOCAL = -1
 /** `nextHop4` knows no way; no host has the address 0.0.0.0. */
 export const NO_ROUTE = 0
 
+/** Our addresses, and the first hop to others. */
 export class Addresses {
   /** The IPv4 addresses, as ARP wants them. */
   readonly ipv4: readonly OwnAddress[]

@@ -7,6 +7,7 @@ import { assert } from '@sandstorm/libnmio'
 
 const MILLI = 1000
 
+/** So many at once, and so many a second. */
 export class TokenBucket {
   readonly #perSecond: number
   readonly #fullMilli: number

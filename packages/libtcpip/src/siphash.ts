@@ -15,6 +15,7 @@ const LENGTH_BLOCK_HIGH = 16 << 24
 /** The carry out of x + y = s on 32 bits, by the top bits alone: no unsigned compare. */
 const carry = (x: number, y: number, s: number): number => ((x & y) | ((x | y) & ~s)) >>> 31
 
+/** A keyed hash over 32-bit words. */
 export class SipHash {
   /** The upper word of the latest hash. */
   high = 0

@@ -39,6 +39,7 @@ import { runWork } from './tcp/work.ts'
 import * as ipv4 from './wire/ipv4.ts'
 import * as ipv6 from './wire/ipv6.ts'
 
+/** What a stack is made of. */
 export interface StackOptions {
   device: Device
   /** Frames in the device's region, for headers and everything that is sent. */
@@ -83,6 +84,7 @@ export interface StackOptions {
   nowUs: number
 }
 
+/** IPv4, IPv6, ICMP and TCP on one device and one thread. */
 export class Stack implements IpHost, Ipv6Host {
   readonly device: Device
   readonly frames: FramePool

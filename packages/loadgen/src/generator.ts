@@ -19,6 +19,7 @@ import { CONNECT, LENGTH, PROTOCOL, RESET, Tally, TIMEOUT } from './tally.ts'
 import type { Transport, TransportListener } from './transport.ts'
 import { Waiting } from './waiting.ts'
 
+/** How many connections, in which way, by which schedule. */
 export interface GeneratorOptions {
   readonly connections: number
   readonly keepAlive: boolean
@@ -31,6 +32,7 @@ export interface GeneratorOptions {
 
 const NEVER = Number.POSITIVE_INFINITY
 
+/** Asks over and over on many connections, and counts. */
 export class Generator implements TransportListener {
   readonly tally: Tally = new Tally()
   /** Set by `poll`; a transport that calls at other times sets it before. */

@@ -45,6 +45,7 @@ export interface Summary {
   readonly max: number
 }
 
+/** Times in log-linear buckets, right to 1 %. */
 export class Histogram {
   /** Doubles: they do not overflow. */
   readonly #counts: Float64Array = new Float64Array(BUCKETS)

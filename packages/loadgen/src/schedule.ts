@@ -7,6 +7,7 @@
  */
 import { assert } from '@sandstorm/libnmio'
 
+/** How many requests, for how long, at what rate. */
 export interface SchedulePlan {
   /** Requests in all; 0: any number. */
   readonly count: number
@@ -18,6 +19,7 @@ export interface SchedulePlan {
   readonly offsetUs?: number
 }
 
+/** When requests are due: at once, or at fixed times. */
 export class Schedule {
   readonly isOpenLoop: boolean
   readonly #count: number

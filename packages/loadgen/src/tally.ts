@@ -48,6 +48,7 @@ export interface TallyData {
   readonly firstByte: HistogramData
 }
 
+/** What was counted; tallies of threads can be added. */
 export class Tally {
   /** Whole answers, right or wrong. */
   answers = 0

@@ -20,6 +20,7 @@ import { ENDING_MAX } from './limits.ts'
 import { RequestFrames } from './requestFrames.ts'
 import type { Transport, TransportListener } from './transport.ts'
 
+/** Whom it asks, for what, and from which of our addresses. */
 export interface TcpTransportOptions {
   /** The generator's: numbers from 0 on. */
   readonly connections: number
@@ -49,6 +50,7 @@ export const tcpConfig = (connections: number): Partial<TcpConfig> => ({
   receiveWindow: RECEIVE_WINDOW,
 })
 
+/** Carries requests on our own TCP: the `app` of a stack. */
 export class TcpTransport implements Application, Transport {
   readonly #options: TcpTransportOptions
   readonly #requestBytes: number

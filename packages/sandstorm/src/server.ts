@@ -37,6 +37,7 @@ import { readStats, type ServerStats } from './stats.ts'
 
 export type TransmitKind = 'template' | 'gather' | 'copy'
 
+/** What a server is made of. */
 export interface ServerOptions {
   device: Device
   /** Its region is the device's: content and frames share one memory. */
@@ -86,6 +87,7 @@ const TEMPLATE_FRAMES_MAX = 1 << 20
 /** Frames in flight and to spare for devices that send at once. */
 const TRANSIENT_FRAMES = 8192
 
+/** Device, stack, HTTP and content of one thread. */
 export class Server {
   readonly device: Device
   readonly content: Content

@@ -33,6 +33,7 @@ const MESSAGES_MAX = 64
 /** How far we are with a peer. */
 type Phase = 'idle' | 'greeting' | 'starting' | 'up' | 'stopping'
 
+/** The main thread's half of a memif: the socket, and the peer's coming and going. */
 export class MemifLink {
   /** Told of each peer that is dropped, and why; one line. */
   onWarning: (line: string) => void = () => {}

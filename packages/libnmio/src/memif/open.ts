@@ -14,6 +14,7 @@ import { MemifLink } from './link.ts'
 import { NAME_LEN, SECRET_LEN } from './message.ts'
 import { newPortWords, REGION_MAX } from './port.ts'
 
+/** What the caller wants of a memif interface. */
 export interface MemifOptions {
   /** Path of the socket, or '@' and an abstract name. */
   readonly socket: string

@@ -20,6 +20,7 @@ import {
   prefixText,
 } from '../sys/prefix.ts'
 
+/** What the caller wants of an interface that is there. */
 export interface NicOptions {
   /** The interface: `eth1`. */
   readonly interfaceName: string

@@ -25,6 +25,7 @@ export interface SpreadOptions extends FlowShare {
   readonly wakeFds: readonly number[]
 }
 
+/** A queue that hands what is another worker's over to it. */
 export class SpreadDevice extends DelegateDevice {
   override readonly rxOff: Int32Array = new Int32Array(BATCH_MAX)
   override readonly rxLen: Int32Array = new Int32Array(BATCH_MAX)

@@ -18,6 +18,7 @@ import {
   prefixText,
 } from '../sys/prefix.ts'
 
+/** What the caller wants of a TAP. */
 export interface TapOptions {
   /** Interface name; default `sand0`. */
   readonly name?: string

@@ -6,6 +6,7 @@
 import type { Capabilities, Device, DeviceStats } from '../device.ts'
 import type { Region } from '../region.ts'
 
+/** Does nothing but ask the device within: what wrappers extend. */
 export abstract class DelegateDevice implements Device {
   protected readonly inner: Device
   readonly name: string

@@ -56,6 +56,7 @@ export function isSpared(view: DataView, off: number, len: number): boolean {
   return icmpType >= 133 && icmpType <= 137
 }
 
+/** A bad network around a device, the same at each run with the same seed. */
 export class FaultDevice extends DelegateDevice {
   override readonly caps: Capabilities
   override readonly rxOff: Int32Array = new Int32Array(BATCH_MAX)

@@ -41,6 +41,7 @@ const WRITE_EVERY_US = 1e6
 
 assert(BUFFER_BYTES >= packetBlockLen(SNAPLEN), 'the buffer holds the largest block')
 
+/** Writes all frames of the device within to a pcapng file. */
 export class PcapDevice extends DelegateDevice {
   readonly #fd: number
   readonly #clock: Clock

@@ -47,6 +47,7 @@ const TPID_AND_VID = 0xffff0fff | 0
 
 assert(VLAN_TAG_LEN + VNET_HDR_LEN <= DEVICE_HEADROOM, 'a tag and a header of TAP fit the headroom')
 
+/** One VLAN of the device within. */
 export class VlanDevice extends DelegateDevice {
   override readonly caps: Capabilities
   override readonly rxOff: Int32Array = new Int32Array(BATCH_MAX)

@@ -29,6 +29,7 @@ import { isMultiBuffer, MTU_MAX, MTU_ONE_CHUNK } from './layout.ts'
  */
 const ETH_P_802_EX1 = 0x88b5
 
+/** What the caller wants of an interface, over AF_XDP. */
 export interface XdpOptions extends NicOptions {
   /**
    * SO_BUSY_POLL, microseconds: calls on the socket run the driver's receive routine; 0, the

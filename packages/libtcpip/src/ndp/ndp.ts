@@ -27,6 +27,7 @@ import { NdpSender, type NdpStats } from './ndpSender.ts'
 import { type NeighbourOptions, Neighbours } from './neighbours.ts'
 import { NO_ADDRESS, OwnAddresses, TENTATIVE } from './ownAddresses.ts'
 
+/** Times and table sizes of neighbour discovery; all have defaults. */
 export interface NdpOptions extends NeighbourOptions {
   /** DupAddrDetectTransmits: questions before an address is used; 0: it is used at once. */
   dadTransmits: number
@@ -41,6 +42,7 @@ const DEFAULTS: NdpOptions = {
   dadTransmits: 1,
 }
 
+/** Our IPv6 addresses on a link, and the neighbours there. */
 export class Ndp {
   /** Hardware addresses by entry: read them only while `holds` is true, or right after `lookup`. */
   readonly macHi: Uint16Array

@@ -59,6 +59,7 @@ export interface StreamContext {
   readonly receiveRings: Rings
 }
 
+/** One connection: bytes in, bytes out. */
 export class Stream {
   /**
    * Who hears of this stream. May be exchanged at any time, for one that knows this stream alone.

@@ -42,6 +42,7 @@ import { sum } from '../wire/checksum.ts'
 import { Rings } from './rings.ts'
 import { Stream, type StreamHandler } from './stream.ts'
 
+/** How many streams there may be, and their rings. */
 export interface StreamsOptions {
   /** Connections at the same time, half-open ones included. */
   readonly maxStreams: number
@@ -58,6 +59,7 @@ export const streamsRegionBytes = (options: StreamsOptions): number =>
   options.maxStreams * ((options.sendBytes ?? RING_BYTES) + (options.receiveBytes ?? RING_BYTES)) +
   128
 
+/** The streams of a stack: its `app`, which listens and connects. */
 export class Streams implements Application {
   /** For StackOptions.tcp: rings and TCP must agree on these. */
   readonly tcpConfig: { readonly maxConnections: number; readonly receiveWindow: number }

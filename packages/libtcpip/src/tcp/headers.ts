@@ -72,6 +72,7 @@ export function dataFlags(tcb: Int32Array, c: number, endSeq: number): number {
 /** TSval now: one tick a millisecond, from a beginning of its own for each connection (isn.ts). */
 export const timestamp = (tcp: Tcp, c: number): number => (tcp.nowMs + tcp.tcb[c + TS_OFFSET]) | 0
 
+/** Writes the headers of a connection's segments. */
 export class Headers {
   /** Bytes in front of the payload. */
   len = 0

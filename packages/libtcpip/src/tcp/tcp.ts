@@ -92,6 +92,7 @@ export interface TcpPorts {
   readonly tcbs: SharedArrayBuffer | undefined
 }
 
+/** TCP of one stack: its tables, its clock, and the calls of an `Application`. */
 export class Tcp {
   readonly config: TcpConfig
   readonly device: Device

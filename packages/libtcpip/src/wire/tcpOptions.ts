@@ -34,6 +34,7 @@ export const ALIGNED_TIMESTAMPS_SUM: number =
 /** RFC 7323 §2.3: a larger shift count is used as 14. */
 export const WINDOW_SCALE_MAX = 14
 
+/** The options of one segment, as they were parsed. */
 export class TcpOptions {
   /** Maximum segment size; 0: absent. SYN only. */
   mss = 0

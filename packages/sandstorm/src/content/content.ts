@@ -27,6 +27,7 @@ export const CODING_COUNT = 4
 /** The site that answers where no other does. */
 export const DEFAULT_SITE = 0
 
+/** All that is served, as one thread sees it. */
 export interface Content {
   /** Where heads and bodies lie, and behind them a stack's frames. */
   readonly region: Region

@@ -54,6 +54,7 @@ export interface KernelMountOptions {
   readonly fronts?: Fronts | undefined
 }
 
+/** The same HTTP on the kernel's TCP. */
 export interface KernelMount {
   readonly address: string
   readonly port: number

@@ -5,6 +5,7 @@
  */
 import { DOUBLE_ZERO } from '@sandstorm/libnmio'
 
+/** Which payload bytes were copied or summed, and which frames were ready. */
 export interface Ledger {
   /** Payload bytes copied, heads included, the two patched fields left out. */
   payloadBytesCopied: number

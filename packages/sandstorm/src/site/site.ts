@@ -42,6 +42,7 @@ export interface SiteOrigin {
   readonly upstream: Partial<UpstreamConfig>
 }
 
+/** What is served under some host names, and how, as plain data. */
 export interface Site {
   /** Host names it answers for, lower-case, without port; `*.example.org` for all below. */
   readonly hosts: readonly string[]

@@ -37,6 +37,7 @@ const CONVERGENCE: number = 17 / 20
 /** Eighteen minutes beyond W_max the curve is above CWND_MAX for any MSS: time may stop there. */
 const SINCE_K_MAX_US = 1 << 30
 
+/** CUBIC with HyStart++ (RFC 9438, RFC 9406). */
 export class Cubic implements CongestionControl {
   readonly name: string = 'cubic'
 

@@ -10,6 +10,7 @@ import { openSlowStart, slowStart } from './hystart.ts'
 // Meaningful once SSTHRESH is set; in the initial slow start the words are hystart.ts's.
 const BYTES_ACKED = CC_WORDS // acknowledged since cwnd last grew
 
+/** NewReno's congestion window (RFC 5681). */
 export class NewReno implements CongestionControl {
   readonly name: string = 'newreno'
 
