@@ -160,6 +160,11 @@ export class ImageStore {
     return this.#text.toString('latin1', off, off + ETAG_CHARS)
   }
 
+  /** How long a region has records for so many images. */
+  static bytesForRecords(count: number): number {
+    return count <= RECORDS_MIN ? 0 : count * RECORD_PER_BYTES
+  }
+
   /** Writes the entity tag into a head that has one, of an image that no reader has seen. */
   setEtag(handle: number, head: Head, etag: string): void {
     this.#text.write(etag, this.etagOff(handle, head), 'latin1')

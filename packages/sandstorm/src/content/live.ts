@@ -12,10 +12,10 @@ import { plainReader, type ReaderChoice } from './fileReader.ts'
 import { type ContentFs, openFilesMax, REAL_FS } from './fileSystem.ts'
 import { Hits } from './hits.ts'
 import { IMAGE_STRIDE } from './image.ts'
-import type { ImageStore } from './imageStore.ts'
+import { ImageStore } from './imageStore.ts'
 import { Lender } from './lender.ts'
 import { type Loaded, load, type ProgressListener } from './load.ts'
-import { checkMemory, newStore } from './memory.ts'
+import { checkMemory, type Needed, newStore } from './memory.ts'
 import { Pager, type PagingStats, type Piece } from './pager.ts'
 import { readerFor } from './readTeam.ts'
 import type { Slice } from './slices.ts'
@@ -81,6 +81,8 @@ const SPARE_MIN_BYTES = 64 << 20
 /** What extents may take: this share of the content's room, and this much. */
 const PAGED_SHARE = 1 / 8
 const PAGED_MAX_BYTES = 64 << 20
+/** Records of images for those, for hits, and for later versions. */
+const SPARE_RECORDS = 1024
 /** Files kept open: this share of what the process may have, and so many, opened in 35 ms. */
 const KEPT_FILES_SHARE = 1 / 4
 const KEPT_FILES_MAX = 1024
@@ -170,7 +172,7 @@ export class LiveContent {
       onProgress,
       isEarly: options.isEarly,
       reservedBytes,
-      checkNeeded: bytes => checkMemory(sites, bytes + pager.wantedBytes, stackBytes, memoryBytes),
+      checkNeeded: needed => checkMemory(sites, contentBytesFor(needed), stackBytes, memoryBytes),
     })
     assert(loaded !== undefined, 'what is loaded first does not wait')
     pager.openFiles()
@@ -373,6 +375,12 @@ export class LiveContent {
   #reclaimSoon(): void {
     this.#reclaiming ??= setInterval(() => this.#reclaim(), RECLAIM_MS).unref()
   }
+}
+
+/** The least room that content has in which so much is needed: extents take their share of it. */
+function contentBytesFor({ bytes, images }: Needed): number {
+  const pagedBytes = Math.min(PAGED_MAX_BYTES, (bytes * PAGED_SHARE) / (1 - PAGED_SHARE))
+  return Math.max(bytes + pagedBytes, ImageStore.bytesForRecords(images + SPARE_RECORDS))
 }
 
 /**

@@ -14,7 +14,7 @@ import { GenerationBuilder } from './generation.ts'
 import { STATUSES } from './head.ts'
 import { NO_IMAGE } from './image.ts'
 import type { ImageStore } from './imageStore.ts'
-import { memoryFor } from './memory.ts'
+import { memoryFor, type Needed } from './memory.ts'
 import { type OpenSite, openSite } from './openSite.ts'
 import type { Pager } from './pager.ts'
 import { forEachBounded } from './parallel.ts'
@@ -47,7 +47,7 @@ export interface LoadJob {
   /** Would reading so many bytes take too long? Then all files stay on disk for now. */
   readonly isEarly?: ((fileBytes: number) => boolean) | undefined
   /** Looks at how much is needed before anything is read; throws if it is too much. */
-  readonly checkNeeded?: ((bytes: number) => void) | undefined
+  readonly checkNeeded?: ((needed: Needed) => void) | undefined
 }
 
 /** Told now and then how far loading has come. */

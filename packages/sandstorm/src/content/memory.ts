@@ -9,8 +9,15 @@ import { SLOT_STRIDE, slotCount } from './names.ts'
 import type { OpenSite } from './openSite.ts'
 import { RESOURCE_STRIDE, SITE_STRIDE, VARIANT_STRIDE } from './table.ts'
 
-/** Bytes of heads, of what is not a file, and of tables: what must be in memory. */
-export function memoryFor(sites: readonly OpenSite[]): number {
+/** What must be in memory. */
+export interface Needed {
+  /** Of heads, of what is not a file, and of tables. */
+  readonly bytes: number
+  readonly images: number
+}
+
+/** What content of `sites` needs even if its files stay on disk. */
+export function memoryFor(sites: readonly OpenSite[]): Needed {
   let bytes = 0
   let [images, variants, paths, hosts] = [0, 0, 0, 0]
   const add = (head: Parameters<typeof ImageStore.bytesOf>[0], bodyLen: number): void => {
@@ -46,7 +53,7 @@ export function memoryFor(sites: readonly OpenSite[]): number {
     hosts * HOST_STRIDE +
     (slotCount(paths) + slotCount(hosts)) * SLOT_STRIDE +
     sites.length * SITE_STRIDE
-  return bytes + 4 * words
+  return { bytes: bytes + 4 * words, images }
 }
 
 /** Throws one clear line if content of `sites` and `stackBytes` need more than `memoryBytes`. */
