@@ -114,6 +114,19 @@ describe('load with several threads on our own stack', {
     assert.match(report.problem, /^nobody answers on the link for 10\.77\.0\.9/)
   })
 
+  for (const threads of [1, 2]) {
+    it(`says that somebody else on the link has its address, with -t ${threads}`, async () => {
+      const args = ['-t', `${threads}`, '-c', '2', '-n', '2', '--timeout', '0.5']
+      const own = ['--device', 'packet:far', '--address', '10.5.0.1/24']
+      const { report, code } = await loadJson(['http://10.5.0.7/', ...args, ...own], far)
+      assert.equal(code, 1)
+      assert.match(
+        report.problem,
+        /^another host on the link has, or wants, our address 10\.5\.0\.1$/,
+      )
+    })
+  }
+
   it('refuses as many as memif has no memory for', async () => {
     const device = ['--device', `memif:${join(temporaryFolder('memif').path, 'memif.sock')}`]
     const args = [url, '-t', '12', ...device, '--address', '10.77.0.3/24']

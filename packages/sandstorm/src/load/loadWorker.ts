@@ -16,7 +16,12 @@ import {
   tcpConfig,
 } from '@sandstorm/loadgen'
 import { inlineMore } from '../inlining.ts'
-import { askingForOwn, parseAddress, stackAddresses } from '../instance/ownAddresses.ts'
+import {
+  addressText,
+  askingForOwn,
+  parseAddress,
+  stackAddresses,
+} from '../instance/ownAddresses.ts'
 import { makeQueue } from '../instance/queue.ts'
 import { frameShift, framesFor } from '../server.ts'
 import { driveKernel, KernelTransport } from './kernelTransport.ts'
@@ -42,6 +47,8 @@ const setup = workerData as ThreadSetup
 const control = new Int32Array(setup.control)
 const progress = new Float64Array(setup.progress)
 const request = Buffer.from(setup.request, 'latin1')
+/** Why connections come to nothing, as far as is known; '': nothing is. */
+let problem = ''
 const tell = (message: ThreadMessage): void => parentPort?.postMessage(message)
 
 function makeGenerator(transport: TcpTransport | KernelTransport): Generator {
@@ -96,9 +103,9 @@ function runOwn(own: OwnSetup): void {
   if (own.sharesAddresses) setFirstHop(stack.tcp, station)
   const down = drive(stack, generator, nowUs, isStopped)
   const framesLost = stack.device.stats.rxDropped
-  const why =
-    transport.lastEnding === ending.FINISHED ? '' : ending.ENDING_NAMES[transport.lastEnding]
-  const problem = isLost ? `nobody answers on the link for ${address}, or the router to it` : why
+  const { lastEnding } = transport
+  if (isLost) problem ||= `nobody answers on the link for ${address}, or the router to it`
+  if (lastEnding !== ending.FINISHED) problem ||= ending.ENDING_NAMES[lastEnding]
   tell({ kind: 'ended', tally: generator.tally.data(), down, problem, framesLost })
   attend(stack, nowUs, isStopped)
   stack.device.close()
@@ -120,6 +127,9 @@ function makeStack(own: OwnSetup, app: TcpTransport): Stack {
     congestion: new Cubic(),
     tcp: tcpConfig(setup.connections),
     ...askingForOwn(own.asksForOwn),
+    onConflict: taken => {
+      problem = `another host on the link has, or wants, our address ${addressText(taken)}`
+    },
     random: () => randomBytes(4).readInt32LE(),
     nowUs: nowUs(),
   })
