@@ -40,7 +40,8 @@ describe('batches', { ...needs('root', 'tun', 'ip', 'ping'), timeout }, () => {
 
   /** System calls for 60 pings that are there at once: they come while the server stands still. */
   async function syscallsFor(...flags: string[]): Promise<number> {
-    const args = [tree.dir, '--device', 'packet:web0', '--address', `${OWN}/24`, ...flags]
+    const link = ['--device', 'packet:web0', '--address', `${OWN}/24`, '--trust-address']
+    const args = [tree.dir, ...link, ...flags]
     server = await Server.serve(args, { namespace: near })
     const ping = (count: string): Promise<Outcome> =>
       run(['ping', '-n', '-c', count, '-l', count, '-W', '5', OWN], { namespace: far })

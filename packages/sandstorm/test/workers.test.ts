@@ -3,11 +3,13 @@
  * of ours: here it is ended in the middle of its work.
  */
 import assert from 'node:assert/strict'
+import { execFileSync } from 'node:child_process'
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { after, before, describe, test } from 'node:test'
-import { checkConfig } from '../src/config.ts'
+import { setTimeout } from 'node:timers/promises'
+import { checkConfig, type ServeFlags } from '../src/config.ts'
 import { type OwnStack, startOwnStack } from '../src/instance/ownStack.ts'
 import type { ServerStats } from '../src/stats.ts'
 import { needsTap, ownNamespace } from './kit/ownNamespace.ts'
@@ -35,10 +37,11 @@ describe('packet threads', { ...needsTap(), timeout }, () => {
   })
   after(() => rmSync(root, { recursive: true }))
 
-  async function start(workers: number): Promise<Run> {
+  async function start(workers: number, flags: ServeFlags = {}): Promise<Run> {
     const warnings: string[] = []
     const stats: ServerStats[] = []
-    const config = checkConfig({ root, device: ['tap'], workers: `${workers}`, memory: '256MiB' })
+    const common = { root, device: ['tap'], workers: `${workers}`, memory: '256MiB' }
+    const config = checkConfig({ ...common, ...flags })
     const log = {
       info: () => {},
       warn: (line: string) => warnings.push(line),
@@ -142,6 +145,28 @@ describe('packet threads', { ...needsTap(), timeout }, () => {
     dropAll(clients)
     await run.instance.stop()
     assert.match(run.warnings.join('\n'), /^the packet thread of tap:sand0 died and is replaced/)
+  })
+
+  test('one that knew of a conflict has a successor that asks again', needsTap('ip'), async () => {
+    for (const line of [
+      'link add br0 type bridge',
+      'addr add 10.99.0.1/24 dev br0',
+      'link set br0 up',
+    ])
+      execFileSync('ip', line.split(' '))
+    const there = { bridge: 'br0', address: ['10.99.0.9/24'] }
+    const owner = await start(1, { ...there, device: ['tap:sand1'] })
+    dropAll([await RawClient.to(80, '10.99.0.9')])
+    const run = await start(1, there)
+    const isConflict = (line: string): boolean => line.includes('our address 10.99.0.9')
+    const areTold = async (count: number): Promise<void> => {
+      while (run.warnings.filter(isConflict).length < count) await setTimeout(10)
+    }
+    await areTold(1)
+    await replace(run, 0)
+    await areTold(2)
+    await Promise.all([run.instance.stop(), owner.instance.stop()])
+    assert.deepEqual(owner.warnings, [], 'neither has used or announced it')
   })
 
   test('where that is no help it all ends, and says so', async () => {

@@ -33,6 +33,14 @@ export function stackAddresses(
 export const addressText = ({ version, w0, w1, w2, w3 }: IpAddress): string =>
   version === 4 ? ipv4.formatAddress(w0) : ipv6.formatAddress(w0, w1, w2, w3)
 
-/** Whether a stack asks its neighbours for its own addresses before it uses them. */
-export const askingForOwn = (asks: boolean): Pick<StackOptions, 'arp' | 'ndp'> =>
-  asks ? {} : { arp: { probes: 0 }, ndp: { dadTransmits: 0 } }
+/**
+ * Whether a stack asks its neighbours for its own addresses before it uses them. `found`: the states
+ * that a thread left which has died (Stack); where all were in use, they are ours already.
+ */
+export function askingForOwn(
+  asks: boolean,
+  found?: SharedArrayBuffer,
+): Pick<StackOptions, 'arp' | 'ndp'> {
+  const areOurs = found !== undefined && new Uint8Array(found).every(state => state === 0)
+  return asks && !areOurs ? {} : { arp: { probes: 0 }, ndp: { dadTransmits: 0 } }
+}

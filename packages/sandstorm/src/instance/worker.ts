@@ -88,8 +88,7 @@ function build(setup: WorkerSetup): Server {
     addressStates: setup.addressStates,
     gateway: setup.gateway === '' ? undefined : parseAddress(setup.gateway),
     gateway6: setup.gateway6 === '' ? undefined : parseAddress(setup.gateway6),
-    // Those of a thread that died are ours already.
-    ...askingForOwn(setup.asksForOwn && setup.orphans === undefined),
+    ...askingForOwn(setup.asksForOwn, setup.orphans && setup.addressStates),
     onConflict: warnOnce(),
     port: setup.port,
     transmit: setup.transmit,

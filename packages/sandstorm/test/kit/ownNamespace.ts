@@ -2,6 +2,7 @@
  * A network namespace for the process of a test file, so that it can have a TAP of its own, which
  * vanishes with it whatever happens.
  */
+import { spawnSync } from 'node:child_process'
 import { accessSync, constants } from 'node:fs'
 import { createRequire } from 'node:module'
 
@@ -16,11 +17,11 @@ const AF_INET = 2
 const SOCK_DGRAM = 2
 
 /**
- * Options of a test that makes a TAP: where that is impossible it is skipped; in CI that is an
- * error.
+ * Options of a test that makes a TAP, and runs `ip` if it says so: where that is impossible it is
+ * skipped; in CI that is an error.
  */
-export function needsTap(): { skip: string | false } {
-  const problem = tapProblem()
+export function needsTap(command?: 'ip'): { skip: string | false } {
+  const problem = tapProblem() || (command === undefined ? '' : commandProblem(command))
   if (problem !== '' && process.env['CI'] !== undefined) throw new Error(`CI lacks: ${problem}`)
   return { skip: problem === '' ? false : problem }
 }
@@ -34,6 +35,9 @@ function tapProblem(): string {
     return 'needs /dev/net/tun'
   }
 }
+
+const commandProblem = (command: string): string =>
+  spawnSync(command, ['-V']).error === undefined ? '' : `needs the command ${command}`
 
 /**
  * Moves this thread, and those that it starts from now on, into a namespace without any interface
