@@ -110,7 +110,13 @@ for (const [failure, status] of [
     const answer = await scene.get()
     assert.equal(answer.status, status)
     assert.equal(answer.cacheStatus, `sandstorm; fwd=uri-miss; detail=${failure}`)
-    assert.equal((await scene.get('/a', [], { method: 'POST' })).status, status)
+    const post = await scene.get('/a', [], { method: 'POST' })
+    assert.deepEqual(
+      [post.status, post.cacheStatus],
+      [status, `sandstorm; fwd=method; detail=${failure}`],
+    )
+    const bypass = await scene.get('/a', [['If-Match', '"1"']])
+    assert.equal(bypass.cacheStatus, `sandstorm; fwd=bypass; detail=${failure}`)
   })
 }
 

@@ -60,14 +60,10 @@ export class Cache {
     const cacheControl = fieldValue(request.fields, 'cache-control')
     const directives = requestDirectives(cacheControl, fieldValue(request.fields, 'pragma'))
     const base = { request, directives, key, stored: undefined }
-    try {
-      if (!isRead) return await this.#pass({ ...base, forward: 'method' })
-      const isForOrigin = ORIGIN_CONDITIONS.some(name => hasField(request.fields, name))
-      if (request.body || isForOrigin) return await this.#pass({ ...base, forward: 'bypass' })
-      return await this.#read(base, nowMs)
-    } catch (error) {
-      return this.#failed(base, error)
-    }
+    if (!isRead) return this.#pass({ ...base, forward: 'method' })
+    const isForOrigin = ORIGIN_CONDITIONS.some(name => hasField(request.fields, name))
+    if (request.body || isForOrigin) return this.#pass({ ...base, forward: 'bypass' })
+    return this.#read(base, nowMs)
   }
 
   /** Drops what is stored for a URL, or makes it stale. Returns how many responses that were. */
@@ -203,20 +199,24 @@ export class Cache {
   async #pass(found: Case): Promise<Outcome> {
     const { request, directives, key } = found
     const task = { request, directives, key, stored: undefined, keepsConditions: true }
-    const fetched = await this.#fetcher.fetch({ ...task, land: () => {} })
-    if (fetched.kind === 'own') {
-      for (const changed of invalidatedBy(request, fetched.head)) this.#purgeKey(changed, 'drop')
+    try {
+      const fetched = await this.#fetcher.fetch({ ...task, land: () => {} })
+      if (fetched.kind === 'own') {
+        for (const changed of invalidatedBy(request, fetched.head)) this.#purgeKey(changed, 'drop')
+      }
+      return this.#show.present(fetched, found, false)
+    } catch (error) {
+      return this.#failed(found, error)
     }
-    return this.#show.present(fetched, found, false)
   }
 
   /** The origin failed: a stale answer if that is allowed, else an error (RFC 9111 §4.2.4). */
-  #failed(found: Omit<Case, 'forward'> & Partial<Case>, error: unknown): Outcome {
-    const { stored, request, directives, forward = 'miss' } = found
+  #failed(found: Case, error: unknown): Outcome {
+    const { stored, request, directives, forward } = found
     if (!(error instanceof OriginError) || request.signal?.aborted) throw error
     if (stored !== undefined) {
       if (mayStandIn(stored, 'down', directives, this.#nowMs(), this.#config)) {
-        return this.#show.stale({ ...found, forward }, 0, error.failure)
+        return this.#show.stale(found, 0, error.failure)
       }
     }
     this.stats.errors++

@@ -6,7 +6,7 @@ import type { Forward } from './policy.ts'
 
 export interface Handling {
   /** Why the request went to the origin; '' if a stored response did, 'none' if neither. */
-  readonly forward: Forward | 'bypass' | 'method' | 'miss' | 'none'
+  readonly forward: Forward | 'bypass' | 'method' | 'none'
   /** What the origin answered; 0 if it did not. */
   readonly forwardStatus?: number
   /** Whole seconds of freshness left, negative if stale; undefined if the response is not ours. */
