@@ -29,7 +29,7 @@ import {
 } from './config/operation.ts'
 import { checkFolder, checkOutput } from './config/paths.ts'
 import { applySiteFlags, type SiteFlags } from './config/siteFlags.ts'
-import { refuseStackFlags, stackFlagsOf } from './config/stackFlags.ts'
+import { refuseStackFlag, stackFlagsOf } from './config/stackFlags.ts'
 import {
   checkCpus,
   checkDevices,
@@ -192,7 +192,7 @@ function checkAll(raw: ServeFlags, attempt: Attempt): ServeConfig {
   const devices = checkDevices(raw.device ?? ['auto'])
   const kind = networkKind(devices, raw)
   const stackFlags = stackFlagsOf(raw)
-  if (kind === 'kernel') refuseStackFlags(stackFlags)
+  if (kind === 'kernel') for (const flag of stackFlags) attempt(() => refuseStackFlag(flag))
   const bridge = attempt(() => checkBridge(raw, kind))
   const vlan = attempt(() => checkVlan(raw.vlan, devices))
   const hasOthers = kind === 'memif' || bridge !== '' || vlan > 0

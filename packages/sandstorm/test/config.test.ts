@@ -654,6 +654,21 @@ test('all problems are found, and the first is what checkConfig throws', () => {
   assert.deepEqual(findProblems({ root }), [])
 })
 
+test('all that is wrong on the kernel’s stack is found, and not its flags alone', () => {
+  const bad = {
+    root,
+    device: ['kernel'],
+    trace: true,
+    vlan: '10',
+    bridge: 'br0',
+    logFormat: 'json',
+  }
+  assert.deepEqual(
+    findProblems(bad).map(({ what }) => what),
+    ['--trace', '--bridge', '--vlan', '--log-format'],
+  )
+})
+
 describe('the folder', () => {
   const refusal = (path: string): string => {
     try {

@@ -37,9 +37,7 @@ export function stackFlagsOf(raw: ServeFlags): string[] {
   return flags.filter(([, value]) => value !== undefined).map(([flag]) => flag)
 }
 
-/** Throws UserError for the first, if there is one. */
-export function refuseStackFlags([first]: readonly string[]): void {
-  if (first === undefined) return
+export function refuseStackFlag(flag: string): never {
   const why = 'works on our own stack, and --device kernel is not that'
-  throw new UserError(first, why, 'Leave it out, or use --device tap')
+  throw new UserError(flag, why, 'Leave it out, or use --device tap')
 }
