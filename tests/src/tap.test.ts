@@ -266,6 +266,13 @@ describe('looking inside over TAP', { ...needs('root', 'tun', 'ip', 'curl'), tim
     assert.deepEqual(causedByServer(findings), [])
   })
 
+  it('says when a capture ends before it does', async () => {
+    server = await Server.serve([tree.dir, ...TAP, '--pcap', '/dev/full'], { namespace })
+    assert.deepEqual((await curlTree(URL, tree.files.slice(0, 3), { namespace })).wrong, [])
+    await server.stop()
+    assert.match(server.stderr, /^sandstorm: the capture \/dev\/full ends here: ENOSPC[^\n]*$/m)
+  })
+
   it('prints a line per frame that reads like tcpdump', async () => {
     server = await Server.serve([tree.dir, ...TAP, '--trace'], { namespace })
     const [file] = tree.files.filter(({ bytes }) => bytes === 1429)

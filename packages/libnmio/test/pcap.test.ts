@@ -33,8 +33,10 @@ function setUp(name: string, path: string = join(dir, name)) {
   const clock = new VirtualClock()
   clock.advance(NOW_US)
   const port = new GatherPort(a, content)
-  const device = new PcapDevice(port, { path, clock: clock.read, content })
-  return { region, content, b, clock, port, device, path }
+  const errors: string[] = []
+  const onError = (why: string): void => void errors.push(why)
+  const device = new PcapDevice(port, { path, clock: clock.read, content, onError })
+  return { region, content, b, clock, port, device, path, errors }
 }
 
 /** The blocks of a little-endian pcapng file, by their lengths, which must agree at both ends. */
@@ -217,13 +219,14 @@ test('waiting ends in time to write what is buffered', () => {
 })
 
 test('a disk that is full ends the capture, not the device', () => {
-  const { region, b, device } = setUp('', '/dev/full')
-  assert.match(device.captureError, /ENOSPC/)
+  const { region, b, device, errors } = setUp('', '/dev/full')
   const off = region.reserve(2048)
   device.push(off, 60, OFFLOAD_NONE)
   device.flush()
   assert.equal(b.rx(), 1)
   device.close()
+  assert.equal(errors.length, 1)
+  assert.match(errors[0], /ENOSPC/)
 })
 
 test('a frame beyond the snap length is kept in part, its length in full', () => {
@@ -245,10 +248,10 @@ test('after close the file is left alone, whatever the inner device still takes'
   }
   const path = join(dir, 'closed.pcapng')
   const [a] = memoryLink({ region: new Region(1 << 16) })
-  const device = new PcapDevice(new Deaf(a), { path, clock: () => NOW_US })
+  const onError = (why: string): void => assert.fail(why)
+  const device = new PcapDevice(new Deaf(a), { path, clock: () => NOW_US, onError })
   device.close()
   for (let i = 0; i < 3000; i++) device.push(0, 1000, OFFLOAD_NONE)
-  assert.equal(device.captureError, '')
 })
 
 test('a file that cannot be made is an error at set-up', () => {

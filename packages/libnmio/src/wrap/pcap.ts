@@ -34,6 +34,8 @@ export interface PcapOptions {
   readonly clock: Clock
   /** Where `gather` finds payload; needed only if it is called. */
   readonly content?: Region
+  /** Told why the capture ends early (disk full); the device works on. */
+  readonly onError?: (why: string) => void
 }
 
 const BUFFER_BYTES = 1 << 20
@@ -51,22 +53,19 @@ export class PcapDevice extends DelegateDevice {
   #used = 0
   #writtenUs: number
   #closed = false
-  #writeError = ''
+  readonly #onError: (why: string) => void
+  #hasFailed = false
 
   constructor(inner: Device, options: PcapOptions) {
     super(inner)
     this.#fd = openSync(options.path, 'w')
     this.#clock = options.clock
     this.#content = options.content
+    this.#onError = options.onError ?? (() => {})
     this.#writtenUs = this.#clock()
     this.#used = writeSectionHeader(this.#view, 0, 'sandstorm')
     this.#used = writeInterface(this.#view, this.#used, inner.name, inner.mac)
     this.#write()
-  }
-
-  /** Why the capture stopped early (disk full); '' while it is well. The device works on. */
-  get captureError(): string {
-    return this.#writeError
   }
 
   override rx(): number {
@@ -122,7 +121,7 @@ export class PcapDevice extends DelegateDevice {
     bodyLen: number,
     partialChecksum: boolean,
   ): void {
-    if (this.#closed || this.#writeError !== '') return
+    if (this.#closed || this.#hasFailed) return
     const now = this.#clock()
     const kept = Math.min(len + bodyLen, SNAPLEN)
     const room = BUFFER_BYTES - this.#used
@@ -141,11 +140,12 @@ export class PcapDevice extends DelegateDevice {
   #write(): void {
     this.#writtenUs = this.#clock()
     try {
-      for (let at = 0; at < this.#used && this.#writeError === ''; ) {
+      for (let at = 0; at < this.#used && !this.#hasFailed; ) {
         at += writeSync(this.#fd, this.#bytes, at, this.#used - at)
       }
     } catch (error) {
-      this.#writeError = error instanceof Error ? error.message : String(error)
+      this.#hasFailed = true
+      this.#onError(error instanceof Error ? error.message : String(error))
     }
     this.#used = 0
   }

@@ -59,7 +59,10 @@ function wrap(inner: Device, region: Region, setup: WorkerSetup): Device {
   let device = inner
   const content = region
   if (setup.pcap !== '') {
-    device = new PcapDevice(device, { path: setup.pcap, clock: epochUs, content })
+    const { pcap: path } = setup
+    const onError = (why: string): void =>
+      tell({ kind: 'warning', line: `the capture ${path} ends here: ${why}` })
+    device = new PcapDevice(device, { path, clock: epochUs, content, onError })
   }
   if (setup.trace) {
     const write = traceLines(text => writeSync(1, text))
@@ -210,8 +213,8 @@ function drain(server: Server, control: Int32Array): void {
 inlineMore()
 const setup = workerData as WorkerSetup
 const accessLog = setup.accessRing === undefined ? undefined : new AccessRing(setup.accessRing)
-const server = build(setup)
 const tell = (message: WorkerMessage): void => parentPort?.postMessage(message)
+const server = build(setup)
 server.stack.start()
 if (setup.orphans !== undefined) server.stack.inherit(setup.orphans)
 tell({ kind: 'ready' })
