@@ -97,6 +97,7 @@ test('a second server is refused, a dead one makes room, a file stays', needsLib
   assert.throws(() => listenAt(file), /EADDRINUSE.*no socket/)
   assert.ok(existsSync(file))
   assert.throws(() => listenAt(join(folder, 'x'.repeat(120))), /EINVAL.*107 bytes/)
+  assert.throws(() => listenAt(join(folder, 'none', 'x')), /ENOENT.*give a path in a folder/)
   assert.throws(() => connectTo(''), /EINVAL/)
 })
 

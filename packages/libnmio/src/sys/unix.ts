@@ -71,7 +71,9 @@ export function listenAt(path: string): Listener {
     fd = openSocket()
     if (c.bind(fd, address, address.length) < 0) {
       const errno = c.errno()
-      if (errno !== EADDRINUSE) throw new SysError(`bind ${path}`, errno)
+      if (errno !== EADDRINUSE) {
+        throw new SysError(`bind ${path}`, errno, 'give a path in a folder where we may make files')
+      }
       removeStale(path)
       check(c.bind(fd, address, address.length), `bind ${path}`)
     }
