@@ -282,7 +282,8 @@ function openFailure({ code, message }: NodeJS.ErrnoException, path: string): st
     case 'EROFS':
       return `${what}: this user may not write there. Change the rights, or name another file`
     case 'ENXIO':
-      return `${what}: nobody reads that pipe. Start its reader, or name another file`
+      // Also /dev/stdout where that is a socket, as journald's is.
+      return `${what}: nobody reads that pipe. Start its reader, or give - for standard output`
     case 'EISDIR':
       return `${what}: that is a folder. Name a file in it`
     default:
