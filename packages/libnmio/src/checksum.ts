@@ -1,8 +1,8 @@
 /**
  * Transport checksums that a sender on this machine left to hardware that was never there: the
  * field holds the folded sum of the pseudo-header (linux/virtio_net.h: VIRTIO_NET_HDR_F_NEEDS_CSUM;
- * RFC 1071, RFC 9293 §3.1). Frames of TCP and UDP that are whole, without IPv6 extension headers,
- * with a VLAN tag or without.
+ * RFC 1071, RFC 9293 §3.1); and TCP segments that it left to such hardware to cut. Frames of TCP
+ * and UDP that are whole, without IPv6 extension headers, with a VLAN tag or without.
  */
 import { ETHERNET_HEADER_LEN, VLAN_TAG_LEN } from './device.ts'
 
@@ -10,8 +10,10 @@ const ETHERTYPE = 12
 const VLAN = 0x8100
 const IPV4 = 0x0800
 const IPV4_TOTAL_LEN = 2
+const IPV4_ID = 4
 const IPV4_FRAGMENT = 6
 const IPV4_PROTOCOL = 9
+const IPV4_CHECKSUM = 10
 const IPV4_ADDRESSES = 12
 const IPV6 = 0x86dd
 const IPV6_HEADER_LEN = 40
@@ -19,6 +21,12 @@ const IPV6_PAYLOAD_LEN = 4
 const IPV6_NEXT_HEADER = 6
 const IPV6_ADDRESSES = 8
 const TCP = 6
+const TCP_SEQ = 4
+const TCP_DATA_OFF = 12
+const TCP_FLAGS = 13
+const FIN = 0x01
+const PSH = 0x08
+const CWR = 0x80
 const TCP_CHECKSUM = 16
 const TCP_HEADER_LEN = 20
 const UDP = 17
@@ -77,6 +85,16 @@ function field(view: DataView, ip: number, l4: number, end: number): number {
   return protocol === UDP && l4 + UDP_HEADER_LEN <= end ? l4 + UDP_CHECKSUM : NONE
 }
 
+/** The folded sum of the pseudo-header: RFC 9293 §3.1, RFC 8200 §8.1. */
+function pseudoSum(view: DataView, ip: number, l4: number): number {
+  const pseudo = isIpv4(view, ip)
+    ? sum(view, ip + IPV4_ADDRESSES, ip + IPV4_ADDRESSES + 8) +
+      view.getUint16(ip + IPV4_TOTAL_LEN) -
+      (l4 - ip)
+    : sum(view, ip + IPV6_ADDRESSES, l4) + view.getUint16(ip + IPV6_PAYLOAD_LEN)
+  return fold(pseudo + protocolOf(view, ip))
+}
+
 /**
  * Was the checksum of the frame [off, off+len) left to hardware? A complete one can look the same,
  * once in 65536; to complete that leaves it as it is.
@@ -86,14 +104,7 @@ export function isChecksumPartial(view: DataView, off: number, len: number): boo
   const ip = ipOff(view, off, end)
   const l4 = transport(view, ip)
   const at = field(view, ip, l4, end)
-  if (at === NONE) return false
-  // RFC 9293 §3.1, RFC 8200 §8.1: addresses, protocol, length of the segment.
-  const pseudo = isIpv4(view, ip)
-    ? sum(view, ip + IPV4_ADDRESSES, ip + IPV4_ADDRESSES + 8) +
-      view.getUint16(ip + IPV4_TOTAL_LEN) -
-      (l4 - ip)
-    : sum(view, ip + IPV6_ADDRESSES, l4) + view.getUint16(ip + IPV6_PAYLOAD_LEN)
-  return view.getUint16(at) === fold(pseudo + protocolOf(view, ip))
+  return at !== NONE && view.getUint16(at) === pseudoSum(view, ip, l4)
 }
 
 /**
@@ -110,4 +121,54 @@ export function completeChecksum(view: DataView, off: number, len: number): void
   const complete = ~sum(view, l4, end) & 0xffff
   // RFC 768: a UDP sum of zero is sent as ones, since zero means that there is none.
   view.setUint16(at, at - l4 === UDP_CHECKSUM ? complete || 0xffff : complete)
+}
+
+/** Takes each segment of a super-frame: the first `headLen` bytes of it, and a piece of its body. */
+export type SegmentSink = (headLen: number, bodyOff: number, bodyLen: number) => void
+
+/**
+ * Cuts the super-frame [off, off+len) of TCP into frames of `most` bytes, as the hardware would:
+ * for each, writes its header over that of the whole, with a partial checksum, and calls `sink`.
+ * False, and nothing is done: it is none that can be cut.
+ */
+export function cutSuperFrame(
+  view: DataView,
+  off: number,
+  len: number,
+  most: number,
+  sink: SegmentSink,
+): boolean {
+  const end = off + len
+  const ip = ipOff(view, off, end)
+  const l4 = transport(view, ip)
+  if (field(view, ip, l4, end) !== l4 + TCP_CHECKSUM) return false
+  const body = l4 + (view.getUint8(l4 + TCP_DATA_OFF) >> 4) * 4
+  const step = most - (body - off)
+  if (step <= 0 || body >= end) return false
+  const seq = view.getInt32(l4 + TCP_SEQ)
+  const id = view.getUint16(ip + IPV4_ID)
+  const flags = view.getUint8(l4 + TCP_FLAGS)
+  for (let at = body, n = 0; at < end; at += step, n++) {
+    const bodyLen = Math.min(step, end - at)
+    setIpLen(view, ip, body + bodyLen, id + n)
+    view.setInt32(l4 + TCP_SEQ, seq + at - body)
+    const notFirst = n > 0 ? CWR : 0
+    const notLast = at + bodyLen < end ? FIN | PSH : 0
+    view.setUint8(l4 + TCP_FLAGS, flags & ~(notFirst | notLast))
+    view.setUint16(l4 + TCP_CHECKSUM, pseudoSum(view, ip, l4))
+    sink(body - off, at, bodyLen)
+  }
+  return true
+}
+
+/** The packet at `ip` ends at `end`, and is IPv4's number `id`. */
+function setIpLen(view: DataView, ip: number, end: number, id: number): void {
+  if (!isIpv4(view, ip)) {
+    view.setUint16(ip + IPV6_PAYLOAD_LEN, end - ip - IPV6_HEADER_LEN)
+    return
+  }
+  view.setUint16(ip + IPV4_TOTAL_LEN, end - ip)
+  view.setUint16(ip + IPV4_ID, id)
+  view.setUint16(ip + IPV4_CHECKSUM, 0)
+  view.setUint16(ip + IPV4_CHECKSUM, ~sum(view, ip, transport(view, ip)) & 0xffff)
 }

@@ -254,6 +254,39 @@ test('offloads are masked, and a partial checksum is completed before the faults
   }
 })
 
+test('a super-frame comes as the segments that the hardware would have made of it', () => {
+  for (const version of [4, 6] as const) {
+    const whole = tcpFrame(version, 7000, true)
+    const tcp = whole.length - 7020
+    whole[tcp + 13] = 0x99 // CWR, ACK, PSH, FIN
+    const region = new Region(1 << 24)
+    const [a, far] = memoryLink({ region, mtu: 9000 })
+    const device = new FaultDevice(a, NO_FAULTS, { clock: () => 0, frames: 16, rxFrameBytes: 1514 })
+    const off = region.reserve(9100)
+    region.bytes.set(whole, off)
+    far.push(off, whole.length, OFFLOAD_NONE)
+    far.flush()
+    assert.equal(device.rx(), 5)
+    const segments = [0, 1, 2, 3, 4].map(i => bytesOf(device, i))
+    const bodies = segments.map(segment => segment.subarray(tcp + 20))
+    assert.deepEqual(Buffer.concat(bodies), Buffer.from(whole.subarray(tcp + 20)))
+    let seq = 1
+    for (const [i, segment] of segments.entries()) {
+      const view = new DataView(segment.buffer)
+      assert.ok(checksumsHold(segment), `segment ${i}`)
+      assert.equal(segment.length <= 1514, true)
+      assert.equal(view.getInt32(tcp + 4), seq)
+      assert.equal(segment[tcp + 13], [0x90, 0x10, 0x10, 0x10, 0x19][i])
+      if (version === 4)
+        assert.deepEqual([view.getUint16(16), view.getUint16(18)], [segment.length - 14, i])
+      else assert.equal(view.getUint16(18), segment.length - 54)
+      seq += bodies[i].length
+    }
+    assert.equal(device.rxFaults.entered, 5)
+    assert.equal(device.rxFaults.overflowed, 0)
+  }
+})
+
 test('a checksum catches every flipped bit of a TCP segment over IPv4', () => {
   const b = bench({ corrupt: 1 })
   b.region.bytes.set(tcpFrame(4, 100), b.off)

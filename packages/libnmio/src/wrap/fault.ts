@@ -4,11 +4,14 @@
  * unharmed, so that a test exercises TCP and not the luck of an address resolution.
  *
  * Checksum and GSO offload are masked, and received partial checksums are completed: a kernel
- * believes a frame marked NEEDS_CSUM whatever its checksum, so damage would go unnoticed.
+ * believes a frame marked NEEDS_CSUM whatever its checksum, so damage would go unnoticed. What a
+ * sender on this machine left to its hardware to cut (TSO, on a veth) is cut: segments get lost one
+ * by one.
  *
  * Frames are copied both ways. A pushed frame is the caller's again at the next `reclaim`.
  */
 import { assert } from '../assert.ts'
+import { cutSuperFrame } from '../checksum.ts'
 import type { Clock } from '../clock.ts'
 import {
   BATCH_MAX,
@@ -30,10 +33,7 @@ export interface FaultSetup {
   readonly content?: Region
   /** Buffers for each direction; default 1024. What does not fit is lost, and counted. */
   readonly frames?: number
-  /**
-   * The largest frame that is received, bytes; default mtu + 14. A TAP that takes GSO frames from
-   * the kernel needs 65549.
-   */
+  /** The largest frame that is received, bytes; default mtu + 14. Longer ones of TCP are cut. */
   readonly rxFrameBytes?: number
 }
 
@@ -67,6 +67,7 @@ export class FaultDevice extends DelegateDevice {
   readonly #clock: Clock
   readonly #tx: FaultLine
   readonly #rx: FaultLine
+  readonly #rxBytes: number
   /** Frames of #rx that the caller holds until the next rx(). */
   readonly #lent: Int32Array = new Int32Array(BATCH_MAX)
   #lentCount = 0
@@ -87,7 +88,8 @@ export class FaultDevice extends DelegateDevice {
     this.#done = new Int32Array(frames)
     this.#clock = setup.clock
     this.#tx = new FaultLine(inner.region, frames, txBytes, options, 0, setup.content)
-    this.#rx = new FaultLine(inner.region, frames, rxBytes, options, 1, undefined)
+    this.#rx = new FaultLine(inner.region, frames, rxBytes, options, 1, inner.region)
+    this.#rxBytes = rxBytes
     this.#perPush = options.dup > 0 ? 2 : 1
   }
 
@@ -192,11 +194,19 @@ export class FaultDevice extends DelegateDevice {
         this.rxOff[out] = off
         this.rxLen[out++] = len
         this.#rx.stats.spared++
-      } else {
+      } else if (len <= this.#rxBytes || !this.#enterCut(off, len, nowUs)) {
         this.#rx.enter(off, len, 0, 0, (inner.rxFlags[i] & RX_CSUM_PARTIAL) !== 0, nowUs)
       }
     }
     return out
+  }
+
+  /** Each segment of a super-frame on its own; false: it is none. */
+  #enterCut(off: number, len: number, nowUs: number): boolean {
+    const { view } = this.region
+    return cutSuperFrame(view, off, len, this.#rxBytes, (headLen, bodyOff, bodyLen) =>
+      this.#rx.enter(off, headLen, bodyOff, bodyLen, true, nowUs),
+    )
   }
 
   /** Sends a spared frame past all that wait, unless the inner ring is full. */
