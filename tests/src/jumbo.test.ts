@@ -1,6 +1,6 @@
 /**
- * AF_XDP on an interface with jumbo frames, as a client of the kernel's at the other end of the
- * cable sees it: packets that lie in several chunks, both ways, for one worker and for two.
+ * An interface with jumbo frames, as a client of the kernel's at the other end of the cable sees it:
+ * over AF_XDP packets that lie in several chunks, both ways, for one worker and for two.
  */
 import assert from 'node:assert/strict'
 import { createHash, randomBytes } from 'node:crypto'
@@ -21,7 +21,7 @@ const SEGMENTS = Math.ceil(BYTES / (MTU - 52))
 const LONG_FIELD = `X-Long: ${'x'.repeat(5000)}`
 const sha256 = (bytes: Uint8Array): string => createHash('sha256').update(bytes).digest('hex')
 
-describe('jumbo frames over xdp', {
+describe('jumbo frames', {
   ...needs('root', 'ip', 'curl', 'ping'),
   timeout: 120_000,
 }, () => {
@@ -70,7 +70,7 @@ describe('jumbo frames over xdp', {
   for (const workers of [1, 2]) {
     const device = ['--device', `xdp:web${workers}`, '--workers', `${workers}`]
     const own = `10.9${workers}.0.7`
-    it(`carry downloads and long requests, workers: ${workers}`, async () => {
+    it(`carry downloads and long requests over xdp, workers: ${workers}`, async () => {
       const flags = [...device, '--address', `${own}/24`]
       server = await Server.serve([folder.path, ...flags], { namespace: near })
       for (let i = 0; i < 4; i++) await download(server.url)
@@ -83,6 +83,16 @@ describe('jumbo frames over xdp', {
       assert.ok(frames >= 4 * SEGMENTS && frames < 4 * 1.2 * SEGMENTS, `${frames} frames left`)
     })
   }
+
+  it('have a place in the memory that is asked for, over packet with several workers', async () => {
+    const device = ['--device', 'packet:web1', '--workers', '3', '--transmit', 'copy']
+    const flags = [folder.path, ...device, '--memory']
+    const refused = await runCommand(['serve', ...flags, '160MiB'], near)
+    assertRefused(refused, /it needs \d+MiB of memory/)
+    const [, needed] = /it needs (\d+MiB)/.exec(refused.stderr) ?? []
+    server = await Server.serve([...flags, needed], { namespace: near })
+    await download(server.url)
+  })
 
   it('are as long as --mtu says, and that no longer than the interface or 9000 bytes', async () => {
     const device = ['--device', 'xdp:web1']

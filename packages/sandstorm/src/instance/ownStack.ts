@@ -24,6 +24,7 @@ import { type Ask, Inspector } from '../control/inspector.ts'
 import { Fronts, originPathsOf, storedBytesMax } from '../front/fronts.ts'
 import { inlineLess } from '../inlining.ts'
 import { RequestRate } from '../mount/requestRate.ts'
+import { FRAMES_MIN, frameShift } from '../server.ts'
 import { StartError } from '../startError.ts'
 import { type ServerStats, sumOfStats } from '../stats.ts'
 import { type CommonSetup, DeviceServer, type Place, type Sources } from './deviceServer.ts'
@@ -33,7 +34,7 @@ import { equalParts, PART_ALIGN } from './queue.ts'
 
 /** Without --spin: a few times what a client on the same machine takes for its next request. */
 const SPIN_US = 50
-/** What a stack wants of the region at least: rings, request buffers, frames. */
+/** What a stack wants of the region at least: rings, request buffers, frames of 2 KB. */
 const STACK_BYTES = 48 << 20
 
 /** An instance that a test can look into. */
@@ -107,7 +108,8 @@ function stackBytes(config: ServeConfig, opened: readonly Opened[]): number {
     const faults = fault === '' ? 0 : faultRegionBytes(handle.mtu)
     // A peer's memory, or what we share with it.
     const shared = handle.kind === 'memif' ? memifRegionBytes(handle) : 0
-    bytes += hubBytes(workers) + workers * (STACK_BYTES + faults + shared)
+    const larger = FRAMES_MIN * ((1 << frameShift(handle.mtu)) - 2048)
+    bytes += hubBytes(workers) + workers * (STACK_BYTES + larger + faults + shared)
   }
   return bytes
 }
