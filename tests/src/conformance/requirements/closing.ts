@@ -78,6 +78,20 @@ const TIME_WAIT: readonly Requirement[] = [
     },
   },
   {
+    id: 'MAY-2 (forgotten)',
+    level: 'SHOULD',
+    rfc: 'RFC 9293 §3.6.1, §3.5.1',
+    text: 'A peer that has forgotten the connection resets it when its SYN is refused, and its next SYN opens another',
+    run: async (p: Probe) => {
+      const flow = await waiting(p)
+      flow.send('S', { seq: -1000 })
+      await flow.expect('.', { seq: 2, ack: 2 })
+      flow.send('R', { seq: 2 })
+      flow.send('S', { seq: -1000 })
+      await flow.expect('S.', { ack: -999 })
+    },
+  },
+  {
     id: 'SHLD-4',
     level: 'SHOULD',
     rfc: 'RFC 9293 §3.6.1 (RFC 6191 §2)',
@@ -99,7 +113,7 @@ const TIME_WAIT: readonly Requirement[] = [
     id: 'RFC 1337',
     level: 'SHOULD',
     rfc: 'RFC 1337 §3',
-    text: 'An RST does not end TIME-WAIT',
+    text: 'An RST that nobody has asked for does not end TIME-WAIT',
     run: async (p: Probe) => {
       const flow = await waiting(p)
       flow.send('R', { seq: 2 })
