@@ -41,7 +41,6 @@ export class AddressDetection {
   readonly #sender: ArpSender
   readonly #options: DetectionOptions
   readonly #onConflict: (i: number) => void
-  readonly #onUse: (i: number, isUsable: boolean) => void
   /** By address: probes that are left or, of one in use, announcements. */
   readonly #left: Uint8Array
   readonly #dueMs: Float64Array
@@ -52,13 +51,11 @@ export class AddressDetection {
     sender: ArpSender,
     options: DetectionOptions,
     onConflict: (i: number) => void,
-    onUse: (i: number, isUsable: boolean) => void,
   ) {
     this.#own = own
     this.#sender = sender
     this.#options = options
     this.#onConflict = onConflict
-    this.#onUse = onUse
     this.#left = new Uint8Array(own.count)
     this.#dueMs = new Float64Array(own.count).fill(Infinity)
     this.#defendedMs = new Float64Array(own.count).fill(-Infinity)
@@ -95,7 +92,7 @@ export class AddressDetection {
   }
 
   #begin(i: number, nowMs: number): void {
-    this.#use(i, false)
+    this.#own.setUsable(i, false)
     this.#left[i] = this.#options.probes
     this.#dueMs[i] = nowMs
   }
@@ -108,18 +105,11 @@ export class AddressDetection {
       this.#dueMs[i] = nowMs + this.#options.probeMs
       return
     }
-    if (!this.#own.isUsable(i)) {
-      this.#left[i] = ANNOUNCE_COUNT
-      this.#use(i, true)
-    }
+    if (!this.#own.isUsable(i)) this.#left[i] = ANNOUNCE_COUNT
+    this.#own.setUsable(i, true)
     this.#left[i]--
     this.#sender.announce(this.#own.at(i))
     this.#dueMs[i] = this.#left[i] > 0 ? nowMs + ANNOUNCE_INTERVAL_MS : Infinity
-  }
-
-  #use(i: number, isUsable: boolean): void {
-    this.#own.setUsable(i, isUsable)
-    this.#onUse(i, isUsable)
   }
 
   #due(i: number): void {

@@ -75,29 +75,23 @@ export class Arp {
   /**
    * `own`: our addresses, maybe none. The pool's frames lie in the device's region. `onConflict`
    * hears the place of an address of ours that somebody else has or wants, once per packet that says
-   * so; `onUse`, from when on one may not be used, or may.
+   * so. `unusable`: where which of them may be used is noted for others (OwnAddresses).
    */
   constructor(
     port: ArpPort,
     own: readonly OwnAddress[],
     options: Partial<ArpOptions> = {},
     onConflict: (i: number) => void = () => {},
-    onUse: (i: number, isUsable: boolean) => void = () => {},
+    unusable?: Uint8Array,
   ) {
     this.#view = port.device.region.view
-    this.#own = new OwnAddresses(own)
+    this.#own = new OwnAddresses(own, unusable)
     this.#ownHi = ethernet.hiOf(port.device.mac)
     this.#ownLo = ethernet.loOf(port.device.mac)
     this.#sender = new ArpSender(port)
     this.stats = this.#sender.stats
     this.#options = { ...DEFAULTS, ...options }
-    this.#detection = new AddressDetection(
-      this.#own,
-      this.#sender,
-      this.#options,
-      onConflict,
-      onUse,
-    )
+    this.#detection = new AddressDetection(this.#own, this.#sender, this.#options, onConflict)
     this.#table = new NeighbourTable(this.#options.capacity, this.#options.requestMs)
     this.#resolvedIp = this.#table.resolvedIp
     this.macHi = this.#table.macHi

@@ -18,10 +18,13 @@ export class OwnAddresses {
   readonly count: number
   readonly #address: Int32Array
   readonly #mask: Int32Array
-  readonly #usable: Uint8Array
+  readonly #unusable: Uint8Array
 
-  /** They may be used, until `setUsable` says otherwise. */
-  constructor(own: readonly OwnAddress[]) {
+  /**
+   * `unusable`: a byte for each, 0 if it may be used; others may read it, too. By default they all
+   * may be, until `setUsable` says otherwise.
+   */
+  constructor(own: readonly OwnAddress[], unusable: Uint8Array = new Uint8Array(own.length)) {
     assert(
       own.every(({ prefixLen }) => prefixLen >= 0 && prefixLen <= 32),
       'a prefix length of 0 to 32',
@@ -29,7 +32,7 @@ export class OwnAddresses {
     this.count = own.length
     this.#address = Int32Array.from(own, ({ address }) => address)
     this.#mask = Int32Array.from(own, ({ prefixLen }) => netmask(prefixLen))
-    this.#usable = new Uint8Array(own.length).fill(1)
+    this.#unusable = unusable
   }
 
   at(i: number): number {
@@ -37,11 +40,11 @@ export class OwnAddresses {
   }
 
   isUsable(i: number): boolean {
-    return this.#usable[i] === 1
+    return this.#unusable[i] === 0
   }
 
   setUsable(i: number, isUsable: boolean): void {
-    this.#usable[i] = isUsable ? 1 : 0
+    this.#unusable[i] = isUsable ? 0 : 1
   }
 
   /** The place of an address in the list; -1: it is not ours. */

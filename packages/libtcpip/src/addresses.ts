@@ -80,7 +80,7 @@ export class Addresses {
   readonly #gateway4: number
   readonly #gateway6: IpAddress | undefined
 
-  /** `unusable4`: where is noted which of IPv4 may not be used, if others write or read it too. */
+  /** `unusable4`: where ARP notes which of `ipv4` may be used, 0, or may not. */
   constructor(
     list: readonly IpAddress[],
     { gateway, gateway6 }: Gateways = {},
@@ -114,11 +114,6 @@ export class Addresses {
   /** Word `i`, 0 … 3, of an address of ours; an IPv4 address is word 0. */
   word(local: number, i: number): number {
     return this.#words[local * 4 + i]
-  }
-
-  /** The `i`-th of `ipv4` is not (yet) ours to use, or is again (RFC 5227 §2.1). */
-  setUsable4(i: number, isUsable: boolean): void {
-    this.#unusable4[i] = isUsable ? 0 : 1
   }
 
   /** Which of our addresses this is, or NOT_LOCAL, as long as we may not use it. */

@@ -119,7 +119,7 @@ export class Stack implements IpHost, Ipv6Host {
     this.flows = options.flows ?? ALL_FLOWS
     this.tcbs = options.tcbs
     const states = options.addressStates
-    const unusable4 = states && new Uint8Array(states, 0, ADDRESSES_MAX)
+    const unusable4 = new Uint8Array(states ?? new ArrayBuffer(ADDRESSES_MAX), 0, ADDRESSES_MAX)
     this.addresses = new Addresses(addresses, options, unusable4)
     const list4 = addresses.filter(({ version }) => version === 4)
     this.arp = new Arp(
@@ -127,7 +127,7 @@ export class Stack implements IpHost, Ipv6Host {
       isShared ? [] : this.addresses.ipv4,
       options.arp,
       i => options.onConflict?.(list4[i]),
-      (i, isUsable) => this.addresses.setUsable4(i, isUsable),
+      unusable4,
     )
     this.output = new Icmpv6Output(device, frames)
     const words = list6.map(({ w0, w1, w2, w3 }) => Int32Array.of(w0, w1, w2, w3))
