@@ -12,10 +12,10 @@ import { plainReader, type ReaderChoice } from './fileReader.ts'
 import { type ContentFs, openFilesMax, REAL_FS } from './fileSystem.ts'
 import { Hits } from './hits.ts'
 import { IMAGE_STRIDE } from './image.ts'
-import { ImageStore } from './imageStore.ts'
+import type { ImageStore } from './imageStore.ts'
 import { Lender } from './lender.ts'
 import { type Loaded, load, type ProgressListener } from './load.ts'
-import { checkMemory, type Needed, newStore } from './memory.ts'
+import { checkMemory, newStore, pagedBytesOf } from './memory.ts'
 import { Pager, type PagingStats, type Piece } from './pager.ts'
 import { readerFor } from './readTeam.ts'
 import type { Slice } from './slices.ts'
@@ -78,11 +78,6 @@ export interface ContentStats {
 
 /** What new content may take beside the old: as much as that, but not less than this. */
 const SPARE_MIN_BYTES = 64 << 20
-/** What extents may take: this share of the content's room, and this much. */
-const PAGED_SHARE = 1 / 8
-const PAGED_MAX_BYTES = 64 << 20
-/** Records of images for those, for hits, and for later versions. */
-const SPARE_RECORDS = 1024
 /** Files kept open: this share of what the process may have, and so many, opened in 35 ms. */
 const KEPT_FILES_SHARE = 1 / 4
 const KEPT_FILES_MAX = 1024
@@ -144,10 +139,9 @@ export class LiveContent {
     const roomBytes = Math.max(0, regionBytes - stackBytes)
     const fs = options.fs ?? REAL_FS
     const store = newStore(regionBytes, roomBytes)
-    const pagedBytes = Math.min(PAGED_MAX_BYTES, roomBytes * PAGED_SHARE)
     const { fileBytesMax = Number.POSITIVE_INFINITY, stallTimeoutMs = STALL_MS } = options
     const keptFilesMax = Math.min(KEPT_FILES_MAX, Math.floor(openFilesMax() * KEPT_FILES_SHARE))
-    const limits = { bytesMax: pagedBytes, fileBytesMax, keptFilesMax, stallTimeoutMs }
+    const limits = { bytesMax: pagedBytesOf(roomBytes), fileBytesMax, keptFilesMax, stallTimeoutMs }
     const pager = new Pager(store, fs, limits)
     const readers: Readers = new Map()
     const hits = new Hits(store, Math.min(options.hitBytes ?? 0, roomBytes * HIT_SHARE), mail => {
@@ -172,7 +166,7 @@ export class LiveContent {
       onProgress,
       isEarly: options.isEarly,
       reservedBytes,
-      checkNeeded: needed => checkMemory(sites, contentBytesFor(needed), stackBytes, memoryBytes),
+      checkNeeded: needed => checkMemory(sites, needed, stackBytes, memoryBytes),
     })
     assert(loaded !== undefined, 'what is loaded first does not wait')
     pager.openFiles()
@@ -375,12 +369,6 @@ export class LiveContent {
   #reclaimSoon(): void {
     this.#reclaiming ??= setInterval(() => this.#reclaim(), RECLAIM_MS).unref()
   }
-}
-
-/** The least room that content has in which so much is needed: extents take their share of it. */
-function contentBytesFor({ bytes, images }: Needed): number {
-  const pagedBytes = Math.min(PAGED_MAX_BYTES, (bytes * PAGED_SHARE) / (1 - PAGED_SHARE))
-  return Math.max(bytes + pagedBytes, ImageStore.bytesForRecords(images + SPARE_RECORDS))
 }
 
 /**

@@ -9,6 +9,16 @@ import { SLOT_STRIDE, slotCount } from './names.ts'
 import type { OpenSite } from './openSite.ts'
 import { RESOURCE_STRIDE, SITE_STRIDE, VARIANT_STRIDE } from './table.ts'
 
+/** What extents may take: this share of the content's room, and this much. */
+const PAGED_SHARE = 1 / 8
+const PAGED_MAX_BYTES = 64 << 20
+/** Records of images for those, for hits, and for later versions. */
+const SPARE_RECORDS = 1024
+
+/** What extents may take of `roomBytes` for all content. */
+export const pagedBytesOf = (roomBytes: number): number =>
+  Math.min(PAGED_MAX_BYTES, roomBytes * PAGED_SHARE)
+
 /** What must be in memory. */
 export interface Needed {
   /** Of heads, of what is not a file, and of tables. */
@@ -56,14 +66,20 @@ export function memoryFor(sites: readonly OpenSite[]): Needed {
   return { bytes: bytes + 4 * words, images }
 }
 
+/** The least room for content in which so much is needed: extents take their share of it. */
+function roomFor({ bytes, images }: Needed): number {
+  const pagedBytes = Math.min(PAGED_MAX_BYTES, (bytes * PAGED_SHARE) / (1 - PAGED_SHARE))
+  return Math.max(bytes + pagedBytes, ImageStore.bytesForRecords(images + SPARE_RECORDS))
+}
+
 /** Throws one clear line if content of `sites` and `stackBytes` need more than `memoryBytes`. */
 export function checkMemory(
   sites: readonly Site[],
-  contentBytes: number,
+  content: Needed,
   stackBytes: number,
   memoryBytes: number,
 ): void {
-  const needed = contentBytes + stackBytes
+  const needed = roomFor(content) + stackBytes
   if (needed > REGION_MAX_BYTES) {
     throw new StartError(
       `cannot serve ${rootsOf(sites)}: it needs ${mebibytes(needed)} even if its files stay on disk, ` +

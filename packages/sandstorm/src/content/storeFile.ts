@@ -27,6 +27,9 @@ export type FileOutcome =
   | { readonly kind: 'stored'; readonly byCoding: readonly StoredFile[] }
   | { readonly kind: 'status'; readonly status: number }
 
+/** Gone since it was found (fileSystem.ts: isGone). */
+const GONE = 404
+
 /** Rejects with one clear line if no file can be opened. */
 export async function storeFile(
   file: PlacedFile,
@@ -93,9 +96,6 @@ interface Failure {
   /** It may be had later. */
   readonly isPassing: boolean
 }
-
-/** Gone since it was found (fileSystem.ts: isGone). */
-const GONE = 404
 
 const CHANGING: Failure = {
   status: 503,
