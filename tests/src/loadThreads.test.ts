@@ -7,7 +7,8 @@ import { once } from 'node:events'
 import { join } from 'node:path'
 import { createInterface } from 'node:readline'
 import { after, before, describe, it } from 'node:test'
-import { start } from './kit/command.ts'
+import { setTimeout as sleep } from 'node:timers/promises'
+import { run, start } from './kit/command.ts'
 import {
   assertGood,
   errorsOf,
@@ -99,6 +100,8 @@ describe('load with several threads on our own stack', {
     const args = [url, '-k', '-t', '2', '-c', '4', '-d', '60', '--json', '--device', 'tap']
     const { child, ended } = startLoad(args, namespace)
     await atWork(namespace)
+    // One thread may be at work before the other has begun.
+    while ((await connectionsTo(8080, namespace)) < 4) await sleep(20)
     child.kill('SIGINT')
     const { code, stdout } = await ended
     const report = JSON.parse(stdout) as Report
@@ -167,8 +170,14 @@ function sentTo(name: string, namespace: Namespace): { packets: number; dropped:
 async function atWork(namespace: Namespace): Promise<void> {
   const isThere = (): boolean => namespace.interfaces().includes('sand0')
   while (!isThere() || sentTo('sand0', namespace).packets < 500) {
-    await new Promise(resolve => setTimeout(resolve, 20))
+    await sleep(20)
   }
+}
+
+/** How many connections the kernel has at a port of the namespace. */
+async function connectionsTo(port: number, namespace: Namespace): Promise<number> {
+  const argv = ['ss', '-Htn', 'state', 'established', `sport = :${port}`]
+  return (await run(argv, { namespace })).stdout.split('\n').filter(Boolean).length
 }
 
 /** How many connections came from which address while `use` ran, to a server in the namespace. */
